@@ -1,0 +1,2 @@
+//! The code-entry parser and the state machine of a lock.
+#![no_std]

@@ -1,0 +1,2 @@
+//! One record that survives power loss at any point.
+#![no_std]

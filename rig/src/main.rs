@@ -1,0 +1,2 @@
+//! The `lockrig` command.
+fn main() {}
