@@ -1,1 +1,3 @@
 //! lockrig
+
+pub mod image;
