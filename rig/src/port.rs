@@ -1,0 +1,220 @@
+//! What a driver stands on: bytes (a serial line, TCP), pins (lines that are high or low) and a
+//! debug probe - and the one clock of a run.
+//!
+//! [`Ports`] is the border between the rig and a bench. `real` leads to hardware, `sim` to the
+//! virtual bench; nothing above this border can tell them apart, but for [`Branch`], which only a
+//! bench that exists in memory can offer.
+//!
+//! Time passes in [`Ports::wait`] and nowhere else, with one exception that physics imposes: what a
+//! debug probe does takes time too, and on a virtual bench that is bench time of the same clock.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, Weak};
+
+use crate::event::Nanos;
+
+pub mod sim;
+
+/// A byte port that has been opened; only valid for the [`Ports`] that gave it, and its forks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PortId(pub u16);
+
+/// A line that has been opened; only valid for the [`Ports`] that gave it, and its forks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LineId(pub u16);
+
+/// What a line carries, electrically. What it means is the bench file's business.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Level {
+    /// Near ground.
+    Low,
+    /// Near the board's supply.
+    High,
+}
+
+/// How far a wait came.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Waited<T> {
+    /// Something happened, at or before the deadline. The clock stands where it happened (on a real
+    /// bench: later, and the thing carries the time at which it happened).
+    Saw(T),
+    /// Nothing happened, and the deadline has come.
+    Deadline,
+    /// A person or a signal ended the wait; the clock stands anywhere before the deadline.
+    Interrupted,
+}
+
+/// Something that came from the bench.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Observation {
+    /// When, as exactly as the port can tell: the end of the last byte, the edge itself.
+    pub at: Nanos,
+    /// What.
+    pub what: Seen,
+}
+
+/// The things that ports see.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Seen {
+    /// Bytes arrived, at least one, in their order.
+    Bytes {
+        /// From here.
+        port: PortId,
+        /// These.
+        bytes: Vec<u8>,
+    },
+    /// A line changed.
+    Edge {
+        /// This one.
+        line: LineId,
+        /// To this level.
+        level: Level,
+        /// Frequency of the tone that began, on a line that is the envelope of a tone.
+        hertz: Option<u32>,
+    },
+    /// A port is gone. It stays gone: nothing reconnects it, because what an instrument did
+    /// meanwhile cannot be known.
+    Lost {
+        /// This one.
+        port: PortId,
+        /// As the operating system says it.
+        why: String,
+    },
+}
+
+/// The ports of one bench, and its clock.
+///
+/// # Contract
+/// - `now` never goes back, starts at or after zero, and only `wait` and the debug probe move it.
+/// - Observations come in the order of their times, each exactly once.
+/// - A wait that reached its deadline leaves everything as it was: bytes that were half received are
+///   delivered by a later wait, and nothing is thrown away.
+/// - Power that the board under test loses is not the ports' business: they stay open, a silent line
+///   is low, and a console says nothing. Power that an *instrument* loses shows as [`Seen::Lost`], or
+///   as silence.
+/// - After [`Seen::Lost`] every call for that port is refused with [`PortProblem::Lost`]; the others work on.
+/// - Dropping the ports closes them. It changes no output: who switched something on switches it off.
+pub trait Ports: Send {
+    /// The bench's time.
+    fn now(&self) -> Nanos;
+
+    /// Opens a byte port. Opening the same address twice gives the same port.
+    ///
+    /// Nothing that arrived before is delivered: the first byte seen is one that came afterwards.
+    fn bytes(&mut self, address: &str, baud: u32) -> Result<PortId, PortTrouble>;
+
+    /// Opens a line for sensing: pin `pin` of the port at `address`. From now on its edges are observed.
+    fn line(&mut self, address: &str, pin: &str) -> Result<LineId, PortTrouble>;
+
+    /// Opens a debug probe.
+    ///
+    /// The caller drops it before the ports; a fork never carries it.
+    fn probe(&mut self, address: &str) -> Result<probe_rs::probe::Probe, PortTrouble>;
+
+    /// Queues bytes and returns at once; they leave in order at the port's pace, while `wait` runs.
+    ///
+    /// An error means that none of them will arrive whole.
+    fn write(&mut self, port: PortId, bytes: &[u8]) -> Result<(), PortTrouble>;
+
+    /// The level of a line at this moment.
+    fn level(&mut self, line: LineId) -> Result<Level, PortTrouble>;
+
+    /// Lets time pass until the next observation, the deadline or an interrupt, whichever is first.
+    ///
+    /// A deadline that has passed still delivers what has been observed up to now, if anything has.
+    fn wait(&mut self, deadline: Nanos) -> Waited<Observation>;
+
+    /// Ends waits early: see [`Interrupt`].
+    fn interrupt(&self) -> Interrupt;
+
+    /// The ability to branch; only a bench that exists in memory has it.
+    fn branch(&mut self) -> Option<&mut dyn Branch>;
+}
+
+/// What only a virtual bench can do: be in several places at once.
+pub trait Branch {
+    /// A second bench in exactly this state, which goes its own way from here. Ports and lines keep
+    /// their numbers. A debug session is not part of it.
+    fn fork(&mut self) -> Box<dyn Ports>;
+}
+
+/// Why a port could not be opened or used.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{address}: {saw}")]
+pub struct PortTrouble {
+    /// The port, as the bench file calls it.
+    pub address: String,
+    /// The kind, for code that branches on it.
+    pub problem: PortProblem,
+    /// What was seen: a lowercase fragment.
+    pub saw: String,
+}
+
+/// The kinds of [`PortTrouble`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PortProblem {
+    /// There is nothing at that address.
+    Absent,
+    /// There is, and we may not use it.
+    Denied,
+    /// Somebody else uses it.
+    Busy,
+    /// It worked and no longer does.
+    Lost,
+}
+
+/// Ends a wait before its deadline: Ctrl-C, a signal, somebody who cancels a run.
+///
+/// Each [`raise`](Interrupt::raise) ends one wait - the one that runs, else the next one - so that
+/// what has to be done afterwards (a scenario's `finally`, going to rest) can wait again.
+/// Clones share one flag; so do the forks of a bench.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<Mutex<Raised>>);
+
+#[derive(Default)]
+struct Raised {
+    times: u64,
+    sleepers: Vec<Weak<dyn Wake>>,
+}
+
+/// Something that sleeps in a wait and has to be told.
+pub(crate) trait Wake: Send + Sync {
+    /// Looks at the interrupt again.
+    fn wake(&self);
+}
+
+impl Interrupt {
+    /// Ends one wait of every bench that shares this flag.
+    pub fn raise(&self) {
+        let mut raised = self.lock();
+        raised.times += 1;
+        raised.sleepers.retain(|sleeper| match sleeper.upgrade() {
+            Some(sleeper) => {
+                sleeper.wake();
+                true
+            }
+            None => false,
+        });
+    }
+
+    /// How many times it was raised.
+    pub fn times(&self) -> u64 {
+        self.lock().times
+    }
+
+    /// Tells `sleeper` of every raise from now on, for as long as it lives.
+    pub(crate) fn tell(&self, sleeper: Weak<dyn Wake>) {
+        self.lock().sleepers.push(sleeper);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Raised> {
+        // The state is a counter and a list: whatever a panicking thread did, both are sound.
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl fmt::Debug for Raised {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Raised({} times)", self.times)
+    }
+}

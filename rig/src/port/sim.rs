@@ -1,0 +1,1 @@
+//! Ports that lead to the virtual bench.
