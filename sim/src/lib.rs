@@ -9,4 +9,5 @@
 //!
 //! Nothing here knows the rig: what crosses the border is bytes, edges and debug-port registers.
 
+pub mod chip;
 pub mod time;

@@ -1,0 +1,491 @@
+//! The emulated nRF51822: core, memories, peripherals and debug port around one clock.
+//!
+//! [`Chip::run`] lets time pass until a deadline or until something happened that the world outside
+//! must react to before the next instruction. Inputs are set between runs. A clone is a fork: flash
+//! and decoded code are shared until one side writes.
+//!
+//! - `core` executes instructions and knows no time.
+//! - `memory` holds flash, UICR, RAM; `bus` is how the core reaches them and the rest.
+//! - `peripherals` is everything behind the bus, with the flash controller's physics.
+//! - `debug` is what a probe sees.
+
+mod bus;
+pub(crate) mod core;
+pub mod memory;
+pub mod peripherals;
+
+use self::bus::{Did, FastBus, FullBus};
+use self::core::decode::{self, Code, Op};
+use self::core::system::SV_CALL;
+use self::core::{Bus, Core, Doing, Exit, exception, execute};
+use self::memory::Memory;
+use self::peripherals::{Outcome, Peripherals, ResetCause};
+use crate::time::Ticks;
+
+/// From a reset's cause to the core's first instruction. The reference manual gives no figure for
+/// soft resets; what matters is that a chip that resets for ever lets time pass.
+const RESET_TIME: Ticks = Ticks::from_micros(10);
+
+/// Why [`Chip::run`] returned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stopped {
+    /// The deadline is reached.
+    Deadline,
+    /// An output, direction or pull of a pin changed: the nets must settle before the next
+    /// instruction.
+    Pins,
+    /// A byte left the UART: see [`Chip::take_uart`].
+    Uart,
+    /// A flash operation started or ended.
+    Flash,
+    /// The core was halted by the debugger, a breakpoint or a vector catch.
+    Halted,
+}
+
+/// What happened and was not reported yet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stops {
+    pins: bool,
+    uart: bool,
+    flash: bool,
+    halted: bool,
+}
+
+impl Stops {
+    fn take(&mut self) -> Option<Stopped> {
+        let stops = [
+            (&mut self.flash, Stopped::Flash),
+            (&mut self.pins, Stopped::Pins),
+            (&mut self.uart, Stopped::Uart),
+            (&mut self.halted, Stopped::Halted),
+        ];
+        stops
+            .into_iter()
+            .find_map(|(pending, stopped)| std::mem::take(pending).then_some(stopped))
+    }
+}
+
+/// Whether the chip has supply, and whether it uses it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Power {
+    Unsupplied,
+    SystemOff,
+    On,
+}
+
+/// The chip.
+#[derive(Clone, Debug)]
+pub struct Chip {
+    now: Ticks,
+    power: Power,
+    core: Core,
+    memory: Memory,
+    peripherals: Peripherals,
+    /// Until when the core is held in reset.
+    core_busy: Ticks,
+    /// Until when flash cannot be read; zero if it can.
+    flash_busy: Ticks,
+    /// When the peripherals next need to be advanced.
+    next_event: Ticks,
+    stops: Stops,
+    seed: u64,
+    power_cycles: u64,
+    awake: Ticks,
+}
+
+impl Chip {
+    /// A chip without supply and with erased flash. What is noise in it follows from `seed`.
+    pub fn new(seed: u64) -> Chip {
+        Chip {
+            now: Ticks::ZERO,
+            power: Power::Unsupplied,
+            core: Core::new(),
+            memory: Memory::new(),
+            peripherals: Peripherals::new(seed),
+            core_busy: Ticks::ZERO,
+            flash_busy: Ticks::ZERO,
+            next_event: Ticks::NEVER,
+            stops: Stops::default(),
+            seed,
+            power_cycles: 0,
+            awake: Ticks::ZERO,
+        }
+    }
+
+    /// The chip's clock. It runs without supply, too.
+    pub fn now(&self) -> Ticks {
+        self.now
+    }
+
+    /// The memories.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The memories, to put an image into or to look after the supply was cut.
+    pub fn memory_mut(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
+
+    /// The peripherals, to look at pins.
+    pub fn peripherals(&self) -> &Peripherals {
+        &self.peripherals
+    }
+
+    /// The peripherals, to inject what no pin can.
+    pub fn peripherals_mut(&mut self) -> &mut Peripherals {
+        &mut self.peripherals
+    }
+
+    /// How long the core was neither asleep nor without supply; what a supply current follows from.
+    pub fn awake_time(&self) -> Ticks {
+        self.awake
+    }
+
+    /// Whether the core executes instructions, rather than sleeping, being halted or off.
+    pub fn is_awake(&self) -> bool {
+        self.power == Power::On && self.core.doing == Doing::Running
+    }
+
+    /// Whether a flash operation is in progress, and until when.
+    pub fn flash_busy_until(&self) -> Option<Ticks> {
+        (self.flash_busy > self.now).then_some(self.flash_busy)
+    }
+
+    /// Takes the next byte that left the UART, with the end of its stop bit.
+    pub fn take_uart(&mut self) -> Option<(Ticks, u8)> {
+        self.peripherals.take_uart()
+    }
+
+    /// The level at a pin, as the board settles it.
+    pub fn set_input(&mut self, pin: u8, high: bool) {
+        self.peripherals.set_input(pin, high, self.now);
+        self.heed_peripherals();
+    }
+
+    /// A byte arrives at the UART, its stop bit ending now.
+    pub fn uart_receive(&mut self, byte: u8) {
+        self.peripherals.uart_receive(byte, self.now);
+        self.heed_peripherals();
+    }
+
+    /// The voltage at VDD. Brown-out and power-on are the board's to decide.
+    pub fn set_supply(&mut self, millivolts: u32) {
+        self.peripherals.set_supply(millivolts, self.now);
+        self.heed_peripherals();
+    }
+
+    /// The voltage at an analog input.
+    pub fn set_analog(&mut self, channel: u8, microvolts: u32) {
+        self.peripherals.set_analog(channel, microvolts, self.now);
+        self.heed_peripherals();
+    }
+
+    /// VDD falls below the brown-out level: everything volatile is lost, and a flash operation is
+    /// torn.
+    pub fn power_off(&mut self) {
+        if self.power == Power::Unsupplied {
+            return;
+        }
+        self.peripherals.nvmc.cut(&mut self.memory, self.now);
+        self.power = Power::Unsupplied;
+        self.flash_busy = Ticks::ZERO;
+        self.peripherals.reset(ResetCause::PowerOn, self.now);
+        self.peripherals.take_outcome();
+        self.next_event = Ticks::NEVER;
+        self.stops = Stops {
+            pins: true,
+            ..Stops::default()
+        };
+        self.power_cycles += 1;
+    }
+
+    /// VDD rises above the power-on level.
+    pub fn power_on(&mut self) {
+        if self.power != Power::Unsupplied {
+            return;
+        }
+        let noise = self.seed ^ self.power_cycles.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.memory.scramble_ram(noise);
+        self.power = Power::On;
+        self.reset(ResetCause::PowerOn);
+    }
+
+    /// The reset pin is pulled low.
+    pub fn pin_reset(&mut self) {
+        if self.power != Power::Unsupplied {
+            self.reset(ResetCause::Pin);
+        }
+    }
+
+    fn reset(&mut self, cause: ResetCause) {
+        self.power = Power::On;
+        self.peripherals.reset(cause, self.now);
+        self.core
+            .reset(self.memory.flash_word(0), self.memory.flash_word(4));
+        self.core_busy = self.now + RESET_TIME;
+        self.stops.pins = true;
+        self.heed_peripherals();
+    }
+
+    /// Lets time pass until `until` or until something must be reacted to, whichever is first.
+    /// May pass the deadline by the length of one instruction.
+    pub fn run(&mut self, until: Ticks) -> Stopped {
+        loop {
+            if let Some(stopped) = self.stops.take() {
+                return stopped;
+            }
+            if self.now >= until {
+                return Stopped::Deadline;
+            }
+            if self.next_event <= self.now {
+                self.peripherals.advance(self.now);
+                self.heed_peripherals();
+                continue;
+            }
+            if self.flash_busy != Ticks::ZERO && self.flash_busy <= self.now {
+                self.flash_busy = Ticks::ZERO;
+                self.peripherals.nvmc.finish(&mut self.memory, self.now);
+                self.stops.flash = true;
+                self.heed_peripherals();
+                continue;
+            }
+            let horizon = until.min(self.next_event);
+            self.proceed(horizon);
+        }
+    }
+
+    /// Does the next thing, up to the horizon, at which something else has to be looked at.
+    fn proceed(&mut self, horizon: Ticks) {
+        let horizon = match self.flash_busy {
+            Ticks::ZERO => horizon,
+            busy => horizon.min(busy),
+        };
+        if self.power != Power::On {
+            self.now = horizon;
+            return;
+        }
+        if self.core_busy > self.now {
+            let end = horizon.min(self.core_busy);
+            self.awake += end - self.now;
+            self.now = end;
+            return;
+        }
+        match self.core.doing {
+            Doing::Running => {}
+            Doing::Sleeping { for_event } => {
+                let woken = self.core.system.wakes()
+                    || for_event && std::mem::take(&mut self.core.system.event);
+                if !woken {
+                    self.now = horizon;
+                    return;
+                }
+                self.core.doing = Doing::Running;
+            }
+            Doing::LockedUp => {
+                self.reset(ResetCause::Lockup);
+                return;
+            }
+        }
+        if let Some(exception) = self.core.system.preempting() {
+            self.with_bus(|core, bus| core.enter(exception, bus));
+            self.pass(exception::ENTRY_CYCLES);
+            return;
+        }
+        if self.flash_busy != Ticks::ZERO && !Memory::is_ram(self.core.registers.r[15]) {
+            self.awake += horizon - self.now;
+            self.now = horizon;
+            return;
+        }
+        self.burst(horizon);
+    }
+
+    /// Runs instructions until the horizon or one that needs care, and that one.
+    fn burst(&mut self, horizon: Ticks) {
+        let budget = i64::try_from((horizon - self.now).0).unwrap_or(i64::MAX);
+        let mut left = budget;
+        let mut exit = Exit::Refused;
+        if self.core.registers.thumb {
+            let Memory {
+                flash,
+                ram,
+                ram_code,
+            } = &mut self.memory;
+            let flash_idle = self.flash_busy == Ticks::ZERO;
+            let mut bus = FastBus {
+                flash,
+                flash_idle,
+                ram,
+                ram_code,
+            };
+            exit = match bus.code(self.core.registers.r[15]) {
+                Some(code) => execute(&mut self.core.registers, &mut bus, code, &mut left),
+                None if Memory::is_ram(self.core.registers.r[15]) => Exit::Undecoded,
+                None => Exit::Refused,
+            };
+        }
+        self.pass((budget - left) as u64);
+        match exit {
+            Exit::Budget => {}
+            Exit::Refused => self.step(),
+            Exit::Undecoded => self.memory.decode_ram(self.core.registers.r[15]),
+            Exit::Special(op) => self.special(op),
+            Exit::Return(target) => self.return_to(target),
+        }
+    }
+
+    fn pass(&mut self, cycles: u64) {
+        self.now += Ticks(cycles);
+        self.awake += Ticks(cycles);
+    }
+
+    /// One instruction over the full bus, or its fault.
+    fn step(&mut self) {
+        let at = self.core.registers.r[15];
+        let half = |ahead: usize| self.memory.fetch(at.wrapping_add(2 * ahead as u32));
+        let op = decode::at(at, half);
+        if !self.core.registers.thumb || op.code == Code::Careful {
+            return self.fault();
+        }
+        let mut left = 1;
+        let mut registers = self.core.registers.clone();
+        let mut bus = FullBus {
+            memory: &mut self.memory,
+            peripherals: &mut self.peripherals,
+            system: Some(&mut self.core.system),
+            now: self.now,
+            flash_busy: self.flash_busy,
+            did: Did::default(),
+        };
+        let exit = execute(&mut registers, &mut bus, (&[op], at), &mut left);
+        let FullBus {
+            now,
+            flash_busy,
+            did,
+            ..
+        } = bus;
+        self.core.registers = registers;
+        self.account(now, flash_busy, did);
+        self.pass((1 - left) as u64);
+        match exit {
+            Exit::Budget | Exit::Undecoded => {}
+            Exit::Refused => self.fault(),
+            Exit::Special(op) => self.special(op),
+            Exit::Return(target) => self.return_to(target),
+        }
+    }
+
+    /// Settles what accesses over the full bus led to.
+    fn account(&mut self, now: Ticks, flash_busy: Ticks, did: Did) {
+        self.awake += now - self.now;
+        self.now = now;
+        self.flash_busy = flash_busy;
+        self.stops.flash |= did.flash;
+        if did.reset {
+            self.reset(ResetCause::Software);
+        } else if did.peripherals {
+            self.heed_peripherals();
+        }
+    }
+
+    /// Lets the core do something that touches its stack and vectors.
+    fn with_bus(&mut self, act: impl FnOnce(&mut Core, &mut FullBus<'_>)) {
+        let mut bus = FullBus {
+            memory: &mut self.memory,
+            peripherals: &mut self.peripherals,
+            system: None,
+            now: self.now,
+            flash_busy: self.flash_busy,
+            did: Did::default(),
+        };
+        act(&mut self.core, &mut bus);
+        let FullBus {
+            now,
+            flash_busy,
+            did,
+            ..
+        } = bus;
+        self.account(now, flash_busy, did);
+    }
+
+    fn fault(&mut self) {
+        self.with_bus(|core, bus| core.fault(bus));
+        self.pass(exception::ENTRY_CYCLES);
+    }
+
+    fn return_to(&mut self, target: u32) {
+        if self.core.system.current != 0 {
+            self.pass(exception::RETURN_CYCLES);
+        }
+        self.with_bus(|core, bus| core.branch_or_return(target, bus));
+    }
+
+    /// An instruction that needs more than registers and memory; R15 is its address.
+    fn special(&mut self, op: Op) {
+        let at = self.core.registers.r[15];
+        let (slots, cycles) = match op.code {
+            Code::Cps => {
+                self.core.system.primask = op.imm != 0;
+                (1, 1)
+            }
+            Code::Mrs => {
+                self.core.registers.r[usize::from(op.d)] = self.core.special(op.imm);
+                (2, 4)
+            }
+            Code::Msr => {
+                self.core
+                    .set_special(op.imm, self.core.registers.r[usize::from(op.n)]);
+                (2, 4)
+            }
+            Code::Sev => {
+                self.core.system.event = true;
+                (1, 1)
+            }
+            Code::Wfi => {
+                self.core.doing = Doing::Sleeping { for_event: false };
+                (1, 2)
+            }
+            Code::Wfe => {
+                self.core.doing = Doing::Sleeping { for_event: true };
+                (1, 2)
+            }
+            Code::Svc => {
+                self.core.registers.r[15] = at.wrapping_add(2);
+                self.with_bus(|core, bus| core.call(SV_CALL, at, bus));
+                (0, exception::ENTRY_CYCLES)
+            }
+            // Without a debugger a breakpoint is a fault.
+            _ => return self.fault(),
+        };
+        self.core.registers.r[15] = self.core.registers.r[15].wrapping_add(2 * slots);
+        self.pass(cycles);
+    }
+
+    /// Takes what the peripherals did: interrupt lines, their next event, and what they ask for.
+    fn heed_peripherals(&mut self) {
+        self.next_event = self.peripherals.next_event();
+        self.core.system.set_lines(self.peripherals.interrupts());
+        let Outcome {
+            pins,
+            uart,
+            reset,
+            flash,
+            off,
+        } = self.peripherals.take_outcome();
+        self.stops.pins |= pins;
+        self.stops.uart |= uart;
+        if flash {
+            let busy_until = self.peripherals.nvmc.erase(&mut self.memory, self.now);
+            if busy_until > self.now {
+                self.flash_busy = busy_until;
+                self.stops.flash = true;
+            }
+            self.next_event = self.peripherals.next_event();
+        }
+        if let Some(cause) = reset {
+            self.reset(cause);
+        } else if off {
+            self.power = Power::SystemOff;
+        }
+    }
+}

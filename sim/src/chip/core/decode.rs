@@ -1,0 +1,398 @@
+//! From halfwords to operations: each instruction of ARMv6-M as one eight-byte record that the
+//! execution loop matches on.
+//!
+//! Registers, sizes and sign extensions are resolved here, PC-relative addresses are made
+//! absolute and branch offsets are counted in slots (halfwords). What ARMv6-M leaves
+//! UNPREDICTABLE is decoded to what the Cortex-M0 is known to do where that is known (the nearest
+//! defined behaviour) and to [`Code::Undefined`] where it is not.
+
+use crate::chip::memory::{PAGE_SLOTS, PAGE_WORDS};
+
+/// How many slots, from its own on, an operation may have been made from.
+pub(crate) const REACH: usize = 2;
+
+/// One decoded instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Op {
+    pub(crate) code: Code,
+    /// Destination register, or what the code says.
+    pub(crate) d: u8,
+    /// First operand register.
+    pub(crate) n: u8,
+    /// Second operand register.
+    pub(crate) m: u8,
+    /// Immediate operand, absolute address, register list or slot offset.
+    pub(crate) imm: u32,
+}
+
+/// What an operation does. Registers are called by the fields of [`Op`] that hold them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// Not looked at yet; never in flash.
+    Undecoded,
+    /// An operation to take the careful way: it may span two pages.
+    Careful,
+    /// `d = n << imm`, imm 1 to 31.
+    LslImm,
+    /// `d = n >> imm`, imm 1 to 32.
+    LsrImm,
+    AsrImm,
+    /// `d = n` with N and Z.
+    Movs,
+    AddReg,
+    SubReg,
+    AddImm,
+    SubImm,
+    MovImm,
+    CmpImm,
+    And,
+    Eor,
+    LslReg,
+    LsrReg,
+    AsrReg,
+    Adc,
+    Sbc,
+    Ror,
+    Tst,
+    Rsb,
+    CmpReg,
+    Cmn,
+    Orr,
+    Mul,
+    Bic,
+    Mvn,
+    /// `d = d + m` without flags; `m` may be the PC.
+    AddHigh,
+    /// `d = m` without flags; `m` may be the PC.
+    MovHigh,
+    /// Compares `n` with `m`, either of which may be the PC.
+    CmpHigh,
+    /// `sp = sp + m`.
+    AddToSp,
+    /// `sp = m`.
+    MovToSp,
+    /// `pc = pc + m`.
+    AddToPc,
+    /// `pc = m`.
+    MovToPc,
+    Bx,
+    Blx,
+    /// `d = imm` without flags: ADR.
+    Adr,
+    /// `d = n + imm` without flags.
+    AddPlain,
+    /// `d = word at imm`.
+    LdrLiteral,
+    LdrReg,
+    LdrhReg,
+    LdrbReg,
+    LdrshReg,
+    LdrsbReg,
+    StrReg,
+    StrhReg,
+    StrbReg,
+    LdrImm,
+    LdrhImm,
+    LdrbImm,
+    StrImm,
+    StrhImm,
+    StrbImm,
+    Sxth,
+    Sxtb,
+    Uxth,
+    Uxtb,
+    Rev,
+    Rev16,
+    Revsh,
+    /// Stores the registers listed in imm (bit 14: LR) below SP.
+    Push,
+    /// Loads the registers listed in imm from SP up.
+    Pop,
+    /// The same, and then the PC.
+    PopPc,
+    /// Stores the registers listed in imm from `n` up, with write-back.
+    Stm,
+    /// Loads the registers listed in imm from `n` up; writes back unless `n` is listed.
+    Ldm,
+    /// Relative branches: imm slots from the next one.
+    B,
+    Beq,
+    Bne,
+    Bcs,
+    Bcc,
+    Bmi,
+    Bpl,
+    Bvs,
+    Bvc,
+    Bhi,
+    Bls,
+    Bge,
+    Blt,
+    Bgt,
+    Ble,
+    /// Two slots long; imm slots from the one after it.
+    Bl,
+    /// Does nothing for `d` cycles and takes `n` slots.
+    Nop,
+    /// What follows needs more than registers and memory, and ends the fast loop.
+    Undefined,
+    Svc,
+    Bkpt,
+    /// CPS: masks interrupts if imm is 1.
+    Cps,
+    Wfi,
+    Wfe,
+    Sev,
+    /// `d = special register imm`; two slots.
+    Mrs,
+    /// `special register imm = n`; two slots.
+    Msr,
+}
+
+impl Op {
+    pub(crate) const UNDECODED: Op = Op::new(Code::Undecoded, 0, 0, 0, 0);
+    const UNDEFINED: Op = Op::new(Code::Undefined, 0, 0, 0, 0);
+
+    const fn new(code: Code, d: u8, n: u8, m: u8, imm: u32) -> Op {
+        Op { code, d, n, m, imm }
+    }
+}
+
+/// Whether a halfword is the first of a 32-bit instruction.
+pub(crate) fn is_wide(half: u16) -> bool {
+    half >= 0xe800
+}
+
+/// Decodes a whole page of flash whose first address is `base`.
+pub(crate) fn page(words: &[u32; PAGE_WORDS], base: u32) -> Box<[Op; PAGE_SLOTS]> {
+    let mut slots = Box::new([Op::UNDECODED; PAGE_SLOTS]);
+    for (slot, op) in slots.iter_mut().enumerate() {
+        let half = |ahead: usize| {
+            let word = words.get((slot + ahead) / 2)?;
+            Some((word >> ((slot + ahead) % 2 * 16)) as u16)
+        };
+        *op = at(base + 2 * slot as u32, half);
+    }
+    slots
+}
+
+/// Decodes the instruction at `address`; `half(n)` is the n-th halfword from there, if it can be
+/// seen.
+pub(crate) fn at(address: u32, half: impl Fn(usize) -> Option<u16>) -> Op {
+    let Some(first) = half(0) else {
+        return Op::new(Code::Careful, 0, 0, 0, 0);
+    };
+    if is_wide(first) {
+        match half(1) {
+            Some(second) => wide(first, second),
+            None => Op::new(Code::Careful, 0, 0, 0, 0),
+        }
+    } else {
+        narrow(first, address)
+    }
+}
+
+/// Decodes a 16-bit instruction at `address`.
+pub(crate) fn narrow(half: u16, address: u32) -> Op {
+    let bits = |low: u32, count: u32| ((half >> low) & ((1 << count) - 1)) as u8;
+    let imm8 = u32::from(half & 0xff);
+    let imm5 = u32::from(bits(6, 5));
+    let (low0, low3, low6, low8) = (bits(0, 3), bits(3, 3), bits(6, 3), bits(8, 3));
+    let high_d = bits(0, 3) | bits(7, 1) << 3;
+    let high_m = bits(3, 4);
+    let op = Op::new;
+    match half >> 11 {
+        0b00000 if imm5 == 0 => op(Code::Movs, low0, low3, 0, 0),
+        0b00000 => op(Code::LslImm, low0, low3, 0, imm5),
+        0b00001 => op(
+            Code::LsrImm,
+            low0,
+            low3,
+            0,
+            if imm5 == 0 { 32 } else { imm5 },
+        ),
+        0b00010 => op(
+            Code::AsrImm,
+            low0,
+            low3,
+            0,
+            if imm5 == 0 { 32 } else { imm5 },
+        ),
+        0b00011 => match bits(9, 2) {
+            0b00 => op(Code::AddReg, low0, low3, low6, 0),
+            0b01 => op(Code::SubReg, low0, low3, low6, 0),
+            0b10 => op(Code::AddImm, low0, low3, 0, u32::from(low6)),
+            _ => op(Code::SubImm, low0, low3, 0, u32::from(low6)),
+        },
+        0b00100 => op(Code::MovImm, low8, 0, 0, imm8),
+        0b00101 => op(Code::CmpImm, 0, low8, 0, imm8),
+        0b00110 => op(Code::AddImm, low8, low8, 0, imm8),
+        0b00111 => op(Code::SubImm, low8, low8, 0, imm8),
+        0b01000 if half & 0x0400 == 0 => {
+            let code = match bits(6, 4) {
+                0 => Code::And,
+                1 => Code::Eor,
+                2 => Code::LslReg,
+                3 => Code::LsrReg,
+                4 => Code::AsrReg,
+                5 => Code::Adc,
+                6 => Code::Sbc,
+                7 => Code::Ror,
+                8 => Code::Tst,
+                9 => Code::Rsb,
+                10 => Code::CmpReg,
+                11 => Code::Cmn,
+                12 => Code::Orr,
+                13 => Code::Mul,
+                14 => Code::Bic,
+                _ => Code::Mvn,
+            };
+            op(code, low0, low0, low3, 0)
+        }
+        0b01000 => match (bits(8, 2), high_d) {
+            (0b00, 13) => op(Code::AddToSp, 13, 13, high_m, 0),
+            (0b00, 15) => op(Code::AddToPc, 15, 15, high_m, 0),
+            (0b00, _) => op(Code::AddHigh, high_d, high_d, high_m, 0),
+            (0b01, _) => op(Code::CmpHigh, 0, high_d, high_m, 0),
+            (0b10, 13) => op(Code::MovToSp, 13, 0, high_m, 0),
+            (0b10, 15) => op(Code::MovToPc, 15, 0, high_m, 0),
+            (0b10, _) => op(Code::MovHigh, high_d, 0, high_m, 0),
+            _ if half & 0x80 == 0 => op(Code::Bx, 0, 0, high_m, 0),
+            _ => op(Code::Blx, 0, 0, high_m, 0),
+        },
+        0b01001 => op(Code::LdrLiteral, low8, 0, 0, pc_relative(address, imm8)),
+        0b01010 | 0b01011 => {
+            let code = match bits(9, 3) {
+                0 => Code::StrReg,
+                1 => Code::StrhReg,
+                2 => Code::StrbReg,
+                3 => Code::LdrsbReg,
+                4 => Code::LdrReg,
+                5 => Code::LdrhReg,
+                6 => Code::LdrbReg,
+                _ => Code::LdrshReg,
+            };
+            op(code, low0, low3, low6, 0)
+        }
+        0b01100 => op(Code::StrImm, low0, low3, 0, imm5 * 4),
+        0b01101 => op(Code::LdrImm, low0, low3, 0, imm5 * 4),
+        0b01110 => op(Code::StrbImm, low0, low3, 0, imm5),
+        0b01111 => op(Code::LdrbImm, low0, low3, 0, imm5),
+        0b10000 => op(Code::StrhImm, low0, low3, 0, imm5 * 2),
+        0b10001 => op(Code::LdrhImm, low0, low3, 0, imm5 * 2),
+        0b10010 => op(Code::StrImm, low8, 13, 0, imm8 * 4),
+        0b10011 => op(Code::LdrImm, low8, 13, 0, imm8 * 4),
+        0b10100 => op(Code::Adr, low8, 0, 0, pc_relative(address, imm8)),
+        0b10101 => op(Code::AddPlain, low8, 13, 0, imm8 * 4),
+        0b10110 | 0b10111 => miscellaneous(half),
+        0b11000 if imm8 != 0 => op(Code::Stm, 0, low8, 0, imm8),
+        0b11001 if imm8 != 0 => op(Code::Ldm, 0, low8, 0, imm8),
+        0b11000 | 0b11001 => Op::UNDEFINED,
+        0b11010 | 0b11011 => {
+            let code = match bits(8, 4) {
+                0 => Code::Beq,
+                1 => Code::Bne,
+                2 => Code::Bcs,
+                3 => Code::Bcc,
+                4 => Code::Bmi,
+                5 => Code::Bpl,
+                6 => Code::Bvs,
+                7 => Code::Bvc,
+                8 => Code::Bhi,
+                9 => Code::Bls,
+                10 => Code::Bge,
+                11 => Code::Blt,
+                12 => Code::Bgt,
+                13 => Code::Ble,
+                14 => return Op::UNDEFINED,
+                _ => return op(Code::Svc, 0, 0, 0, imm8),
+            };
+            // The offset counts from four bytes on; a slot offset counts from the next slot.
+            op(code, 0, 0, 0, (imm8 as u8 as i8 as i32 + 1) as u32)
+        }
+        _ => op(
+            Code::B,
+            0,
+            0,
+            0,
+            (((half << 5) as i16 >> 5) as i32 + 1) as u32,
+        ),
+    }
+}
+
+fn pc_relative(address: u32, words: u32) -> u32 {
+    (address.wrapping_add(4) & !3).wrapping_add(words * 4)
+}
+
+/// Decodes `1011 xxxx xxxx xxxx`.
+fn miscellaneous(half: u16) -> Op {
+    let op = Op::new;
+    let (d, m) = ((half & 7) as u8, (half >> 3 & 7) as u8);
+    let list = u32::from(half & 0xff);
+    match half >> 6 & 0x3f {
+        0b000000 | 0b000001 => op(Code::AddPlain, 13, 13, 0, u32::from(half & 0x7f) * 4),
+        0b000010 | 0b000011 => op(
+            Code::AddPlain,
+            13,
+            13,
+            0,
+            (u32::from(half & 0x7f) * 4).wrapping_neg(),
+        ),
+        0b001000 => op(Code::Sxth, d, 0, m, 0),
+        0b001001 => op(Code::Sxtb, d, 0, m, 0),
+        0b001010 => op(Code::Uxth, d, 0, m, 0),
+        0b001011 => op(Code::Uxtb, d, 0, m, 0),
+        0b010000..=0b010111 => {
+            let list = list | u32::from(half >> 8 & 1) << 14;
+            if list == 0 {
+                Op::UNDEFINED
+            } else {
+                op(Code::Push, 0, 13, 0, list)
+            }
+        }
+        0b011001 if half & 0x20 != 0 => op(Code::Cps, 0, 0, 0, u32::from(half >> 4 & 1)),
+        0b101000 => op(Code::Rev, d, 0, m, 0),
+        0b101001 => op(Code::Rev16, d, 0, m, 0),
+        0b101011 => op(Code::Revsh, d, 0, m, 0),
+        0b110000..=0b110011 if list != 0 => op(Code::Pop, 0, 13, 0, list),
+        0b110100..=0b110111 => op(Code::PopPc, 0, 13, 0, list),
+        0b111000..=0b111011 => op(Code::Bkpt, 0, 0, 0, list),
+        0b111100..=0b111111 if half & 0xf == 0 => match half >> 4 & 0xf {
+            2 => op(Code::Wfe, 0, 0, 0, 0),
+            3 => op(Code::Wfi, 0, 0, 0, 0),
+            4 => op(Code::Sev, 0, 0, 0, 0),
+            _ => op(Code::Nop, 1, 1, 0, 0),
+        },
+        _ => Op::UNDEFINED,
+    }
+}
+
+/// Decodes a 32-bit instruction.
+pub(crate) fn wide(first: u16, second: u16) -> Op {
+    let op = Op::new;
+    if first & 0xf800 == 0xf000 && second & 0xd000 == 0xd000 {
+        let sign = u32::from(first >> 10 & 1);
+        let i1 = u32::from(second >> 13 & 1) ^ sign ^ 1;
+        let i2 = u32::from(second >> 11 & 1) ^ sign ^ 1;
+        let offset = sign << 24
+            | i1 << 23
+            | i2 << 22
+            | u32::from(first & 0x3ff) << 12
+            | u32::from(second & 0x7ff) << 1;
+        let offset = (offset << 7) as i32 >> 7;
+        return op(Code::Bl, 0, 0, 0, (offset >> 1) as u32);
+    }
+    let special = u32::from(second & 0xff);
+    match first {
+        0xf3ef if second & 0xf000 == 0x8000 => {
+            op(Code::Mrs, (second >> 8 & 0xf) as u8, 0, 0, special)
+        }
+        _ if first & 0xffe0 == 0xf380 && second & 0xd000 == 0x8000 => {
+            op(Code::Msr, 0, (first & 0xf) as u8, 0, special)
+        }
+        _ if first & 0xfff0 == 0xf3b0 && second & 0xd0f0 == 0x8040 => op(Code::Nop, 4, 2, 0, 0),
+        _ if first & 0xfff0 == 0xf3b0 && second & 0xd0f0 == 0x8050 => op(Code::Nop, 4, 2, 0, 0),
+        _ if first & 0xfff0 == 0xf3b0 && second & 0xd0f0 == 0x8060 => op(Code::Nop, 4, 2, 0, 0),
+        _ => Op::UNDEFINED,
+    }
+}

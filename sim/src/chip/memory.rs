@@ -1,0 +1,295 @@
+//! The chip's memories: 256 KiB of flash, the UICR page, 16 KiB of RAM, and beside each piece of
+//! code its decoded form.
+//!
+//! Flash is a table of shared pages: a fork costs one reference count, the first write after it
+//! copies the table and the page. What a write or an erase *does* to a word is not decided here but
+//! by the flash controller; this file only holds the result. Decoded instructions live with the
+//! bytes they were made from and go when those change, for RAM too: flash algorithms run there.
+
+use std::sync::{Arc, OnceLock};
+
+use super::core::decode::{self, Op};
+
+/// Bytes of code flash, from address 0.
+pub const FLASH_BYTES: u32 = 256 * 1024;
+/// Bytes of one flash page, the unit of erasure.
+pub const PAGE_BYTES: u32 = 1024;
+/// First address of the user information registers, a flash page of its own.
+pub const UICR: u32 = 0x1000_1000;
+/// First address of RAM.
+pub const RAM: u32 = 0x2000_0000;
+/// Bytes of RAM.
+pub const RAM_BYTES: u32 = 16 * 1024;
+
+/// Words in one flash page.
+pub const PAGE_WORDS: usize = PAGE_BYTES as usize / 4;
+/// Instruction slots (halfwords) in one flash page.
+pub(crate) const PAGE_SLOTS: usize = PAGE_BYTES as usize / 2;
+const CODE_PAGES: usize = (FLASH_BYTES / PAGE_BYTES) as usize;
+const UICR_PAGE: usize = CODE_PAGES;
+const PAGES: usize = CODE_PAGES + 1;
+const RAM_WORDS: usize = RAM_BYTES as usize / 4;
+const RAM_SLOTS: usize = RAM_BYTES as usize / 2;
+/// A store looks in one word whether any code was decoded near it: one bit for each part of RAM.
+const GRANULE_SHIFT: u32 = (RAM_BYTES / 32).trailing_zeros();
+
+/// One flash page and, once something ran from it, its decoded instructions.
+#[derive(Debug)]
+pub(crate) struct Page {
+    words: [u32; PAGE_WORDS],
+    slots: OnceLock<Box<[Op; PAGE_SLOTS]>>,
+}
+
+impl Clone for Page {
+    /// Copies the words only: pages are cloned to be changed.
+    fn clone(&self) -> Page {
+        Page {
+            words: self.words,
+            slots: OnceLock::new(),
+        }
+    }
+}
+
+impl Page {
+    fn erased() -> Page {
+        Page {
+            words: [u32::MAX; PAGE_WORDS],
+            slots: OnceLock::new(),
+        }
+    }
+}
+
+/// The flash's pages, shared between forks.
+#[derive(Clone, Debug)]
+pub(crate) struct Flash {
+    pages: Arc<[Arc<Page>; PAGES]>,
+}
+
+impl Flash {
+    /// A word of the code area. The address is taken modulo the flash's size.
+    #[inline(always)]
+    pub(crate) fn code_word(&self, address: u32) -> u32 {
+        let page = (address / PAGE_BYTES) as usize % CODE_PAGES;
+        self.pages[page].words[(address as usize / 4) % PAGE_WORDS]
+    }
+
+    /// The decoded page that holds a code address.
+    #[inline]
+    pub(crate) fn slots(&self, address: u32) -> &[Op; PAGE_SLOTS] {
+        let index = (address / PAGE_BYTES) as usize % CODE_PAGES;
+        let page = &self.pages[index];
+        page.slots
+            .get_or_init(|| decode::page(&page.words, index as u32 * PAGE_BYTES))
+    }
+}
+
+/// Instructions decoded from RAM, one by one as they are first run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RamCode {
+    slots: Option<Arc<[Op; RAM_SLOTS]>>,
+    /// Bit n: some instruction of the n-th 512 bytes is decoded.
+    granules: u32,
+}
+
+impl RamCode {
+    /// The slots of the 1 KiB around a RAM address, and that address.
+    #[inline]
+    pub(crate) fn slots(&self, address: u32) -> Option<(&[Op], u32)> {
+        let slots = self.slots.as_ref()?;
+        let first = (address % RAM_BYTES / PAGE_BYTES) as usize * PAGE_SLOTS;
+        Some((
+            &slots[first..first + PAGE_SLOTS],
+            address & !(PAGE_BYTES - 1),
+        ))
+    }
+
+    /// Whether a store to a RAM address may change decoded instructions.
+    #[inline(always)]
+    pub(crate) fn near(&self, address: u32) -> bool {
+        (self.granules >> ((address >> GRANULE_SHIFT) % 32)) & 1 != 0
+    }
+
+    fn forget(&mut self, address: u32) {
+        let Some(slots) = &mut self.slots else { return };
+        let word = (address % RAM_BYTES) as usize / 4 * 2;
+        let slots = Arc::make_mut(slots);
+        // An instruction also depends on the slots after it, as far as it reaches.
+        for slot in &mut slots[word.saturating_sub(decode::REACH - 1)..word + 2] {
+            *slot = Op::UNDECODED;
+        }
+    }
+}
+
+/// RAM as words, little end first.
+pub(crate) type RamWords = [u32; RAM_WORDS];
+
+/// Flash, UICR and RAM.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    pub(crate) flash: Flash,
+    pub(crate) ram: Box<RamWords>,
+    pub(crate) ram_code: RamCode,
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory::new()
+    }
+}
+
+impl Memory {
+    /// Erased flash and UICR; RAM all zero.
+    pub fn new() -> Memory {
+        let page = Arc::new(Page::erased());
+        Memory {
+            flash: Flash {
+                pages: Arc::new(std::array::from_fn(|_| Arc::clone(&page))),
+            },
+            ram: Box::new([0; RAM_WORDS]),
+            ram_code: RamCode::default(),
+        }
+    }
+
+    /// Whether an address is in code flash or in the UICR page.
+    pub fn is_flash(address: u32) -> bool {
+        address < FLASH_BYTES || (UICR..UICR + PAGE_BYTES).contains(&address)
+    }
+
+    /// Whether an address is in RAM.
+    #[inline(always)]
+    pub fn is_ram(address: u32) -> bool {
+        address.wrapping_sub(RAM) < RAM_BYTES
+    }
+
+    fn page_index(address: u32) -> usize {
+        if (UICR..UICR + PAGE_BYTES).contains(&address) {
+            UICR_PAGE
+        } else {
+            assert!(
+                address < FLASH_BYTES,
+                "address {address:#x} is not in flash"
+            );
+            (address / PAGE_BYTES) as usize
+        }
+    }
+
+    /// The word of flash or UICR that holds `address`.
+    ///
+    /// # Panics
+    /// If the address is in neither: callers know what they address.
+    pub fn flash_word(&self, address: u32) -> u32 {
+        self.flash.pages[Self::page_index(address)].words[(address as usize / 4) % PAGE_WORDS]
+    }
+
+    /// Makes the word of flash or UICR that holds `address` read as `value` from now on; what a
+    /// write really leaves behind is the caller's decision.
+    ///
+    /// # Panics
+    /// If the address is in neither.
+    pub fn set_flash_word(&mut self, address: u32, value: u32) {
+        if self.flash_word(address) == value {
+            return;
+        }
+        let pages = Arc::make_mut(&mut self.flash.pages);
+        let page = Arc::make_mut(&mut pages[Self::page_index(address)]);
+        page.words[(address as usize / 4) % PAGE_WORDS] = value;
+        page.slots.take();
+    }
+
+    /// The words of the flash or UICR page that holds `address`.
+    ///
+    /// # Panics
+    /// If the address is in neither.
+    pub fn flash_page(&self, address: u32) -> &[u32; PAGE_WORDS] {
+        &self.flash.pages[Self::page_index(address)].words
+    }
+
+    /// Makes the flash or UICR page that holds `address` read as all ones.
+    ///
+    /// # Panics
+    /// If the address is in neither.
+    pub fn erase_page(&mut self, address: u32) {
+        let pages = Arc::make_mut(&mut self.flash.pages);
+        pages[Self::page_index(address)] = Arc::new(Page::erased());
+    }
+
+    /// Makes all of code flash and the UICR page read as all ones.
+    pub fn erase_all(&mut self) {
+        let page = Arc::new(Page::erased());
+        self.flash.pages = Arc::new(std::array::from_fn(|_| Arc::clone(&page)));
+    }
+
+    /// Puts bytes into flash or UICR without any physics: how an image gets into a chip that no
+    /// probe flashes. Bytes that share a word with others leave those as they are.
+    ///
+    /// # Panics
+    /// If any address is in neither.
+    pub fn load(&mut self, address: u32, bytes: &[u8]) {
+        for (at, &byte) in (address..).zip(bytes) {
+            let shift = at % 4 * 8;
+            let word = self.flash_word(at) & !(0xff << shift) | u32::from(byte) << shift;
+            self.set_flash_word(at, word);
+        }
+    }
+
+    /// The word of RAM that holds `address`, taken modulo RAM's size.
+    #[inline]
+    pub fn ram_word(&self, address: u32) -> u32 {
+        self.ram[(address as usize / 4) % RAM_WORDS]
+    }
+
+    /// Changes the word of RAM that holds `address`, taken modulo RAM's size.
+    pub fn set_ram_word(&mut self, address: u32, value: u32) {
+        self.ram[(address as usize / 4) % RAM_WORDS] = value;
+        if self.ram_code.near(address) {
+            self.ram_code.forget(address);
+        }
+    }
+
+    /// Fills RAM as a power cycle leaves it: with noise that follows from `seed`.
+    pub fn scramble_ram(&mut self, seed: u64) {
+        let mut state = seed | 1;
+        for word in self.ram.iter_mut() {
+            // xorshift64*: cheap, and no firmware mistakes it for its own data.
+            state ^= state >> 12;
+            state ^= state << 25;
+            state ^= state >> 27;
+            *word = (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as u32;
+        }
+        self.ram_code = RamCode::default();
+    }
+
+    /// The halfword at an even address that code can be fetched from, if there is memory.
+    pub(crate) fn fetch(&self, address: u32) -> Option<u16> {
+        let word = if address < FLASH_BYTES {
+            self.flash.code_word(address)
+        } else if Self::is_ram(address) {
+            self.ram_word(address)
+        } else if Self::is_flash(address) {
+            self.flash_word(address)
+        } else {
+            return None;
+        };
+        Some((word >> (address % 4 * 8)) as u16)
+    }
+
+    /// Decodes the RAM instruction at `address`, so that it runs fast from now on.
+    pub(crate) fn decode_ram(&mut self, address: u32) {
+        let slot = (address % RAM_BYTES / 2) as usize;
+        let ram = &self.ram;
+        let halfword = |slot: usize| {
+            let word = ram.get(slot / 2)?;
+            Some((word >> (slot % 2 * 16)) as u16)
+        };
+        let op = decode::at(address, |ahead| halfword(slot + ahead));
+        let slots = self
+            .ram_code
+            .slots
+            .get_or_insert_with(|| Arc::new([Op::UNDECODED; RAM_SLOTS]));
+        Arc::make_mut(slots)[slot] = op;
+        // The instruction reaches past its own slot, perhaps into the next granule.
+        for ahead in 0..decode::REACH as u32 {
+            self.ram_code.granules |= 1 << (((address + 2 * ahead) >> GRANULE_SHIFT) % 32);
+        }
+    }
+}
