@@ -1,9 +1,15 @@
 //! What was seen in a run: a closed, versioned enumeration of facts in the past tense.
 //!
 //! The trace (`events.jsonl`) holds one [`Event`] a line, in order; every report is made from it
-//! and from nothing else. Times are bench time. Wall time, host names and paths never appear here.
+//! and from nothing else. Times are bench time. Wall time, host names and paths never appear here,
+//! so that the same inputs and seed give the same bytes. Codes never appear here either: an entered
+//! code is its name in the scenario and the number of its digits.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::{Add, AddAssign};
+
+use crate::verdict::Verdict;
 
 /// The version of the trace format that this program writes. A reader refuses a newer one.
 pub const FORMAT: u32 = 1;
@@ -14,3 +20,335 @@ pub const FORMAT: u32 = 1;
 )]
 #[serde(transparent)]
 pub struct Nanos(pub u64);
+
+impl Nanos {
+    /// The moment the bench was made.
+    pub const ZERO: Nanos = Nanos(0);
+    /// Later than anything.
+    pub const NEVER: Nanos = Nanos(u64::MAX);
+
+    /// A span of whole milliseconds.
+    pub const fn from_millis(millis: u64) -> Nanos {
+        Nanos(millis * 1_000_000)
+    }
+
+    /// A span of whole seconds.
+    pub const fn from_secs(secs: u64) -> Nanos {
+        Nanos(secs * 1_000_000_000)
+    }
+
+    /// Whole milliseconds, rounded down.
+    pub const fn as_millis(self) -> u64 {
+        self.0 / 1_000_000
+    }
+
+    /// The span from `earlier` to here; zero if `earlier` is later.
+    pub const fn since(self, earlier: Nanos) -> Nanos {
+        Nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add for Nanos {
+    type Output = Nanos;
+
+    /// Saturates, so that [`Nanos::NEVER`] plus a span is still never.
+    fn add(self, span: Nanos) -> Nanos {
+        Nanos(self.0.saturating_add(span.0))
+    }
+}
+
+impl AddAssign for Nanos {
+    fn add_assign(&mut self, span: Nanos) {
+        *self = *self + span;
+    }
+}
+
+/// As a person says it: `150 ms`, `30.1 s`, `5 min`.
+impl fmt::Display for Nanos {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0 / 1_000;
+        if micros < 1_000 {
+            write!(out, "{micros} µs")
+        } else if micros < 1_000_000 {
+            write!(out, "{} ms", decimal(micros, 1_000))
+        } else if micros < 120_000_000 || !micros.is_multiple_of(60_000_000) {
+            write!(out, "{} s", decimal(micros / 1_000, 1_000))
+        } else {
+            write!(out, "{} min", micros / 60_000_000)
+        }
+    }
+}
+
+/// `value / unit` with at most three digits after the point and no trailing zeros.
+fn decimal(value: u64, unit: u64) -> String {
+    let text = format!("{}.{:03}", value / unit, value % unit * 1_000 / unit);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// One fact of a run.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// Position in the trace, from 0.
+    pub seq: u64,
+    /// When it happened, in bench time.
+    pub at: Nanos,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// The facts that a trace can hold.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum What {
+    /// The first line of every trace: everything that decides what follows.
+    Started {
+        /// Version of this format.
+        format: u32,
+        /// Seed of codes, offsets, contact bounce and everything else that is drawn.
+        seed: u64,
+        /// Scenario id.
+        scenario: String,
+        /// Variant, `name=value` in the scenario's order; empty where there is one only.
+        variant: String,
+        /// Profile id.
+        profile: String,
+        /// Bench name.
+        bench: String,
+        /// SHA-256 of the files that were read, by the role of each.
+        files: Vec<FileHash>,
+    },
+    /// The image was written and read back. Runs that start from a fork of the flashed board carry
+    /// the receipt of the flash that they stand on.
+    Flashed {
+        /// Name of the image.
+        image: String,
+        /// SHA-256 of the image as it was given.
+        sha256: String,
+        /// SHA-256 of the personality page that was put into it, if any.
+        personality: Option<String>,
+        /// Chip, in the probe's terms.
+        chip: String,
+        /// Bytes written.
+        bytes: u64,
+        /// Whether everything was read back and compared.
+        verified: bool,
+    },
+    /// A step of the scenario, or of a procedure inside it, began.
+    StepStarted {
+        /// Step number, from 1, in the order of execution.
+        step: u32,
+        /// Step that this one is part of.
+        inside: Option<u32>,
+        /// `file:line` in the scenario or profile.
+        place: String,
+        /// What is done, in words.
+        doing: String,
+        /// The procedure that it carries out, if it is a `do`.
+        procedure: Option<String>,
+    },
+    /// A step ended.
+    StepFinished {
+        /// Its number.
+        step: u32,
+    },
+    /// The run entered a labelled phase of a procedure.
+    PhaseEntered {
+        /// `P0` to `P7`.
+        phase: String,
+    },
+    /// A contact of the bench was told to close or open.
+    Switched {
+        /// What the contact stands for: `key *`, `button reset`, `door`; a digit of a code is
+        /// `digit 3 of 6`.
+        contact: String,
+        /// Closed or open.
+        closed: bool,
+    },
+    /// The supply was set.
+    SupplySet {
+        /// Terminal voltage; none with the output off.
+        millivolts: Option<u32>,
+    },
+    /// A line of the board changed.
+    LineChanged {
+        /// Its name in the bench file.
+        line: String,
+        /// The new level; for lamps and the beeper, high means lit or sounding.
+        high: bool,
+    },
+    /// The board printed a line on its console.
+    Printed {
+        /// Without the line end; invalid UTF-8 escaped.
+        text: String,
+    },
+    /// A code was entered completely.
+    CodeEntered {
+        /// Its name in the scenario.
+        code: String,
+        /// How many digits.
+        digits: usize,
+        /// Whether it was valid at this moment, as far as the rig can know.
+        standing: Standing,
+        /// How many leading digits it has in common with the valid code that it is nearest to.
+        leading: usize,
+    },
+    /// By what was seen, the lock's codes changed as documented.
+    CodesChanged {
+        /// The procedure that did it.
+        by: String,
+        /// Names of the codes that open the lock now.
+        valid: Vec<String>,
+    },
+    /// After a cut it was found out by trying which set of codes the lock holds.
+    Settled {
+        /// The name of the one set that opens; none if that is none of them, or a mixture.
+        set: Option<String>,
+        /// What was tried and what came of it, in words.
+        because: String,
+    },
+    /// Something was measured.
+    Measured {
+        /// What: `hold of program`.
+        quantity: String,
+        /// Value, in the unit given.
+        value: u64,
+        /// `ns`, `mV`, `uA`.
+        unit: String,
+        /// Expanded uncertainty (k = 2), same unit.
+        uncertainty: u64,
+        /// Lower limit, same unit.
+        from: Option<u64>,
+        /// Upper limit, same unit.
+        to: Option<u64>,
+        /// How value and limits stand to each other, by the simple rule with uncertainty.
+        stands: Against,
+    },
+    /// An expectation was decided.
+    Checked {
+        /// What was expected, in words.
+        wanted: String,
+        /// What was seen, in words.
+        got: String,
+        /// The decision.
+        held: bool,
+    },
+    /// The supply was dropped, or made to sag, on purpose.
+    Interrupted {
+        /// Phase in which it happened.
+        phase: String,
+        /// How long after the phase began.
+        after: Nanos,
+        /// `clean` or `sag`.
+        how: String,
+    },
+    /// An oracle came to its judgement.
+    Judged {
+        /// `I1` to `I8`.
+        oracle: String,
+        /// What it says, in a sentence.
+        rule: String,
+        /// The judgement.
+        judgement: Judgement,
+        /// Whether the product's manual promises it: then a breach is a failure, else a finding.
+        promised: bool,
+        /// What it stands on: `bolt line`, `console`; empty where nothing was observed.
+        evidence: String,
+        /// What was seen, or which rule exempted it, or what would have been needed.
+        because: String,
+    },
+    /// An instrument did not do what it was told.
+    Trouble {
+        /// The instrument.
+        device: String,
+        /// What was being done.
+        doing: String,
+        /// What was seen.
+        saw: String,
+        /// What to try.
+        hint: String,
+    },
+    /// The outputs went to rest.
+    WentToRest {
+        /// In this order.
+        outputs: Vec<String>,
+        /// Those that could not be brought to rest.
+        failed: Vec<String>,
+    },
+    /// The last line of every complete trace.
+    Finished {
+        /// The verdict.
+        verdict: Verdict,
+        /// `seq` of the event that decided it; none for a pass.
+        decided_by: Option<u64>,
+        /// The reason in one sentence.
+        because: String,
+    },
+}
+
+/// Hash of a file that a run was made from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FileHash {
+    /// `scenario`, `profile`, `bench`.
+    pub role: String,
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+}
+
+/// Whether a code was valid when it was entered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// It opens the lock.
+    Valid,
+    /// It does not.
+    Invalid,
+    /// After a cut, before it is settled which set of codes the lock holds.
+    Unsettled,
+    /// It would open the lock, but a lockout is running.
+    LockedOut,
+}
+
+/// How a measured value stands to its limits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Against {
+    /// No limit is known: recorded only.
+    NoLimit,
+    /// Inside, with its whole uncertainty.
+    Inside,
+    /// Outside, with its whole uncertainty.
+    Outside,
+    /// The uncertainty reaches over the limit.
+    Straddles,
+}
+
+impl Against {
+    /// Compares `value ± uncertainty` with a closed interval.
+    pub fn judge(value: u64, uncertainty: u64, from: Option<u64>, to: Option<u64>) -> Against {
+        let (low, high) = (value.saturating_sub(uncertainty), value + uncertainty);
+        if from.is_none() && to.is_none() {
+            Against::NoLimit
+        } else if from.is_some_and(|from| high < from) || to.is_some_and(|to| low > to) {
+            Against::Outside
+        } else if from.is_none_or(|from| low >= from) && to.is_none_or(|to| high <= to) {
+            Against::Inside
+        } else {
+            Against::Straddles
+        }
+    }
+}
+
+/// What an oracle concluded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Judgement {
+    /// It was put to the test, and held.
+    Held,
+    /// It was broken.
+    Broken,
+    /// It would have been broken, but the product's manual documents exactly this.
+    Exempted,
+    /// Nothing in this run could have shown a breach.
+    NotObserved,
+}

@@ -1,6 +1,14 @@
-//! lockrig
+//! lockrig: a hardware-in-the-loop test rig for electronic safes and smart locks.
+//!
+//! The parts, in the order in which a newcomer should read them:
+//!
+//! - [`event`]: what was seen, as a closed enumeration; [`trace`] writes and reads it.
+//! - [`verdict`]: how a run can end, and the exit code.
+//! - [`oracle`]: what must hold in every run, whatever its scenario expects.
+//! - [`image`]: firmware images, and what is wrong with a bad one.
 
-pub mod driver;
 pub mod event;
 pub mod image;
-pub mod port;
+pub mod oracle;
+pub mod trace;
+pub mod verdict;

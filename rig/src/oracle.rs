@@ -1,0 +1,227 @@
+//! What must hold in every run, whatever the scenario expects: oracles I1 to I8.
+//!
+//! They read events and a few facts of the profile, nothing else. Each says which evidence it stands
+//! on; without that evidence it says *not observed*. Each exempts exactly what the product's manual
+//! documents, and names the rule that exempted it.
+
+mod alive;
+mod authority;
+mod code_set;
+mod failure_count;
+mod kept;
+mod lockout;
+mod opening;
+mod timing;
+
+use crate::event::{Event, Judgement, Nanos, What};
+
+/// What the oracles need to know of the product and the bench.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// How long after a code the bolt may begin to move.
+    pub withdraws_within: Nanos,
+    /// The manual says that the bolt moves by itself after a reset, to learn the door's handing.
+    pub learns_handing: bool,
+    /// Wrong codes count only within this time, if the manual says so.
+    pub counted_within: Option<Nanos>,
+    /// What the manual says about a power cycle during a lockout.
+    pub on_power_cycle: OnPowerCycle,
+    /// The manual requires an open door for a reset.
+    pub reset_needs_open_door: bool,
+    /// Names of the credentials that the manual says a reset keeps.
+    pub kept: Vec<String>,
+    /// How well the bench can tell two moments apart, the board's key scan included.
+    pub resolution: Nanos,
+}
+
+/// What a manual says about a power cycle during a lockout.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnPowerCycle {
+    /// The remaining time goes on, or more of it than remained.
+    Survives,
+    /// The manual says that the lockout ends.
+    Clears,
+    /// The manual is silent.
+    Unspecified,
+}
+
+/// One judgement, ready to be recorded.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Finding {
+    /// The judgement.
+    pub judgement: Judgement,
+    /// What it stands on; empty where nothing was observed.
+    pub evidence: &'static str,
+    /// What was seen, which rule exempted it, or what would have been needed.
+    pub because: String,
+}
+
+impl Finding {
+    fn held(evidence: &'static str, because: impl Into<String>) -> Finding {
+        Finding {
+            judgement: Judgement::Held,
+            evidence,
+            because: because.into(),
+        }
+    }
+
+    fn broken(evidence: &'static str, because: impl Into<String>) -> Finding {
+        Finding {
+            judgement: Judgement::Broken,
+            evidence,
+            because: because.into(),
+        }
+    }
+
+    fn exempted(evidence: &'static str, rule: impl Into<String>) -> Finding {
+        Finding {
+            judgement: Judgement::Exempted,
+            evidence,
+            because: rule.into(),
+        }
+    }
+
+    fn not_observed(needed: impl Into<String>) -> Finding {
+        Finding {
+            judgement: Judgement::NotObserved,
+            evidence: "",
+            because: needed.into(),
+        }
+    }
+}
+
+/// One rule. It sees every event once, in order.
+///
+/// `see` may end the matter early with a breach, and is not called again then; `conclude` is asked
+/// at the end of a run that had no breach.
+trait Oracle: Send {
+    fn see(&mut self, event: &Event, facts: &Facts) -> Option<Finding>;
+    fn conclude(&self, facts: &Facts) -> Finding;
+}
+
+struct Watch {
+    id: &'static str,
+    rule: &'static str,
+    promised: bool,
+    oracle: Box<dyn Oracle>,
+    breached: bool,
+}
+
+/// All oracles of one run.
+pub struct Oracles {
+    facts: Facts,
+    watches: Vec<Watch>,
+}
+
+impl Oracles {
+    /// Fresh oracles for one run.
+    pub fn new(facts: Facts) -> Oracles {
+        let survives = facts.on_power_cycle == OnPowerCycle::Survives;
+        let needs_door = facts.reset_needs_open_door;
+        let keeps = !facts.kept.is_empty();
+        let watch = |id, rule, promised, oracle: Box<dyn Oracle>| Watch {
+            id,
+            rule,
+            promised,
+            oracle,
+            breached: false,
+        };
+        let watches = vec![
+            watch(
+                "I1",
+                "the bolt opens only after a code that is valid now",
+                true,
+                Box::new(opening::Opening::default()),
+            ),
+            watch(
+                "I2",
+                "the stored failure count never decreases but by a success",
+                false,
+                Box::new(failure_count::FailureCount::default()),
+            ),
+            watch(
+                "I3",
+                "a lockout never shrinks faster than the clock, and a cut never ends it",
+                survives,
+                Box::new(lockout::Lockout::default()),
+            ),
+            watch(
+                "I4",
+                "after a cut the codes are exactly the old, the new or the factory set",
+                false,
+                Box::new(code_set::CodeSet::default()),
+            ),
+            watch(
+                "I5",
+                "a reset needs its authorisation and the permitted state",
+                needs_door,
+                Box::new(authority::Authority::default()),
+            ),
+            watch(
+                "I6",
+                "the time to a refusal does not depend on how many digits were right",
+                false,
+                Box::new(timing::Timing::default()),
+            ),
+            watch(
+                "I7",
+                "the lock always reaches idle, locked or a reported fault",
+                false,
+                Box::new(alive::Alive::default()),
+            ),
+            watch(
+                "I8",
+                "what the manual says a reset keeps survives it",
+                keeps,
+                Box::new(kept::Kept::default()),
+            ),
+        ];
+        Oracles { facts, watches }
+    }
+
+    /// Shows one event to every oracle; returns the breaches it brought to light, to be recorded.
+    pub fn see(&mut self, event: &Event) -> Vec<What> {
+        let mut breaches = Vec::new();
+        for watch in self.watches.iter_mut().filter(|watch| !watch.breached) {
+            if let Some(finding) = watch.oracle.see(event, &self.facts) {
+                watch.breached = true;
+                breaches.push(watch.judged(finding));
+            }
+        }
+        breaches
+    }
+
+    /// The judgements of all oracles that were not breached, at the end of the run.
+    pub fn conclude(&self) -> Vec<What> {
+        self.watches
+            .iter()
+            .filter(|watch| !watch.breached)
+            .map(|watch| watch.judged(watch.oracle.conclude(&self.facts)))
+            .collect()
+    }
+}
+
+impl Watch {
+    fn judged(&self, finding: Finding) -> What {
+        What::Judged {
+            oracle: self.id.to_owned(),
+            rule: self.rule.to_owned(),
+            judgement: finding.judgement,
+            promised: self.promised,
+            evidence: finding.evidence.to_owned(),
+            because: finding.because,
+        }
+    }
+}
+
+/// A line of the reference firmware's console, `word key=value ...`: its first word.
+fn word(text: &str) -> &str {
+    text.split(' ').next().unwrap_or("")
+}
+
+/// The number behind `key=` in such a line.
+fn number(text: &str, key: &str) -> Option<u64> {
+    text.split(' ')
+        .find_map(|part| part.strip_prefix(key)?.strip_prefix('='))
+        .and_then(|value| value.parse().ok())
+}

@@ -1,0 +1,56 @@
+//! I7: the lock always reaches idle, locked or a reported fault: no brick, no hang.
+
+use super::{Facts, Finding, Oracle};
+use crate::event::{Event, What};
+
+#[derive(Default)]
+pub struct Alive {
+    powered: bool,
+    /// Codes entered and signs of life seen since the supply last came on.
+    entered: u32,
+    signs: u32,
+    power_ons: u32,
+}
+
+impl Oracle for Alive {
+    fn see(&mut self, event: &Event, _: &Facts) -> Option<Finding> {
+        match &event.what {
+            What::SupplySet { millivolts: None } => self.powered = false,
+            What::SupplySet {
+                millivolts: Some(_),
+            } if !self.powered => {
+                (self.powered, self.entered, self.signs) = (true, 0, 0);
+                self.power_ons += 1;
+            }
+            What::CodeEntered { .. } => self.entered += 1,
+            What::Printed { .. } => self.signs += 1,
+            What::LineChanged { line, high: true }
+                if ["red", "green", "yellow", "beeper", "bolt-withdrawn"]
+                    .contains(&line.as_str()) =>
+            {
+                self.signs += 1;
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn conclude(&self, _: &Facts) -> Finding {
+        match (self.signs, self.entered) {
+            (0, 0) => {
+                Finding::not_observed("nothing was asked of the lock since the supply came on")
+            }
+            (0, entered) => Finding::broken(
+                "lamp, beeper, bolt and console lines",
+                format!("{entered} codes since the supply came on, and not one sign of life"),
+            ),
+            _ => Finding::held(
+                "lamp, beeper, bolt and console lines",
+                format!(
+                    "the lock answered after the last of {} power-ons",
+                    self.power_ons
+                ),
+            ),
+        }
+    }
+}
