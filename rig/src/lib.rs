@@ -5,10 +5,13 @@
 //! - [`event`]: what was seen, as a closed enumeration; [`trace`] writes and reads it.
 //! - [`verdict`]: how a run can end, and the exit code.
 //! - [`oracle`]: what must hold in every run, whatever its scenario expects.
+//! - [`port`]: what a driver stands on, and the one clock; [`driver`]: one instrument over a port.
 //! - [`image`]: firmware images, and what is wrong with a bad one.
 
+pub mod driver;
 pub mod event;
 pub mod image;
 pub mod oracle;
+pub mod port;
 pub mod trace;
 pub mod verdict;
