@@ -2,6 +2,8 @@
 //!
 //! The parts, in the order in which a newcomer should read them:
 //!
+//! - [`source`]: the text of a file, places in it, and every mistake in it at once; [`quantity`]:
+//!   numbers with units.
 //! - [`event`]: what was seen, as a closed enumeration; [`trace`] writes and reads it.
 //! - [`verdict`]: how a run can end, and the exit code.
 //! - [`oracle`]: what must hold in every run, whatever its scenario expects.
@@ -13,5 +15,7 @@ pub mod event;
 pub mod image;
 pub mod oracle;
 pub mod port;
+pub mod quantity;
+pub mod source;
 pub mod trace;
 pub mod verdict;

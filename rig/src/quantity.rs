@@ -1,0 +1,194 @@
+//! Quantities as files write them: a number, a space, a unit. A number without a unit is refused.
+//!
+//! Everything is kept as a whole number of the smallest unit (nanoseconds, millivolts, percent),
+//! so that nothing depends on rounding.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::event::Nanos;
+use crate::source::{Node, Problem, Problems, Read};
+
+/// A voltage.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Millivolts(pub u32);
+
+/// A share of something, in percent: 0 to 100.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Percent(pub u8);
+
+/// A resistance.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Milliohms(pub u32);
+
+/// A current.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Microamps(pub u32);
+
+const TIMES: Units = Units {
+    quantity: "a duration",
+    units: &[
+        ("ns", 1),
+        ("us", 1_000),
+        ("ms", 1_000_000),
+        ("s", 1_000_000_000),
+        ("min", 60_000_000_000),
+        ("h", 3_600_000_000_000),
+    ],
+    example: "s",
+};
+const VOLTAGES: Units = Units {
+    quantity: "a voltage",
+    units: &[("mV", 1), ("V", 1_000)],
+    example: "V",
+};
+const SHARES: Units = Units {
+    quantity: "a share",
+    units: &[("%", 1)],
+    example: "%",
+};
+const RESISTANCES: Units = Units {
+    quantity: "a resistance",
+    units: &[("mohm", 1), ("ohm", 1_000), ("kohm", 1_000_000)],
+    example: "ohm",
+};
+const CURRENTS: Units = Units {
+    quantity: "a current",
+    units: &[("uA", 1), ("mA", 1_000), ("A", 1_000_000)],
+    example: "mA",
+};
+
+/// What one kind of quantity may be written in.
+struct Units {
+    quantity: &'static str,
+    /// Each unit with its size in the smallest one.
+    units: &'static [(&'static str, u64)],
+    example: &'static str,
+}
+
+impl Units {
+    fn read(&self, node: &Node, most: u64, problems: &mut Problems) -> Option<u64> {
+        let Some(text) = node.scalar() else {
+            return problems.expected(self.quantity, node);
+        };
+        match self.parse(text) {
+            Ok(amount) if amount <= most => Some(amount),
+            Ok(_) => problems.add(Problem::new(
+                node.span,
+                format!("{} of {text} is more than fits", self.quantity),
+            )),
+            Err(hint) => problems.expected_hint(self.quantity, node, &hint),
+        }
+    }
+
+    /// Reads `150 ms`; an error says what to try.
+    fn parse(&self, text: &str) -> Result<u64, String> {
+        let known: Vec<&str> = self.units.iter().map(|(unit, _)| *unit).collect();
+        let digits = text
+            .find(|one: char| !one.is_ascii_digit() && one != '.')
+            .unwrap_or(text.len());
+        let (number, unit) = (&text[..digits], text[digits..].trim_start());
+        let example = format!("write a number and a unit, such as 5 {}", self.example);
+        if number.is_empty() {
+            return Err(example);
+        }
+        if unit.is_empty() {
+            return Err(format!("write its unit: {number} {}", self.example));
+        }
+        let size = self
+            .units
+            .iter()
+            .find(|(known, _)| *known == unit)
+            .map(|(_, size)| *size)
+            .ok_or_else(|| {
+                format!(
+                    "'{unit}' is not a unit here; there are {}",
+                    known.join(", ")
+                )
+            })?;
+        let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
+        let scale = 10_u64
+            .checked_pow(decimals.len() as u32)
+            .ok_or_else(|| example.clone())?;
+        let all: u64 = format!("{whole}{decimals}")
+            .parse()
+            .map_err(|_| example.clone())?;
+        let amount = u128::from(all) * u128::from(size);
+        if amount % u128::from(scale) != 0 {
+            return Err(format!("finer than 1 {}", self.units[0].0));
+        }
+        u64::try_from(amount / u128::from(scale)).map_err(|_| example)
+    }
+
+    /// In the largest unit that divides it, as a file would write it.
+    fn show(&self, amount: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, size) = self
+            .units
+            .iter()
+            .rev()
+            .find(|(_, size)| amount % size == 0 && amount >= *size)
+            .unwrap_or(&self.units[self.units.len().min(1) - 1]);
+        // Zero is written in the usual unit.
+        if amount == 0 {
+            return write!(f, "0 {}", self.example);
+        }
+        write!(f, "{} {unit}", amount / size)
+    }
+
+    fn schema(&self) -> Schema {
+        let units: Vec<&str> = self.units.iter().map(|(unit, _)| *unit).collect();
+        json_schema!({
+            "type": "string",
+            "description": format!("{}: a number and a unit ({})", self.quantity, units.join(", ")),
+            "pattern": format!(r"^[0-9]+(\.[0-9]+)? *({})$", units.join("|")),
+        })
+    }
+}
+
+macro_rules! quantities {
+    ($($type:ident($inner:ty) in $units:ident up to $most:expr;)*) => { $(
+        impl Read for $type {
+            fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+                let amount = $units.read(node, $most, problems)?;
+                Some(Self(<$inner>::try_from(amount).expect("a quantity fits its type: it was compared with its greatest value")))
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                $units.schema()
+            }
+        }
+    )* };
+}
+quantities! {
+    // A year: more is a mistake, and sums of a few stay far from overflow.
+    Nanos(u64) in TIMES up to 366 * 24 * 3_600_000_000_000;
+    Millivolts(u32) in VOLTAGES up to 1_000_000;
+    Percent(u8) in SHARES up to 100;
+    Milliohms(u32) in RESISTANCES up to u64::from(u32::MAX);
+    Microamps(u32) in CURRENTS up to u64::from(u32::MAX);
+}
+
+macro_rules! shown {
+    ($($type:ident in $units:ident;)*) => { $(
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                $units.show(u64::from(self.0), f)
+            }
+        }
+    )* };
+}
+shown! {
+    Millivolts in VOLTAGES;
+    Percent in SHARES;
+    Milliohms in RESISTANCES;
+    Microamps in CURRENTS;
+}
