@@ -12,6 +12,7 @@
 mod bus;
 pub(crate) mod core;
 pub mod memory;
+pub mod nvmc;
 pub mod peripherals;
 
 use self::bus::{Did, FastBus, FullBus};
@@ -207,6 +208,7 @@ impl Chip {
         }
         let noise = self.seed ^ self.power_cycles.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.memory.scramble_ram(noise);
+        self.peripherals.nvmc.power_on(&mut self.memory, noise);
         self.power = Power::On;
         self.reset(ResetCause::PowerOn);
     }
