@@ -1,0 +1,617 @@
+//! The virtual bench: chip, board and instruments, and the one order in which things happen.
+//!
+//! Time passes in [`VirtualBench::run_until`] and nowhere else. It runs the chip up to the next
+//! moment at which anything beside the chip changes, and jumps there when the chip sleeps. What
+//! falls on the same tick happens in a fixed order: bytes reach the relay board, the supply, the
+//! console; relay contacts move, lowest channel first; the supply's settings take effect; the
+//! board's own changes (supply, bolt, lamps, beeper); bytes leave the relay board, the supply; the
+//! chip's next instruction.
+//!
+//! A clone is a fork. Forks share nothing that can be seen and go their own ways.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::board::contact::{Contact, ContactSpec};
+use crate::board::noise::Noise;
+use crate::board::supply::{BROWN_OUT, BROWN_OUT_RELEASE};
+use crate::board::{Activity, Board, BoardSpec, Inputs, Line, Pins, Touch};
+use crate::chip::nvmc::{FlashOperation, Torn};
+use crate::chip::{Chip, Stopped};
+use crate::instrument::power_supply::{PowerSupply, Reading};
+use crate::instrument::relay_board::{CHANNELS, RelayBoard};
+use crate::instrument::wire::Wire;
+use crate::time::Ticks;
+
+/// What stands on a virtual bench.
+#[derive(Clone, Copy, Debug)]
+pub struct BenchSpec {
+    /// The board under test.
+    pub board: BoardSpec,
+    /// What each relay does, channel 1 first.
+    pub relays: [(Touch, ContactSpec); CHANNELS],
+}
+
+impl BenchSpec {
+    /// A safe's lock on a bench.
+    pub const SAFE: BenchSpec = BenchSpec::around(BoardSpec::SAFE);
+    /// A smart lock on a bench.
+    pub const SMART_LOCK: BenchSpec = BenchSpec::around(BoardSpec::SMART_LOCK);
+
+    /// The benches that exist.
+    pub const ALL: [BenchSpec; 2] = [BenchSpec::SAFE, BenchSpec::SMART_LOCK];
+
+    /// The bench around the board of this name.
+    pub fn named(name: &str) -> Option<BenchSpec> {
+        BenchSpec::ALL
+            .into_iter()
+            .find(|spec| spec.board.name == name)
+    }
+
+    const fn around(board: BoardSpec) -> BenchSpec {
+        let key = ContactSpec::RELAY_ON_KEY;
+        let mechanism = ContactSpec::RELAY_ON_MECHANISM;
+        BenchSpec {
+            board,
+            relays: [
+                (Touch::Key(0), key),
+                (Touch::Key(1), key),
+                (Touch::Key(2), key),
+                (Touch::Key(3), key),
+                (Touch::Key(4), key),
+                (Touch::Key(5), key),
+                (Touch::Key(6), key),
+                (Touch::Key(7), key),
+                (Touch::Key(8), key),
+                (Touch::Key(9), key),
+                (Touch::Key(10), key),
+                (Touch::Key(11), key),
+                (Touch::ResetButton, key),
+                (Touch::ProgramButton, key),
+                (Touch::Door, key),
+                (Touch::Jam, mechanism),
+            ],
+        }
+    }
+}
+
+/// A byte port of the bench.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Port {
+    /// The relay board.
+    Relay,
+    /// The programmable supply.
+    Supply,
+    /// The chip's UART.
+    Console,
+}
+
+impl Port {
+    /// Every byte port.
+    pub const ALL: [Port; 3] = [Port::Relay, Port::Supply, Port::Console];
+
+    /// The port's name, as `sim:` addresses write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Port::Relay => "relay",
+            Port::Supply => "supply",
+            Port::Console => "console",
+        }
+    }
+
+    /// The port's only baud rate.
+    pub fn baud(self) -> u32 {
+        match self {
+            Port::Relay => RelayBoard::BAUD as u32,
+            Port::Supply => PowerSupply::BAUD as u32,
+            Port::Console => CONSOLE_BAUD as u32,
+        }
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that no byte port has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnknownPort(String);
+
+impl fmt::Display for UnknownPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = Port::ALL.map(Port::name).join(", ");
+        write!(
+            f,
+            "no byte port \"{}\" on a virtual bench; hint: there are {names}",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for UnknownPort {}
+
+impl FromStr for Port {
+    type Err = UnknownPort;
+
+    fn from_str(name: &str) -> Result<Port, UnknownPort> {
+        Port::ALL
+            .into_iter()
+            .find(|port| port.name() == name)
+            .ok_or_else(|| UnknownPort(name.to_owned()))
+    }
+}
+
+/// Something seen from outside.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Observation {
+    /// When: the end of the last stop bit, the edge itself, the start of the flash operation.
+    pub at: Ticks,
+    /// What.
+    pub what: Seen,
+}
+
+/// What was seen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Seen {
+    /// Bytes came from a port.
+    Bytes {
+        /// Which port.
+        port: Port,
+        /// What came.
+        bytes: Vec<u8>,
+    },
+    /// A line changed.
+    Edge {
+        /// Which line.
+        line: Line,
+        /// Its new level; see [`Line`] for what high means.
+        level: bool,
+        /// Pitch, on the beeper's line: of the first cycle as it rises, the mean as it falls.
+        hertz: Option<u32>,
+    },
+    /// A flash operation started; only after [`VirtualBench::watch_flash`].
+    FlashOperation(FlashOperation),
+}
+
+/// Baud rate of the chip's console.
+const CONSOLE_BAUD: u64 = 115_200;
+/// From a supply command's last stop bit to the first start bit of its answer.
+const SUPPLY_TURNAROUND: Ticks = Ticks::from_millis(1);
+
+/// See the head of the file.
+#[derive(Clone, Debug)]
+pub struct VirtualBench {
+    spec: BenchSpec,
+    seed: u64,
+    now: Ticks,
+    chip: Chip,
+    board: Board,
+    relay_board: RelayBoard,
+    contacts: [Contact; CHANNELS],
+    contacts_next: Ticks,
+    supply: PowerSupply,
+    to_relay: Wire,
+    from_relay: Wire,
+    to_supply: Wire,
+    from_supply: Wire,
+    to_console: Wire,
+    outbox: VecDeque<Observation>,
+    inputs: Inputs,
+    millivolts: u32,
+    battery_microvolts: u32,
+    disconnected: bool,
+    brown_outs: u64,
+    watches_flash: bool,
+    flash_operations: u64,
+}
+
+impl VirtualBench {
+    /// A bench with every instrument on and at rest: relays open, supply off, flash erased. All
+    /// noise in it follows from `seed`.
+    pub fn new(spec: &BenchSpec, seed: u64) -> VirtualBench {
+        let supply = PowerSupply::default();
+        let board = Board::new(&spec.board, supply.feed());
+        let mut channel = 0;
+        let contacts = spec.relays.map(|(_, contact)| {
+            channel += 1;
+            Contact::new(contact, Noise::new(seed, "contact", channel))
+        });
+        let mut bench = VirtualBench {
+            spec: *spec,
+            seed,
+            now: Ticks::ZERO,
+            chip: Chip::new(Noise::new(seed, "chip", 0).draw()),
+            board,
+            relay_board: RelayBoard::default(),
+            contacts,
+            contacts_next: Ticks::NEVER,
+            supply,
+            to_relay: Wire::new(RelayBoard::BAUD),
+            from_relay: Wire::new(RelayBoard::BAUD),
+            to_supply: Wire::new(PowerSupply::BAUD),
+            from_supply: Wire::new(PowerSupply::BAUD),
+            to_console: Wire::new(CONSOLE_BAUD),
+            outbox: VecDeque::new(),
+            inputs: Inputs::default(),
+            millivolts: 0,
+            battery_microvolts: 0,
+            disconnected: false,
+            brown_outs: 0,
+            watches_flash: false,
+            flash_operations: 0,
+        };
+        bench.tear_by_chance();
+        bench.settle(Ticks::ZERO);
+        bench
+    }
+
+    /// What stands on this bench.
+    pub fn spec(&self) -> &BenchSpec {
+        &self.spec
+    }
+
+    /// The seed that its noise follows from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The bench's time.
+    pub fn now(&self) -> Ticks {
+        self.now
+    }
+
+    /// Puts bytes on the way to an instrument or the chip; they take their time.
+    pub fn write(&mut self, port: Port, bytes: &[u8]) {
+        let wire = match port {
+            Port::Relay => &mut self.to_relay,
+            Port::Supply => &mut self.to_supply,
+            Port::Console => &mut self.to_console,
+        };
+        wire.send(self.now, bytes);
+    }
+
+    /// The level of a line; see [`Line`] for what high means.
+    pub fn level(&self, line: Line) -> bool {
+        self.board.level(line)
+    }
+
+    /// The lines that the board has.
+    pub fn lines(&self) -> impl Iterator<Item = Line> + use<> {
+        self.board.lines()
+    }
+
+    /// The board, to look at what no wire shows.
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    /// The chip, to look at what no wire shows.
+    pub fn chip(&self) -> &Chip {
+        &self.chip
+    }
+
+    /// Puts bytes into flash without taking time, as before the chip was soldered in. `address`
+    /// and length are in whole words.
+    pub fn load(&mut self, address: u32, bytes: &[u8]) {
+        assert!(
+            address.is_multiple_of(4) && bytes.len().is_multiple_of(4),
+            "{} bytes at {address:#x} are not whole words",
+            bytes.len()
+        );
+        for (index, word) in bytes.chunks_exact(4).enumerate() {
+            let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+            self.chip
+                .memory_mut()
+                .set_flash_word(address + 4 * index as u32, word);
+        }
+    }
+
+    /// From now on, or no longer, every start of a flash operation is an observation.
+    pub fn watch_flash(&mut self, watch: bool) {
+        self.watches_flash = watch;
+    }
+
+    /// The flash operations that start until `until` if nobody touches the bench: the points at
+    /// which a cut does harm. The bench itself stays as it is.
+    pub fn flash_operations(&self, until: Ticks) -> Vec<FlashOperation> {
+        let mut fork = self.clone();
+        fork.watch_flash(true);
+        let mut operations = Vec::new();
+        while let Some(observation) = fork.run_until(until) {
+            if let Seen::FlashOperation(operation) = observation.what {
+                operations.push(operation);
+            }
+        }
+        operations
+    }
+
+    /// The supply is lost at this very point, with nothing left in the capacitor: RAM is gone, and
+    /// a flash operation in progress leaves what `torn` says. The terminal stays disconnected
+    /// until [`VirtualBench::restore`], whatever the supply is told.
+    pub fn cut(&mut self, torn: Torn) {
+        self.set_torn(torn);
+        self.disconnected = true;
+        let now = self.now.max(self.chip.now());
+        self.connect(now);
+        let core = self.activity();
+        self.board.collapse(now, core);
+        self.settle(now);
+    }
+
+    /// Connects the supply to the terminal again after a [`VirtualBench::cut`].
+    pub fn restore(&mut self) {
+        self.disconnected = false;
+        self.connect(self.now.max(self.chip.now()));
+    }
+
+    /// Lets time pass until the next observation, which is returned and whose moment is now, or
+    /// until `deadline`, which is now then. A deadline that has passed lets no time pass.
+    pub fn run_until(&mut self, deadline: Ticks) -> Option<Observation> {
+        let deadline = deadline.max(self.now);
+        loop {
+            if self.seen_by(deadline)
+                && let Some(seen) = self.outbox.pop_front()
+            {
+                self.now = self.now.max(seen.at);
+                return Some(seen);
+            }
+            let target = self.next_event().min(deadline);
+            // An instruction is never split, so the chip may be a little ahead.
+            let stopped = self.chip.run(target);
+            while self.next_event() <= self.chip.now() {
+                self.pass();
+            }
+            self.heed(stopped);
+            if stopped == Stopped::Deadline && target == deadline && !self.seen_by(deadline) {
+                self.now = deadline;
+                return None;
+            }
+        }
+    }
+
+    /// Whether an observation up to this moment waits to be taken.
+    fn seen_by(&self, deadline: Ticks) -> bool {
+        self.outbox.front().is_some_and(|seen| seen.at <= deadline)
+    }
+
+    /// When something beside the chip happens next.
+    fn next_event(&self) -> Ticks {
+        self.to_relay
+            .next()
+            .min(self.to_supply.next())
+            .min(self.to_console.next())
+            .min(self.contacts_next)
+            .min(self.supply.next())
+            .min(self.board.next())
+            .min(self.from_relay.next())
+            .min(self.from_supply.next())
+    }
+
+    /// Does everything that is due at the next event's moment, in the order that the head of the
+    /// file gives.
+    fn pass(&mut self) {
+        let now = self.next_event();
+        if let Some(byte) = self.to_relay.receive(now) {
+            self.tell_relay_board(now, byte);
+        }
+        if let Some(byte) = self.to_supply.receive(now) {
+            let reading = if byte == b'\n' {
+                self.reading(now)
+            } else {
+                Reading::default()
+            };
+            self.supply.receive(now, byte, reading);
+            self.fetch_reply(now);
+        }
+        if let Some(byte) = self.to_console.receive(now) {
+            self.chip.uart_receive(byte);
+        }
+        if self.contacts_next <= now {
+            self.move_contacts(now);
+        }
+        if self.supply.next() <= now {
+            let reading = self.reading(now);
+            if self.supply.pass(now, reading) {
+                self.connect(now);
+            }
+            self.fetch_reply(now);
+        }
+        if self.board.next() <= now {
+            let core = self.activity();
+            self.board.pass(now, core);
+            self.settle(now);
+        }
+        for (port, wire) in [
+            (Port::Relay, &mut self.from_relay),
+            (Port::Supply, &mut self.from_supply),
+        ] {
+            if let Some(byte) = wire.receive(now) {
+                let what = Seen::Bytes {
+                    port,
+                    bytes: vec![byte],
+                };
+                self.outbox.push_back(Observation { at: now, what });
+            }
+        }
+    }
+
+    fn tell_relay_board(&mut self, now: Ticks, byte: u8) {
+        let outcome = self.relay_board.receive(now, byte);
+        if let Some((channel, on)) = outcome.switched {
+            self.contacts[channel].drive(on, now);
+            self.plan_contacts();
+        }
+        if let Some((at, frame)) = outcome.feedback {
+            self.from_relay.send(at, &frame);
+        }
+    }
+
+    fn plan_contacts(&mut self) {
+        self.contacts_next = self
+            .contacts
+            .iter()
+            .map(Contact::next)
+            .min()
+            .unwrap_or(Ticks::NEVER);
+    }
+
+    fn move_contacts(&mut self, now: Ticks) {
+        for channel in 0..CHANNELS {
+            while self.contacts[channel].next() <= now {
+                self.contacts[channel].flip();
+                let (touch, _) = self.spec.relays[channel];
+                let core = self.activity();
+                self.board
+                    .touch(now, touch, self.contacts[channel].is_closed(), core);
+            }
+        }
+        self.plan_contacts();
+        self.settle(now);
+    }
+
+    fn reading(&mut self, now: Ticks) -> Reading {
+        let core = self.activity();
+        self.board.settle_supply(now, core);
+        self.settle(now);
+        Reading {
+            volts: self.board.terminal_volts(),
+            coulombs: self.board.drawn_coulombs(),
+        }
+    }
+
+    fn fetch_reply(&mut self, now: Ticks) {
+        let reply = self.supply.take_reply();
+        if !reply.is_empty() {
+            self.from_supply
+                .send(now + SUPPLY_TURNAROUND, reply.as_bytes());
+        }
+    }
+
+    /// Puts at the terminal what the supply gives.
+    fn connect(&mut self, now: Ticks) {
+        let feed = if self.disconnected {
+            PowerSupply::default().feed()
+        } else {
+            self.supply.feed()
+        };
+        let core = self.activity();
+        self.board.set_feed(now, feed, core);
+        self.settle(now);
+    }
+
+    fn activity(&self) -> Activity {
+        Activity {
+            awake_time: self.chip.awake_time(),
+            awake: self.chip.is_awake(),
+        }
+    }
+
+    /// Reacts to what made the chip stop.
+    fn heed(&mut self, stopped: Stopped) {
+        match stopped {
+            Stopped::Deadline | Stopped::Halted => {}
+            Stopped::Pins => {
+                let now = self.chip.now();
+                let core = self.activity();
+                let drive = self.chip.peripherals().pins();
+                let pins = Pins {
+                    high: drive.high,
+                    low: drive.low,
+                    pull_up: drive.pull_up,
+                    pull_down: drive.pull_down,
+                };
+                self.board.set_pins(now, pins, core);
+                self.settle(now);
+            }
+            Stopped::Uart => {
+                while let Some((at, byte)) = self.chip.take_uart() {
+                    let what = Seen::Bytes {
+                        port: Port::Console,
+                        bytes: vec![byte],
+                    };
+                    self.outbox.push_back(Observation { at, what });
+                }
+            }
+            Stopped::Flash => {
+                let nvmc = &self.chip.peripherals().nvmc;
+                let started = nvmc.operations() != self.flash_operations;
+                self.flash_operations = nvmc.operations();
+                if let Some(operation) = nvmc.last().filter(|_| started && self.watches_flash) {
+                    let what = Seen::FlashOperation(operation);
+                    let at = self.chip.now();
+                    self.outbox.push_back(Observation { at, what });
+                }
+            }
+        }
+    }
+
+    fn set_torn(&mut self, torn: Torn) {
+        self.chip.peripherals_mut().nvmc.set_torn(torn);
+    }
+
+    /// Brings the chip and the outbox up to what the board has become.
+    fn settle(&mut self, now: Ticks) {
+        while self.board.take_supply_change() {
+            self.settle_supply(now);
+        }
+        while let Some(edge) = self.board.take_edge() {
+            let what = Seen::Edge {
+                line: edge.line,
+                level: edge.level,
+                hertz: edge.hertz,
+            };
+            self.outbox.push_back(Observation { at: edge.at, what });
+        }
+        self.settle_inputs();
+    }
+
+    /// A supply that fades tears flash by chance, until a cut says otherwise.
+    fn tear_by_chance(&mut self) {
+        self.brown_outs += 1;
+        let mut noise = Noise::new(self.seed, "torn flash", self.brown_outs);
+        self.set_torn(Torn::BitSubset { seed: noise.draw() });
+    }
+
+    fn settle_inputs(&mut self) {
+        let inputs = self.board.inputs();
+        let mut changed = (inputs.held ^ self.inputs.held) | (inputs.high ^ self.inputs.high);
+        self.inputs = inputs;
+        while changed != 0 {
+            let pin = changed.trailing_zeros();
+            changed &= changed - 1;
+            let held = inputs.held >> pin & 1 != 0;
+            if held {
+                self.chip.set_input(pin as u8, inputs.high >> pin & 1 != 0);
+            }
+        }
+    }
+
+    fn settle_supply(&mut self, now: Ticks) {
+        let volts = self.board.chip_volts();
+        let millivolts = (volts * 1e3) as u32;
+        if self.board.is_chip_on() && volts < BROWN_OUT {
+            self.chip.power_off();
+            self.tear_by_chance();
+            let core = self.activity();
+            self.board.set_chip_on(now, false, core);
+        } else if !self.board.is_chip_on() && volts > BROWN_OUT_RELEASE {
+            self.chip.set_supply(millivolts);
+            self.chip.power_on();
+            let core = self.activity();
+            self.board.set_chip_on(now, true, core);
+        }
+        if millivolts != self.millivolts {
+            self.millivolts = millivolts;
+            self.chip.set_supply(millivolts);
+        }
+        let battery = self.board.battery_input_microvolts();
+        if battery != self.battery_microvolts {
+            self.battery_microvolts = battery;
+            let channel = self.spec.board.pins.battery_channel;
+            self.chip.set_analog(channel as u8, battery);
+        }
+    }
+}
