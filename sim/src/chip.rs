@@ -11,6 +11,7 @@
 
 mod bus;
 pub(crate) mod core;
+pub mod debug;
 pub mod memory;
 pub mod nvmc;
 pub mod peripherals;
@@ -19,6 +20,8 @@ use self::bus::{Did, FastBus, FullBus};
 use self::core::decode::{self, Code, Op};
 use self::core::system::SV_CALL;
 use self::core::{Bus, Core, Doing, Exit, exception, execute};
+use self::debug::halting::{Halting, Reason};
+use self::debug::{DebugPort, PortState};
 use self::memory::Memory;
 use self::peripherals::{Outcome, Peripherals, ResetCause};
 use crate::time::Ticks;
@@ -82,6 +85,10 @@ pub struct Chip {
     core: Core,
     memory: Memory,
     peripherals: Peripherals,
+    port: PortState,
+    halting: Halting,
+    /// The reset pin is held low.
+    held: bool,
     /// Until when the core is held in reset.
     core_busy: Ticks,
     /// Until when flash cannot be read; zero if it can.
@@ -103,6 +110,9 @@ impl Chip {
             core: Core::new(),
             memory: Memory::new(),
             peripherals: Peripherals::new(seed),
+            port: PortState::new(),
+            halting: Halting::default(),
+            held: false,
             core_busy: Ticks::ZERO,
             flash_busy: Ticks::ZERO,
             next_event: Ticks::NEVER,
@@ -145,7 +155,21 @@ impl Chip {
 
     /// Whether the core executes instructions, rather than sleeping, being halted or off.
     pub fn is_awake(&self) -> bool {
-        self.power == Power::On && self.core.doing == Doing::Running
+        self.power == Power::On
+            && self.core.doing == Doing::Running
+            && !self.held
+            && !self.halting.is_halted()
+    }
+
+    /// Whether the chip has supply; it may be in System OFF all the same.
+    pub fn is_supplied(&self) -> bool {
+        self.power != Power::Unsupplied
+    }
+
+    /// The debug port. Whoever has a board around the chip makes one of that instead, with
+    /// [`DebugPort::new`], so that the board lives on while a probe is at work.
+    pub fn debug_port(&mut self) -> DebugPort<'_> {
+        DebugPort::new(self)
     }
 
     /// Whether a flash operation is in progress, and until when.
@@ -200,6 +224,9 @@ impl Chip {
         self.peripherals.reset(ResetCause::PowerOn, self.now);
         self.peripherals.take_outcome();
         self.next_event = Ticks::NEVER;
+        self.port = PortState::new();
+        self.halting = Halting::default();
+        self.held = false;
         self.stops = Stops {
             pins: true,
             ..Stops::default()
@@ -219,10 +246,26 @@ impl Chip {
         self.reset(ResetCause::PowerOn);
     }
 
-    /// The reset pin is pulled low.
+    /// The reset pin goes low for a moment.
     pub fn pin_reset(&mut self) {
-        if self.power != Power::Unsupplied {
+        self.set_reset(true);
+        self.set_reset(false);
+    }
+
+    /// The level of the reset pin, active low: held in reset, or not. The pin is SWDIO, too: in
+    /// debug mode it resets only if the firmware or the probe said so in POWER.RESET.
+    pub fn set_reset(&mut self, held: bool) {
+        const POWER_RESET: u32 = 0x4000_0544;
+        if self.held == held || self.power == Power::Unsupplied {
+            return;
+        }
+        let heard = !self.halting.attached || self.peripherals.read(POWER_RESET, self.now) & 1 != 0;
+        if held && heard {
             self.reset(ResetCause::Pin);
+            self.held = true;
+        } else if !held {
+            self.held = false;
+            self.core_busy = self.now + RESET_TIME;
         }
     }
 
@@ -232,7 +275,9 @@ impl Chip {
         self.core
             .reset(self.memory.flash_word(0), self.memory.flash_word(4));
         self.core_busy = self.now + RESET_TIME;
+        self.held = false;
         self.stops.pins = true;
+        self.catch_reset();
         self.heed_peripherals();
     }
 
@@ -269,7 +314,7 @@ impl Chip {
             Ticks::ZERO => horizon,
             busy => horizon.min(busy),
         };
-        if self.power != Power::On {
+        if self.power != Power::On || self.held || self.halting.is_halted() {
             self.now = horizon;
             return;
         }
@@ -290,12 +335,17 @@ impl Chip {
                 }
                 self.core.doing = Doing::Running;
             }
+            Doing::LockedUp if self.halting.attached => {
+                self.now = horizon;
+                return;
+            }
             Doing::LockedUp => {
                 self.reset(ResetCause::Lockup);
                 return;
             }
         }
-        if let Some(exception) = self.core.system.preempting() {
+        let masked = self.halting.masks_interrupts();
+        if let Some(exception) = self.core.system.preempting(masked) {
             self.with_bus(|core, bus| core.enter(exception, bus));
             self.pass(exception::ENTRY_CYCLES);
             return;
@@ -305,7 +355,26 @@ impl Chip {
             self.now = horizon;
             return;
         }
-        self.burst(horizon);
+        if self.halting.watches() {
+            self.watched_step();
+        } else {
+            self.burst(horizon);
+        }
+    }
+
+    /// One instruction under the debugger's eyes.
+    fn watched_step(&mut self) {
+        let stepping = self.halting.stepping;
+        if !stepping && self.halting.breaks_at(self.core.registers.r[15]) {
+            self.halt(Reason::Breakpoint);
+            return;
+        }
+        self.step();
+        if stepping && !self.halting.is_halted() && self.core.doing != Doing::LockedUp {
+            // A step over WFI does not wait: the pending halt is a reason to wake.
+            self.core.doing = Doing::Running;
+            self.halt(Reason::Halted);
+        }
     }
 
     /// Runs instructions until the horizon or one that needs care, and that one.
@@ -419,6 +488,45 @@ impl Chip {
     fn fault(&mut self) {
         self.with_bus(|core, bus| core.fault(bus));
         self.pass(exception::ENTRY_CYCLES);
+        self.catch_hard_fault();
+    }
+
+    /// A probe's read of 1, 2 or 4 bytes.
+    fn probe_load(&mut self, address: u32, size: u32) -> Option<u32> {
+        self.probe_access(|bus| match size {
+            1 => bus.load8(address),
+            2 => bus.load16(address),
+            _ => bus.load32(address),
+        })
+    }
+
+    /// A probe's write of 1, 2 or 4 bytes.
+    fn probe_store(&mut self, address: u32, size: u32, value: u32) -> bool {
+        self.probe_access(|bus| match size {
+            1 => bus.store8(address, value),
+            2 => bus.store16(address, value),
+            _ => bus.store32(address, value),
+        })
+    }
+
+    fn probe_access<T>(&mut self, access: impl FnOnce(&mut FullBus<'_>) -> T) -> T {
+        let mut bus = FullBus {
+            memory: &mut self.memory,
+            peripherals: &mut self.peripherals,
+            system: Some(&mut self.core.system),
+            now: self.now,
+            flash_busy: self.flash_busy,
+            did: Did::default(),
+        };
+        let result = access(&mut bus);
+        let FullBus {
+            now,
+            flash_busy,
+            did,
+            ..
+        } = bus;
+        self.account(now, flash_busy, did);
+        result
     }
 
     fn return_to(&mut self, target: u32) {
@@ -462,7 +570,7 @@ impl Chip {
                 self.with_bus(|core, bus| core.call(SV_CALL, at, bus));
                 (0, exception::ENTRY_CYCLES)
             }
-            // Without a debugger a breakpoint is a fault.
+            Code::Bkpt if self.halting.is_enabled() => return self.halt(Reason::Breakpoint),
             _ => return self.fault(),
         };
         self.core.registers.r[15] = self.core.registers.r[15].wrapping_add(2 * slots);

@@ -104,6 +104,15 @@ impl Core {
         }
     }
 
+    /// Sets IPSR, with the stack pointer that goes with the mode.
+    pub(crate) fn handle(&mut self, exception: u8) {
+        let before = self.system.on_process_stack();
+        self.system.current = exception;
+        if self.system.on_process_stack() != before {
+            std::mem::swap(&mut self.registers.r[13], &mut self.system.other_stack);
+        }
+    }
+
     /// Sets CONTROL.SPSEL, with the stack pointer that goes with it.
     pub(crate) fn select_stack(&mut self, process: bool) {
         let before = self.system.on_process_stack();

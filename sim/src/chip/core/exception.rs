@@ -84,11 +84,9 @@ impl Core {
     /// A synchronous exception of configurable priority (SVCall); escalates to HardFault if it
     /// cannot be taken now. R15 is the address to return to if it can, `at` the instruction.
     pub(crate) fn call<'code>(&mut self, exception: u8, at: u32, bus: &mut impl Bus<'code>) {
-        self.system.pend_exception(exception);
-        if self.system.preempting() == Some(exception) {
+        if self.system.can_take(exception) {
             self.enter(exception, bus);
         } else {
-            self.system.forget(exception);
             self.registers.r[15] = at;
             self.fault(bus);
         }

@@ -122,14 +122,21 @@ impl System {
         best
     }
 
-    /// The pending exception that preempts what runs now.
+    /// The pending exception that preempts what runs now; `masked` leaves only NMI and HardFault.
     #[inline]
-    pub(crate) fn preempting(&self) -> Option<u8> {
+    pub(crate) fn preempting(&self, masked: bool) -> Option<u8> {
         if self.takeable() == 0 {
-            None
-        } else {
-            self.most_urgent(self.execution_priority())
+            return None;
         }
+        let beating = self
+            .execution_priority()
+            .min(if masked { 0 } else { i32::MAX });
+        self.most_urgent(beating)
+    }
+
+    /// Whether an exception is urgent enough to be taken now.
+    pub(crate) fn can_take(&self, exception: u8) -> bool {
+        self.priority_of(exception) < self.execution_priority()
     }
 
     /// Whether WFI goes on: an exception is pending that would preempt if PRIMASK were clear.
@@ -158,16 +165,6 @@ impl System {
             self.event = true;
         }
         self.pending |= exceptions;
-    }
-
-    /// Makes an exception pending.
-    pub(crate) fn pend_exception(&mut self, exception: u8) {
-        self.pend(1 << exception);
-    }
-
-    /// Makes an exception no longer pending.
-    pub(crate) fn forget(&mut self, exception: u8) {
-        self.pending &= !(1 << exception);
     }
 
     /// Whether an exception is active.
