@@ -10,6 +10,8 @@ use std::fmt;
 use crate::event::Nanos;
 use crate::port::{PortProblem, PortTrouble};
 
+pub mod probe;
+
 /// The instrument's end of the conversation: what every driver is to the bench.
 ///
 /// # Contract
@@ -96,16 +98,19 @@ impl DeviceTrouble {
     /// The trouble of a port, seen from the instrument behind it.
     pub fn from_port(device: &str, doing: &str, trouble: PortTrouble) -> DeviceTrouble {
         let (what, hint) = match trouble.problem {
-            PortProblem::Absent => {
-                (Trouble::Absent, "is it plugged in, and is the path in the bench file right?")
-            }
-            PortProblem::Denied => {
-                (Trouble::Denied, "may this user open it? on Linux: group dialout, or a udev rule")
-            }
+            PortProblem::Absent => (
+                Trouble::Absent,
+                "is it plugged in, and is the path in the bench file right?",
+            ),
+            PortProblem::Denied => (
+                Trouble::Denied,
+                "may this user open it? on Linux: group dialout, or a udev rule",
+            ),
             PortProblem::Busy => (Trouble::Busy, "close the other program that has it open"),
-            PortProblem::Lost => {
-                (Trouble::Lost, "check cable and power of the instrument, then start the run again")
-            }
+            PortProblem::Lost => (
+                Trouble::Lost,
+                "check cable and power of the instrument, then start the run again",
+            ),
         };
         DeviceTrouble {
             device: device.to_owned(),

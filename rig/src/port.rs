@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use crate::event::Nanos;
 
+pub mod real_probe;
 pub mod sim;
 
 /// A byte port that has been opened; only valid for the [`Ports`] that gave it, and its forks.
@@ -209,7 +210,9 @@ impl Interrupt {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Raised> {
         // The state is a counter and a list: whatever a panicking thread did, both are sound.
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

@@ -1,0 +1,854 @@
+//! The debug probe: attaching to a chip, flashing it, looking into it. probe-rs does the work; what
+//! it stands on, a real probe or the virtual bench's, comes from a port, and nothing here can tell.
+//!
+//! A probe is not pumped like the drivers of byte ports: its calls block, and what it does to the
+//! chip takes bench time. A session lives as long as the chip has supply. When the supply goes, the
+//! next call says [`Fault::Lost`] and the session is dropped; the probe stays, and
+//! [`Probe::attach`] makes the next session.
+
+use std::error::Error as _;
+use std::fmt;
+use std::time::Duration;
+
+use probe_rs::architecture::arm::ArmError;
+use probe_rs::flashing::{
+    DownloadOptions, FlashError, FlashProgress, ProgressEvent, ProgressOperation,
+};
+use probe_rs::probe::{DebugProbeError, WireProtocol};
+use probe_rs::rtt::{Rtt, ScanRegion};
+use probe_rs::{
+    BreakpointCause, Core, CoreStatus, HaltReason, MemoryInterface, Permissions, RegisterId,
+    Session,
+};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::image::{Image, Segment, registry};
+use crate::port::{PortProblem, PortTrouble};
+
+/// How long one order to the core may take. On a virtual bench it is never reached: there, the core
+/// runs within the access that looks at it.
+const ORDER_LIMIT: Duration = Duration::from_millis(500);
+
+/// How long to pause between two attempts to attach to a chip that does not answer.
+const ATTEMPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long to pause between two looks at a core that shall halt.
+const LOOK_PAUSE: Duration = Duration::from_millis(1);
+
+/// Below this the chip is not running, whatever the probe's own threshold for a good level is.
+const TARGET_MILLIVOLTS_MIN: u32 = 1_700;
+
+/// A probe, and the session with the chip behind it while there is one.
+pub struct Probe {
+    device: String,
+    chip: String,
+    probe: String,
+    session: Option<Session>,
+    rtt: Option<Rtt>,
+}
+
+/// How to attach.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attach {
+    /// Hold the chip in reset meanwhile, and leave it halted before its first instruction. Needs
+    /// the reset line; on the nRF51, where SWDIO is that line, only some probes can do it.
+    pub under_reset: bool,
+    /// How many times to try, at least once; 20 ms of pause lie between two tries.
+    pub attempts_max: u32,
+}
+
+impl Default for Attach {
+    fn default() -> Attach {
+        Attach {
+            under_reset: false,
+            attempts_max: 3,
+        }
+    }
+}
+
+/// How to flash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flashing {
+    /// What is erased first.
+    pub erase: Erase,
+    /// Whether everything is read back and compared.
+    pub verify: bool,
+}
+
+impl Default for Flashing {
+    fn default() -> Flashing {
+        Flashing {
+            erase: Erase::Chip,
+            verify: true,
+        }
+    }
+}
+
+/// What is erased before an image is programmed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Erase {
+    /// Everything, settings memory and stored codes too: the board starts as new.
+    Chip,
+    /// Only the pages that the image has bytes for; what firmware stored elsewhere stays.
+    Pages,
+}
+
+/// What was flashed, where, and whether it was seen to be there.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The image's name.
+    pub image: String,
+    /// The hash of what was flashed, personality included: [`Image::sha256`].
+    pub image_sha256: String,
+    /// The hash of the file it came from.
+    pub file_sha256: String,
+    /// The chip it was flashed to, as its target description is called.
+    pub chip: String,
+    /// The probe, as it calls itself.
+    pub probe: String,
+    /// Bytes of the image in flash.
+    pub flash_bytes: u64,
+    /// Bytes of the image in settings memory, the nRF51's UICR.
+    pub settings_bytes: u64,
+    /// What was erased before.
+    pub erase: Erase,
+    /// Pages of flash that were programmed.
+    pub pages: u32,
+    /// Every byte was read back and compared.
+    pub verified: bool,
+}
+
+/// How far flashing has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// What is being done.
+    pub stage: Stage,
+    /// Bytes done of this stage.
+    pub done: u64,
+    /// Bytes to do in this stage; unknown when the whole chip is erased at once.
+    pub total: Option<u64>,
+}
+
+/// The stages of flashing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Flash is erased.
+    Erase,
+    /// Bytes are written.
+    Program,
+    /// Bytes are read back and compared.
+    Verify,
+}
+
+/// What the core was doing when the probe looked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CoreState {
+    /// Executing.
+    Running,
+    /// Waiting for an interrupt or event.
+    Sleeping,
+    /// Stopped for the debugger.
+    Halted(Halt),
+    /// Stopped for ever, by a fault within a fault.
+    LockedUp,
+}
+
+/// Why the core halted, as far as the core tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Halt {
+    /// It was told to.
+    Request,
+    /// A hardware breakpoint.
+    Breakpoint,
+    /// A BKPT instruction.
+    Instruction,
+    /// One step was made.
+    Step,
+    /// A reset or fault that was to be caught.
+    Catch,
+    /// Something else.
+    Other,
+}
+
+/// A register of the core.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Register {
+    /// R0 to R12.
+    General(u8),
+    /// The stack pointer in use.
+    Sp,
+    /// The link register.
+    Lr,
+    /// The program counter: the next instruction.
+    Pc,
+    /// The program status register.
+    Xpsr,
+    /// The main stack pointer.
+    Msp,
+    /// The process stack pointer.
+    Psp,
+}
+
+impl From<Register> for RegisterId {
+    /// The numbers of DCRSR.REGSEL.
+    fn from(register: Register) -> RegisterId {
+        RegisterId(match register {
+            Register::General(number) => u16::from(number.min(12)),
+            Register::Sp => 13,
+            Register::Lr => 14,
+            Register::Pc => 15,
+            Register::Xpsr => 16,
+            Register::Msp => 17,
+            Register::Psp => 18,
+        })
+    }
+}
+
+/// Something that a probe could not do.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{device}: {doing}: {saw}")]
+pub struct ProbeTrouble {
+    /// The probe and the chip: `probe "swd" on nRF51822_xxAA`.
+    pub device: String,
+    /// What was being done: `programming "safe.elf"`.
+    pub doing: String,
+    /// The kind, for code that branches on it.
+    pub fault: Fault,
+    /// What was seen.
+    pub saw: String,
+    /// What to try.
+    pub hint: String,
+}
+
+/// The kinds of [`ProbeTrouble`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The probe could not be opened.
+    Port(PortProblem),
+    /// The chip has no supply. This is a state of the bench, which a scenario may have brought about.
+    Unpowered {
+        /// What the probe measured.
+        millivolts: u32,
+    },
+    /// The probe works, and no chip answers it.
+    NoAnswer,
+    /// A chip answers, and it is not the one that the bench file names.
+    OtherChip,
+    /// There was a session, and it is gone: supply lost, or a cable. Attach again.
+    Lost,
+    /// No session was begun.
+    NotAttached,
+    /// The chip did not do what it was told within the bound.
+    Timeout,
+    /// The flash algorithm failed, or could not be run.
+    Flash,
+    /// Flash does not hold what was written to it.
+    Mismatch {
+        /// The first address that differs.
+        address: u32,
+        /// What was written.
+        wrote: u8,
+        /// What is there.
+        read: u8,
+    },
+    /// The order makes no sense for this chip or in this state: an image for another chip, too many
+    /// breakpoints, an address that is no memory.
+    Order,
+    /// The firmware has no RTT channel of that number, or has not made it yet.
+    NoRtt,
+}
+
+impl Fault {
+    /// Whether the caller asked for something impossible, rather than the bench being broken.
+    pub fn is_usage(self) -> bool {
+        matches!(self, Fault::Order | Fault::NotAttached)
+    }
+}
+
+impl fmt::Debug for Probe {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.session.is_some() {
+            "attached"
+        } else {
+            "detached"
+        };
+        write!(out, "Probe({}, {state})", self.device)
+    }
+}
+
+impl Probe {
+    /// The probe called `name` in the bench file, with a chip of the type `chip` behind it. Nothing
+    /// is opened yet.
+    pub fn new(name: &str, chip: &str) -> Probe {
+        Probe {
+            device: format!("probe \"{name}\" on {chip}"),
+            chip: chip.to_owned(),
+            probe: String::new(),
+            session: None,
+            rtt: None,
+        }
+    }
+
+    /// Begins a session. `open` opens the probe; it is called once for every attempt, because
+    /// probe-rs gives none back that could not attach.
+    ///
+    /// The chip goes on running, or is halted before its first instruction under reset. On the
+    /// nRF51 this begins debug mode, which lasts until the supply is cut.
+    pub fn attach(
+        &mut self,
+        open: &mut dyn FnMut() -> Result<probe_rs::probe::Probe, PortTrouble>,
+        how: Attach,
+    ) -> Result<(), ProbeTrouble> {
+        self.detach();
+        let doing = if how.under_reset {
+            "attaching under reset"
+        } else {
+            "attaching"
+        };
+        let mut attempt = 1;
+        loop {
+            match self.attach_once(open, how, doing) {
+                Ok(session) => {
+                    self.session = Some(session);
+                    return Ok(());
+                }
+                Err(trouble) if trouble.fault == Fault::NoAnswer && attempt < how.attempts_max => {
+                    attempt += 1;
+                    std::thread::sleep(ATTEMPT_PAUSE);
+                }
+                Err(mut trouble) => {
+                    if attempt > 1 {
+                        trouble.saw += &format!(" ({attempt} attempts)");
+                    }
+                    return Err(trouble);
+                }
+            }
+        }
+    }
+
+    fn attach_once(
+        &mut self,
+        open: &mut dyn FnMut() -> Result<probe_rs::probe::Probe, PortTrouble>,
+        how: Attach,
+        doing: &str,
+    ) -> Result<Session, ProbeTrouble> {
+        let mut probe = open().map_err(|trouble| ProbeTrouble {
+            device: self.device.clone(),
+            doing: "opening the probe".into(),
+            fault: Fault::Port(trouble.problem),
+            hint: port_hint(trouble.problem).into(),
+            saw: trouble.to_string(),
+        })?;
+        self.probe = probe.get_name();
+        if let Ok(Some(volts)) = probe.get_target_voltage() {
+            let millivolts = (volts * 1000.0) as u32;
+            if millivolts < TARGET_MILLIVOLTS_MIN {
+                return Err(self.trouble(
+                    doing,
+                    Fault::Unpowered { millivolts },
+                    format!("the target has {millivolts} mV"),
+                ));
+            }
+        }
+        probe
+            .select_protocol(WireProtocol::Swd)
+            .map_err(|error| self.explain(doing, error.into()))?;
+        let registry = registry(&self.chip);
+        let permissions = Permissions::new();
+        let session = if how.under_reset {
+            probe.attach_under_reset_with_registry(self.chip.as_str(), permissions, &registry)
+        } else {
+            probe.attach_with_registry(self.chip.as_str(), permissions, &registry)
+        };
+        session.map_err(|error| match self.explain(doing, error) {
+            // A session that never was is not lost.
+            lost if lost.fault == Fault::Lost => self.trouble(doing, Fault::NoAnswer, lost.saw),
+            trouble => trouble,
+        })
+    }
+
+    /// Whether there is a session, as far as is known without asking the chip.
+    pub fn is_attached(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// The probe as it calls itself, once it was opened.
+    pub fn probe_name(&self) -> &str {
+        &self.probe
+    }
+
+    /// Ends the session, if there is one; the chip goes on as it is, without breakpoints.
+    pub fn detach(&mut self) {
+        self.rtt = None;
+        self.session = None;
+    }
+
+    /// Erases, programs, and reads back; `watch` is told how far it is.
+    ///
+    /// Afterwards the chip has been reset and is halted before its first instruction. After an error
+    /// its flash holds anything, and it must not be run.
+    pub fn flash(
+        &mut self,
+        image: &Image,
+        how: Flashing,
+        watch: &mut dyn FnMut(Progress),
+    ) -> Result<Receipt, ProbeTrouble> {
+        let doing = format!("flashing \"{}\"", image.name());
+        if image.chip() != self.chip {
+            let saw = format!("the image was checked for {}", image.chip());
+            return Err(self.trouble(&doing, Fault::Order, saw));
+        }
+        self.rtt = None;
+        let session = self.session(&doing)?;
+        let mut loader = session.target().flash_loader();
+        for segment in image.segments().iter().chain(image.settings()) {
+            if let Err(error) = loader.add_data(u64::from(segment.address), &segment.bytes) {
+                return Err(self.explain_flash(&doing, &error));
+            }
+        }
+        let mut tally = Tally::new(watch);
+        let mut options = DownloadOptions::new();
+        options.do_chip_erase = how.erase == Erase::Chip;
+        options.verify = how.verify;
+        options.progress = FlashProgress::new(|event| tally.count(&event));
+        let done = loader.commit(session, options);
+        let pages = tally.pages;
+        match done {
+            Ok(()) => {}
+            Err(FlashError::Verify) => return Err(self.mismatch(&doing, image)),
+            Err(error) => return Err(self.explain_flash(&doing, &error)),
+        }
+        self.reset_and_halt()?;
+        let bytes = |segments: &[Segment]| segments.iter().map(|s| s.bytes.len() as u64).sum();
+        Ok(Receipt {
+            image: image.name().to_owned(),
+            image_sha256: image.sha256().to_string(),
+            file_sha256: image.file_sha256().to_string(),
+            chip: self.chip.clone(),
+            probe: self.probe.clone(),
+            flash_bytes: bytes(image.segments()),
+            settings_bytes: bytes(image.settings()),
+            erase: how.erase,
+            pages,
+            verified: how.verify,
+        })
+    }
+
+    /// Compares flash with `image`, without changing it.
+    pub fn verify(&mut self, image: &Image) -> Result<(), ProbeTrouble> {
+        let doing = format!("verifying \"{}\"", image.name());
+        match self.first_difference(&doing, image)? {
+            None => Ok(()),
+            Some((address, wrote, read)) => Err(self.differs(&doing, address, wrote, read)),
+        }
+    }
+
+    /// Resets the chip by its system reset request; it runs.
+    pub fn reset(&mut self) -> Result<(), ProbeTrouble> {
+        self.rtt = None;
+        self.with_core("resetting the chip", |core| core.reset())
+    }
+
+    /// Resets the chip and halts it before its first instruction, whose address comes back.
+    pub fn reset_and_halt(&mut self) -> Result<u32, ProbeTrouble> {
+        self.rtt = None;
+        self.with_core("resetting and halting the chip", |core| {
+            Ok(core.reset_and_halt(ORDER_LIMIT)?.pc as u32)
+        })
+    }
+
+    /// Lets a halted core run. A breakpoint at its next instruction does not stop it again.
+    pub fn run(&mut self) -> Result<(), ProbeTrouble> {
+        self.with_core("letting the core run", |core| core.run())
+    }
+
+    /// Halts the core; the address of its next instruction comes back.
+    pub fn halt(&mut self) -> Result<u32, ProbeTrouble> {
+        self.with_core("halting the core", |core| {
+            Ok(core.halt(ORDER_LIMIT)?.pc as u32)
+        })
+    }
+
+    /// Executes one instruction with interrupts held back; the address of the next comes back.
+    pub fn step(&mut self) -> Result<u32, ProbeTrouble> {
+        self.with_core("stepping the core", |core| Ok(core.step()?.pc as u32))
+    }
+
+    /// What the core is doing.
+    pub fn state(&mut self) -> Result<CoreState, ProbeTrouble> {
+        self.with_core("looking at the core", |core| Ok(core_state(core.status()?)))
+    }
+
+    /// Looks at the core up to `looks_max` times, until it is halted; why comes back.
+    ///
+    /// 1 ms of wall time lies between two looks. On a virtual bench that changes nothing: there, each
+    /// look lets the chip run for a fixed number of cycles.
+    pub fn wait_for_halt(&mut self, looks_max: u32) -> Result<Halt, ProbeTrouble> {
+        let doing = "waiting for the core to halt";
+        for _ in 0..looks_max {
+            let state = self.with_core(doing, |core| Ok(core_state(core.status()?)))?;
+            if let CoreState::Halted(why) = state {
+                return Ok(why);
+            }
+            std::thread::sleep(LOOK_PAUSE);
+        }
+        Err(self.trouble(
+            doing,
+            Fault::Timeout,
+            format!("still not halted after {looks_max} looks"),
+        ))
+    }
+
+    /// Reads memory. Peripheral registers are read as words where address and length allow it.
+    pub fn read(&mut self, address: u32, into: &mut [u8]) -> Result<(), ProbeTrouble> {
+        let doing = format!("reading {} bytes at {address:#010x}", into.len());
+        self.with_core(&doing, |core| core.read(u64::from(address), into))
+    }
+
+    /// Writes memory that takes plain writes: RAM and peripheral registers, not flash.
+    pub fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), ProbeTrouble> {
+        let doing = format!("writing {} bytes at {address:#010x}", bytes.len());
+        self.with_core(&doing, |core| {
+            core.write(u64::from(address), bytes)?;
+            core.flush()
+        })
+    }
+
+    /// Reads one aligned word.
+    pub fn read_word(&mut self, address: u32) -> Result<u32, ProbeTrouble> {
+        let doing = format!("reading the word at {address:#010x}");
+        self.with_core(&doing, |core| core.read_word_32(u64::from(address)))
+    }
+
+    /// Reads a register of the halted core.
+    pub fn register(&mut self, register: Register) -> Result<u32, ProbeTrouble> {
+        let doing = format!("reading register {register:?}");
+        self.with_core(&doing, |core| {
+            core.read_core_reg(RegisterId::from(register))
+        })
+    }
+
+    /// Writes a register of the halted core.
+    pub fn set_register(&mut self, register: Register, value: u32) -> Result<(), ProbeTrouble> {
+        let doing = format!("writing register {register:?}");
+        self.with_core(&doing, |core| {
+            core.write_core_reg(RegisterId::from(register), value)
+        })
+    }
+
+    /// Halts the core whenever it comes to `address`, which lies in flash. The nRF51 has four.
+    pub fn set_breakpoint(&mut self, address: u32) -> Result<(), ProbeTrouble> {
+        let doing = format!("setting a breakpoint at {address:#010x}");
+        self.with_core(&doing, |core| core.set_hw_breakpoint(u64::from(address)))
+    }
+
+    /// Takes a breakpoint away.
+    pub fn clear_breakpoint(&mut self, address: u32) -> Result<(), ProbeTrouble> {
+        let doing = format!("clearing the breakpoint at {address:#010x}");
+        self.with_core(&doing, |core| core.clear_hw_breakpoint(u64::from(address)))
+    }
+
+    /// Takes what firmware has written to an RTT up-channel. The control block is searched in RAM
+    /// once after each reset, because another image keeps it elsewhere.
+    pub fn read_rtt(&mut self, channel: usize) -> Result<Vec<u8>, ProbeTrouble> {
+        let doing = format!("reading RTT channel {channel}");
+        let mut rtt = self.rtt.take();
+        let read = self.with_core(&doing, |core| Ok(read_rtt(core, &mut rtt, channel)))?;
+        self.rtt = rtt;
+        match read {
+            Ok(bytes) => Ok(bytes),
+            Err(probe_rs::rtt::Error::Probe(error)) => Err(self.explain(&doing, error)),
+            Err(error) => {
+                self.rtt = None;
+                Err(self.trouble(&doing, Fault::NoRtt, first_line(&error.to_string())))
+            }
+        }
+    }
+
+    fn session(&mut self, doing: &str) -> Result<&mut Session, ProbeTrouble> {
+        match self.session {
+            Some(ref mut session) => Ok(session),
+            None => Err(ProbeTrouble {
+                device: self.device.clone(),
+                doing: doing.to_owned(),
+                fault: Fault::NotAttached,
+                saw: "there is no session".into(),
+                hint: hint(Fault::NotAttached).into(),
+            }),
+        }
+    }
+
+    fn with_core<T>(
+        &mut self,
+        doing: &str,
+        order: impl FnOnce(&mut Core<'_>) -> Result<T, probe_rs::Error>,
+    ) -> Result<T, ProbeTrouble> {
+        let done = self
+            .session(doing)?
+            .core(0)
+            .and_then(|mut core| order(&mut core));
+        done.map_err(|error| self.explain(doing, error))
+    }
+
+    fn mismatch(&mut self, doing: &str, image: &Image) -> ProbeTrouble {
+        match self.first_difference(doing, image) {
+            Ok(Some((address, wrote, read))) => self.differs(doing, address, wrote, read),
+            Ok(None) => self.trouble(
+                doing,
+                Fault::Flash,
+                "flash differed when it was compared, and no longer does".into(),
+            ),
+            Err(trouble) => trouble,
+        }
+    }
+
+    fn differs(&self, doing: &str, address: u32, wrote: u8, read: u8) -> ProbeTrouble {
+        let saw = format!("{address:#010x} holds {read:#04x}, expected {wrote:#04x}");
+        self.trouble(
+            doing,
+            Fault::Mismatch {
+                address,
+                wrote,
+                read,
+            },
+            saw,
+        )
+    }
+
+    fn first_difference(
+        &mut self,
+        doing: &str,
+        image: &Image,
+    ) -> Result<Option<(u32, u8, u8)>, ProbeTrouble> {
+        for segment in image.segments().iter().chain(image.settings()) {
+            let mut found = vec![0; segment.bytes.len()];
+            self.with_core(doing, |core| {
+                core.read(u64::from(segment.address), &mut found)
+            })?;
+            let pairs = segment.bytes.iter().zip(&found);
+            if let Some((at, (wrote, read))) = pairs.enumerate().find(|(_, (a, b))| a != b) {
+                return Ok(Some((segment.address + at as u32, *wrote, *read)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn trouble(&self, doing: &str, fault: Fault, saw: String) -> ProbeTrouble {
+        ProbeTrouble {
+            device: self.device.clone(),
+            doing: doing.to_owned(),
+            fault,
+            saw,
+            hint: hint(fault).into(),
+        }
+    }
+
+    fn explain_flash(&mut self, doing: &str, error: &FlashError) -> ProbeTrouble {
+        let fault = match within(error) {
+            Some(inner) if fault_of(inner) == Fault::Lost => Fault::Lost,
+            _ if matches!(error, FlashError::NoSuitableNvm { .. }) => Fault::Order,
+            _ => Fault::Flash,
+        };
+        if fault == Fault::Lost {
+            self.detach();
+        }
+        self.trouble(doing, fault, chain(error))
+    }
+
+    fn explain(&mut self, doing: &str, error: probe_rs::Error) -> ProbeTrouble {
+        let fault = fault_of(&error);
+        if fault == Fault::Lost {
+            self.detach();
+        }
+        self.trouble(doing, fault, chain(&error))
+    }
+}
+
+fn read_rtt(
+    core: &mut Core<'_>,
+    rtt: &mut Option<Rtt>,
+    number: usize,
+) -> Result<Vec<u8>, probe_rs::rtt::Error> {
+    let found = match rtt.take() {
+        Some(found) => found,
+        None => Rtt::attach_region(core, &ScanRegion::Ram)?,
+    };
+    let found = rtt.insert(found);
+    let channel = found
+        .up_channel(number)
+        .ok_or(probe_rs::rtt::Error::MissingChannel(number))?;
+    let mut bytes = vec![0; channel.buffer_size()];
+    let mut read = channel.read(core, &mut bytes)?;
+    // A ring buffer that has wrapped gives its two halves in two reads.
+    if read > 0 && read < bytes.len() {
+        read += channel.read(core, &mut bytes[read..])?;
+    }
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// The core's error within a flash error, where that is the cause.
+fn within(error: &FlashError) -> Option<&probe_rs::Error> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<probe_rs::Error>() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn fault_of(error: &probe_rs::Error) -> Fault {
+    use probe_rs::Error;
+    match error {
+        Error::Timeout => Fault::Timeout,
+        Error::ChipNotFound(_) => Fault::OtherChip,
+        Error::Arm(error) => match error {
+            ArmError::Timeout => Fault::Timeout,
+            ArmError::NoArmTarget | ArmError::ApDoesNotExist(_) => Fault::OtherChip,
+            ArmError::NoTargetResponse { .. } => Fault::NoAnswer,
+            ArmError::CoreNotHalted
+            | ArmError::AddressOutOf32BitAddressSpace
+            | ArmError::OutOfBounds
+            | ArmError::UnsupportedBreakpointAddress(_)
+            | ArmError::MemoryNotAligned(_)
+            | ArmError::Other(_) => Fault::Order,
+            _ => Fault::Lost,
+        },
+        Error::Probe(DebugProbeError::TargetNotFound) => Fault::NoAnswer,
+        Error::Probe(DebugProbeError::Timeout) => Fault::Timeout,
+        Error::Probe(_) => Fault::Lost,
+        _ => Fault::Order,
+    }
+}
+
+fn core_state(status: CoreStatus) -> CoreState {
+    match status {
+        CoreStatus::Running | CoreStatus::Unknown => CoreState::Running,
+        CoreStatus::Sleeping => CoreState::Sleeping,
+        CoreStatus::LockedUp => CoreState::LockedUp,
+        CoreStatus::Halted(why) => CoreState::Halted(match why {
+            HaltReason::Request => Halt::Request,
+            HaltReason::Step => Halt::Step,
+            HaltReason::Breakpoint(BreakpointCause::Hardware) => Halt::Breakpoint,
+            HaltReason::Breakpoint(BreakpointCause::Software | BreakpointCause::Semihosting(_)) => {
+                Halt::Instruction
+            }
+            // ARMv6-M's DFSR has one bit for both kinds.
+            HaltReason::Breakpoint(BreakpointCause::Unknown) => Halt::Breakpoint,
+            HaltReason::Exception => Halt::Catch,
+            _ => Halt::Other,
+        }),
+    }
+}
+
+fn hint(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Port(problem) => port_hint(problem),
+        Fault::Unpowered { .. } => "switch the supply on before attaching",
+        Fault::NoAnswer => "check the chip's supply and the SWDIO and SWCLK wires",
+        Fault::OtherChip => "does the bench file name the chip that is on the board?",
+        Fault::Lost => "did the chip lose its supply? attach again once it is back",
+        Fault::NotAttached => "attach first",
+        Fault::Timeout => "is the chip held in reset, or asleep with its debug port off?",
+        Fault::Flash => {
+            "erase the whole chip; is its supply above 1.8 V, and is the flash protected?"
+        }
+        Fault::Mismatch { .. } => "erase the whole chip and flash again; is the supply steady?",
+        Fault::Order => "compare the order with the chip's memory map and the core's state",
+        Fault::NoRtt => "has the firmware set up RTT since the last reset?",
+    }
+}
+
+fn port_hint(problem: PortProblem) -> &'static str {
+    match problem {
+        PortProblem::Absent => {
+            "is the probe plugged in? 'probe-rs list' shows the selectors of those that are"
+        }
+        PortProblem::Denied => "may this user open USB devices? on Linux: probe-rs' udev rules",
+        PortProblem::Busy => "close the other program that uses the probe",
+        PortProblem::Lost => "check the probe's cable, then start the run again",
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = first_line(&error.to_string());
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let line = first_line(&error.to_string());
+        if !text.ends_with(&line) {
+            text = format!("{}: {line}", text.trim_end_matches('.'));
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn first_line(text: &str) -> String {
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('.')
+        .to_owned()
+}
+
+/// Turns probe-rs' events into how far flashing is.
+struct Tally<'a> {
+    watch: &'a mut dyn FnMut(Progress),
+    done: [u64; 3],
+    total: [Option<u64>; 3],
+    pages: u32,
+}
+
+impl<'a> Tally<'a> {
+    fn new(watch: &'a mut dyn FnMut(Progress)) -> Tally<'a> {
+        Tally {
+            watch,
+            done: [0; 3],
+            total: [None; 3],
+            pages: 0,
+        }
+    }
+
+    fn count(&mut self, event: &ProgressEvent) {
+        let (operation, size) = match event {
+            ProgressEvent::AddProgressBar { operation, total } => {
+                if let (Some((_, index)), Some(more)) = (stage(operation), total) {
+                    let so_far = self.total[index].unwrap_or(0);
+                    self.total[index] = Some(so_far + more);
+                }
+                return;
+            }
+            ProgressEvent::Started(operation) => (operation, 0),
+            ProgressEvent::Progress {
+                operation, size, ..
+            } => (operation, *size),
+            _ => return,
+        };
+        let Some((stage, index)) = stage(operation) else {
+            return;
+        };
+        if stage == Stage::Program && size > 0 {
+            self.pages += 1;
+        }
+        self.done[index] += size;
+        (self.watch)(Progress {
+            stage,
+            done: self.done[index],
+            total: self.total[index],
+        });
+    }
+}
+
+fn stage(operation: &ProgressOperation) -> Option<(Stage, usize)> {
+    match operation {
+        ProgressOperation::Erase => Some((Stage::Erase, 0)),
+        ProgressOperation::Program => Some((Stage::Program, 1)),
+        ProgressOperation::Verify => Some((Stage::Verify, 2)),
+        ProgressOperation::Fill => None,
+    }
+}
