@@ -17,6 +17,7 @@ use crate::board::contact::{Contact, ContactSpec};
 use crate::board::noise::Noise;
 use crate::board::supply::{BROWN_OUT, BROWN_OUT_RELEASE};
 use crate::board::{Activity, Board, BoardSpec, Inputs, Line, Pins, Touch};
+use crate::chip::debug::{DebugPort, Target};
 use crate::chip::nvmc::{FlashOperation, Torn};
 use crate::chip::{Chip, Stopped};
 use crate::instrument::power_supply::{PowerSupply, Reading};
@@ -314,6 +315,12 @@ impl VirtualBench {
         self.watches_flash = watch;
     }
 
+    /// The chip's debug port. Its accesses take time on the whole bench; what is observed
+    /// meanwhile waits for [`VirtualBench::run_until`].
+    pub fn debug_port(&mut self) -> DebugPort<'_> {
+        DebugPort::new(self)
+    }
+
     /// The flash operations that start until `until` if nobody touches the bench: the points at
     /// which a cut does harm. The bench itself stays as it is.
     pub fn flash_operations(&self, until: Ticks) -> Vec<FlashOperation> {
@@ -358,18 +365,24 @@ impl VirtualBench {
                 self.now = self.now.max(seen.at);
                 return Some(seen);
             }
-            let target = self.next_event().min(deadline);
-            // An instruction is never split, so the chip may be a little ahead.
-            let stopped = self.chip.run(target);
-            while self.next_event() <= self.chip.now() {
-                self.pass();
-            }
-            self.heed(stopped);
-            if stopped == Stopped::Deadline && target == deadline && !self.seen_by(deadline) {
+            let arrived = self.advance(deadline);
+            if arrived && !self.seen_by(deadline) {
                 self.now = deadline;
                 return None;
             }
         }
+    }
+
+    /// Lets time pass to the next thing that happens, or to the deadline; true, if it is reached.
+    fn advance(&mut self, deadline: Ticks) -> bool {
+        let target = self.next_event().min(deadline);
+        // An instruction is never split, so the chip may be a little ahead.
+        let stopped = self.chip.run(target);
+        while self.next_event() <= self.chip.now() {
+            self.do_due();
+        }
+        self.heed(stopped);
+        stopped == Stopped::Deadline && target == deadline
     }
 
     /// Whether an observation up to this moment waits to be taken.
@@ -392,7 +405,7 @@ impl VirtualBench {
 
     /// Does everything that is due at the next event's moment, in the order that the head of the
     /// file gives.
-    fn pass(&mut self) {
+    fn do_due(&mut self) {
         let now = self.next_event();
         if let Some(byte) = self.to_relay.receive(now) {
             self.tell_relay_board(now, byte);
@@ -613,5 +626,19 @@ impl VirtualBench {
             let channel = self.spec.board.pins.battery_channel;
             self.chip.set_analog(channel as u8, battery);
         }
+    }
+}
+
+impl Target for VirtualBench {
+    fn chip(&mut self) -> &mut Chip {
+        &mut self.chip
+    }
+
+    fn pass(&mut self, until: Ticks) {
+        let halted = self.chip.is_halted();
+        while self.chip.now() < until && self.chip.is_halted() == halted {
+            self.advance(until);
+        }
+        self.now = self.now.max(self.chip.now());
     }
 }
