@@ -8,6 +8,7 @@
 //! - [`verdict`]: how a run can end, and the exit code.
 //! - [`oracle`]: what must hold in every run, whatever its scenario expects.
 //! - [`port`]: what a driver stands on, and the one clock; [`driver`]: one instrument over a port.
+//! - [`report`]: what people and CI servers read, from events alone.
 //! - [`image`]: firmware images, and what is wrong with a bad one.
 
 pub mod driver;
@@ -17,5 +18,6 @@ pub mod oracle;
 pub mod port;
 pub mod quantity;
 pub mod source;
+pub mod report;
 pub mod trace;
 pub mod verdict;

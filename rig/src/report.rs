@@ -1,0 +1,7 @@
+//! Reports: pure functions of the events of runs.
+
+pub mod junit;
+mod summary;
+pub mod terminal;
+
+pub use summary::{Decision, Summary, summarise};

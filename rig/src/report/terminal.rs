@@ -1,0 +1,133 @@
+//! What a person sees in the terminal: a block for each run that needs attention, then a summary.
+//!
+//! Colour repeats what the words say and is never the only sign.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+use super::Summary;
+use crate::event::Nanos;
+use crate::verdict::Verdict;
+
+fn style(verdict: Verdict) -> Style {
+    let colour = match verdict {
+        Verdict::Pass => AnsiColor::Green,
+        Verdict::KnownFinding | Verdict::Inconclusive | Verdict::Aborted => AnsiColor::Yellow,
+        Verdict::Skipped => return Style::new().dimmed(),
+        Verdict::Fail | Verdict::Finding | Verdict::Usage => AnsiColor::Red,
+        Verdict::Broken | Verdict::Bug => AnsiColor::Magenta,
+    };
+    colour.on_default().bold()
+}
+
+/// One line for a run.
+///
+/// # Errors
+/// Only those of `out`.
+pub fn line(out: &mut dyn Write, run: &Summary) -> io::Result<()> {
+    let style = style(run.verdict);
+    let variant = match run.variant.as_str() {
+        "" => String::new(),
+        variant => format!(" [{variant}]"),
+    };
+    writeln!(
+        out,
+        "{style}{:>13}{style:#}  {}{variant}  {} on {}",
+        run.verdict.to_string(),
+        run.scenario,
+        run.profile,
+        run.bench
+    )
+}
+
+/// What went wrong in a run, where, and where to look.
+///
+/// # Errors
+/// Only those of `out`.
+pub fn block(out: &mut dyn Write, run: &Summary, folder: &str) -> io::Result<()> {
+    line(out, run)?;
+    writeln!(out, "{:>15}{}", "", run.because)?;
+    if let Some(decision) = &run.decision {
+        writeln!(out, "{:>15}event {} at {}", "", decision.seq, decision.at)?;
+        if let Some((place, doing)) = &decision.step {
+            writeln!(out, "{:>15}{place}: {doing}", "")?;
+        }
+        if decision.words != run.because {
+            writeln!(out, "{:>15}{}", "", decision.words)?;
+        }
+    }
+    writeln!(out, "{:>15}{folder}/events.jsonl", "")
+}
+
+/// The end of a campaign: skipped variants by reason, counts, time and where the reports are.
+///
+/// # Errors
+/// Only those of `out`.
+pub fn summary(
+    out: &mut dyn Write,
+    runs: &[Summary],
+    took: Duration,
+    folder: &str,
+) -> io::Result<()> {
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for run in runs.iter().filter(|run| run.verdict == Verdict::Skipped) {
+        *reasons.entry(run.because.as_str()).or_default() += 1;
+    }
+    let dim = Style::new().dimmed();
+    for (reason, count) in reasons {
+        writeln!(out, "{dim}{:>13}{dim:#}  {count} × {reason}", "skipped")?;
+    }
+    let mut benches: BTreeMap<(&str, &str), Vec<&Summary>> = BTreeMap::new();
+    for run in runs {
+        benches
+            .entry((&run.profile, &run.bench))
+            .or_default()
+            .push(run);
+    }
+    for ((profile, bench), runs) in benches {
+        writeln!(out, "{:>13}  {profile} on {bench}", counts(&runs))?;
+    }
+    let ran: Vec<&Summary> = runs
+        .iter()
+        .filter(|run| run.verdict != Verdict::Skipped)
+        .collect();
+    let bench_time = Nanos(ran.iter().map(|run| run.bench_time.0).sum());
+    let all: Vec<&Summary> = runs.iter().collect();
+    writeln!(
+        out,
+        "{} runs: {}, in {:.1} s ({} s of bench time)",
+        ran.len(),
+        counts(&all),
+        took.as_secs_f64(),
+        bench_time.0 / 1_000_000_000
+    )?;
+    writeln!(out, "reports: {folder}")
+}
+
+/// `12 pass, 1 fail`, the gravest last so that it stands nearest to the eye.
+fn counts(runs: &[&Summary]) -> String {
+    const ORDER: [Verdict; 10] = [
+        Verdict::Pass,
+        Verdict::Skipped,
+        Verdict::KnownFinding,
+        Verdict::Inconclusive,
+        Verdict::Finding,
+        Verdict::Fail,
+        Verdict::Usage,
+        Verdict::Broken,
+        Verdict::Aborted,
+        Verdict::Bug,
+    ];
+    let words: Vec<String> = ORDER
+        .into_iter()
+        .filter_map(|verdict| {
+            let count = runs.iter().filter(|run| run.verdict == verdict).count();
+            let style = style(verdict);
+            (count > 0).then(|| format!("{style}{count} {verdict}{style:#}"))
+        })
+        .collect();
+    words.join(", ")
+}
