@@ -148,7 +148,8 @@ impl FromStr for Port {
 /// Something seen from outside.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Observation {
-    /// When: the end of the last stop bit, the edge itself, the start of the flash operation.
+    /// When: the end of the last stop bit, the edge itself, the end of the instruction that
+    /// started the flash operation.
     pub at: Ticks,
     /// What.
     pub what: Seen,
@@ -294,20 +295,9 @@ impl VirtualBench {
         &self.chip
     }
 
-    /// Puts bytes into flash without taking time, as before the chip was soldered in. `address`
-    /// and length are in whole words.
+    /// Puts bytes into flash or UICR without taking time, as before the chip was soldered in.
     pub fn load(&mut self, address: u32, bytes: &[u8]) {
-        assert!(
-            address.is_multiple_of(4) && bytes.len().is_multiple_of(4),
-            "{} bytes at {address:#x} are not whole words",
-            bytes.len()
-        );
-        for (index, word) in bytes.chunks_exact(4).enumerate() {
-            let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-            self.chip
-                .memory_mut()
-                .set_flash_word(address + 4 * index as u32, word);
-        }
+        self.chip.memory_mut().load(address, bytes);
     }
 
     /// From now on, or no longer, every start of a flash operation is an observation.
@@ -597,7 +587,10 @@ impl VirtualBench {
             changed &= changed - 1;
             let held = inputs.held >> pin & 1 != 0;
             if held {
-                self.chip.set_input(pin as u8, inputs.high >> pin & 1 != 0);
+                let high = inputs.high >> pin & 1 != 0;
+                self.chip.set_input(pin as u8, high);
+            } else {
+                self.chip.float_input(pin as u8);
             }
         }
     }
