@@ -8,27 +8,43 @@
 //! Nothing here knows the core or the board. What is not modelled reads as rest, and is noted
 //! once: see [`Peripherals::take_notes`].
 
+mod adc;
 mod clock;
 mod events;
 mod ficr;
 mod gpio;
 mod gpiote;
+mod noise;
 mod power;
 mod ppi;
+mod radio;
+mod rest;
+mod rtc;
+mod serial_bus;
+mod temp;
 mod timer;
 mod uart;
+mod wdt;
 mod wires;
 
 use crate::time::Ticks;
 
+use adc::Adc;
 use events::Events;
 use ficr::Ficr;
 use gpio::{Claims, Gpio};
 use gpiote::Gpiote;
+use noise::{Noise, Rng};
 use power::PowerClock;
 use ppi::Ppi;
+use radio::Radio;
+use rest::Resting;
+use rtc::Rtc;
+use serial_bus::SerialBus;
+use temp::Temperature;
 use timer::Timer;
 use uart::Uart;
+use wdt::Watchdog;
 use wires::{SlowClock, Wires};
 
 pub use super::nvmc::Nvmc;
@@ -39,7 +55,9 @@ const GPIO: u32 = 0x5000_0000;
 const POWER_ID: usize = 0;
 const UART_ID: usize = 2;
 const GPIOTE_ID: usize = 6;
-const TIMER0_ID: usize = 8;
+const RTC0_ID: usize = 11;
+const WATCHDOG_ID: usize = 16;
+const RTC1_ID: usize = 17;
 const NVMC_ID: usize = 30;
 const PPI_ID: usize = 31;
 /// IDs that a peripheral can have: bits 12 to 16 of its address, and its interrupt's number.
@@ -174,19 +192,67 @@ trait Block {
 #[derive(Clone, Debug)]
 struct Blocks {
     power: PowerClock,
+    radio: Radio,
     uart: Uart,
+    serial_buses: [SerialBus; 2],
     gpiote: Gpiote,
+    adc: Adc,
     timers: [Timer; 3],
+    rtc0: Rtc,
+    temperature: Temperature,
+    rng: Rng,
+    watchdog: Watchdog,
+    rtc1: Rtc,
+    resting: [Resting; 4],
     ppi: Ppi,
 }
 
 impl Blocks {
+    fn new(noise: Noise) -> Blocks {
+        Blocks {
+            power: PowerClock::new(POWER_ID as u32),
+            radio: Radio::new(1),
+            uart: Uart::new(UART_ID as u32),
+            serial_buses: [SerialBus::new(3), SerialBus::new(4)],
+            gpiote: Gpiote::new(GPIOTE_ID as u32),
+            adc: Adc::new(7),
+            // Only TIMER0 is 32 bits wide, and RTC0 lacks the fourth compare register.
+            timers: [
+                Timer::new(8, true),
+                Timer::new(9, false),
+                Timer::new(10, false),
+            ],
+            rtc0: Rtc::new(RTC0_ID as u32, 3),
+            temperature: Temperature::new(12),
+            rng: Rng::new(13, noise),
+            watchdog: Watchdog::new(WATCHDOG_ID as u32),
+            rtc1: Rtc::new(RTC1_ID as u32, 4),
+            resting: [
+                Resting::new(14, rest::ECB),
+                Resting::new(15, rest::AAR_CCM),
+                Resting::new(18, rest::QDEC),
+                Resting::new(19, rest::LPCOMP),
+            ],
+            ppi: Ppi::new(PPI_ID as u32),
+        }
+    }
+
     fn get(&mut self, id: usize) -> Option<&mut dyn Block> {
         Some(match id {
             POWER_ID => &mut self.power,
+            1 => &mut self.radio,
             UART_ID => &mut self.uart,
+            3 | 4 => &mut self.serial_buses[id - 3],
             GPIOTE_ID => &mut self.gpiote,
-            8..=10 => &mut self.timers[id - TIMER0_ID],
+            7 => &mut self.adc,
+            8..=10 => &mut self.timers[id - 8],
+            RTC0_ID => &mut self.rtc0,
+            12 => &mut self.temperature,
+            13 => &mut self.rng,
+            14 | 15 => &mut self.resting[id - 14],
+            WATCHDOG_ID => &mut self.watchdog,
+            RTC1_ID => &mut self.rtc1,
+            18 | 19 => &mut self.resting[id - 16],
             PPI_ID => &mut self.ppi,
             _ => return None,
         })
@@ -224,21 +290,14 @@ impl Peripherals {
     /// Reset state. The seed feeds noise sources.
     pub fn new(seed: u64) -> Peripherals {
         let mut noise = Noise::new(seed);
-        let ficr = Ficr::new(|| noise.next());
-        let timer = |id: usize| Timer::new(id as u32, id == TIMER0_ID);
+        let ficr = Ficr::new(|| noise.draw());
         let mut peripherals = Peripherals {
             nvmc: Nvmc::new(),
             ficr,
             gpio: Gpio::new(),
             drive: PinDrive::default(),
             detect: false,
-            blocks: Blocks {
-                power: PowerClock::new(POWER_ID as u32),
-                uart: Uart::new(UART_ID as u32),
-                gpiote: Gpiote::new(GPIOTE_ID as u32),
-                timers: [timer(8), timer(9), timer(10)],
-                ppi: Ppi::new(PPI_ID as u32),
-            },
+            blocks: Blocks::new(noise),
             wires: Wires::new(),
             slow_clock: SlowClock::default(),
             due: [Ticks::NEVER; IDS],
@@ -259,6 +318,9 @@ impl Peripherals {
             }
         }
         self.blocks.power.reset_by(cause, &mut self.wires);
+        if !cause.keeps_watchdog() {
+            self.blocks.watchdog.stop();
+        }
         self.nvmc.reset();
         if !cause.keeps_pins() {
             self.gpio.reset();
@@ -388,6 +450,12 @@ impl Peripherals {
             rounds += 1;
             self.settle_pins(now);
             self.route(now);
+        }
+        if self.slow_clock != self.wires.slow_clock {
+            self.blocks.rtc0.clock_changed(self.slow_clock, now);
+            self.blocks.rtc1.clock_changed(self.slow_clock, now);
+            self.slow_clock = self.wires.slow_clock;
+            self.touched |= 1 << RTC0_ID | 1 << RTC1_ID;
         }
         if self.blocks.ppi.take_changed() {
             for id in 0..IDS {
@@ -537,11 +605,16 @@ impl Peripherals {
             self.advance(now);
         }
         self.wires.processor = processor;
+        self.blocks.watchdog.processor_changed(now, processor);
+        self.touched |= 1 << WATCHDOG_ID;
         self.watch_supply(now);
     }
 
     fn watch_supply(&mut self, now: Ticks) {
-        self.blocks.power.watch_supply(&mut self.wires);
+        let asleep = self.wires.processor == Processor::Sleeping;
+        let timed = self.blocks.timers.iter().any(Timer::needs_clock);
+        let fast_clock = !asleep || timed || self.wires.crystal;
+        self.blocks.power.watch_supply(fast_clock, &mut self.wires);
         self.nvmc
             .set_power_failing(self.blocks.power.power_failing());
         self.touched |= 1 << POWER_ID;
@@ -571,24 +644,4 @@ impl Peripherals {
 fn id_of(address: u32) -> Option<usize> {
     let id = (address.wrapping_sub(0x4000_0000) >> 12) as usize;
     (id < IDS).then_some(id)
-}
-
-/// A noise source: SplitMix64.
-#[derive(Clone, Debug)]
-struct Noise {
-    state: u64,
-}
-
-impl Noise {
-    fn new(seed: u64) -> Noise {
-        Noise { state: seed }
-    }
-
-    fn next(&mut self) -> u32 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) >> 16) as u32
-    }
 }

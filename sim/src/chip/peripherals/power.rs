@@ -5,7 +5,7 @@ use crate::time::Ticks;
 
 use super::clock::Clock;
 use super::events::Events;
-use super::wires::{Processor, Wires};
+use super::wires::Wires;
 use super::{Block, ResetCause};
 
 const POFWARN: u32 = 2;
@@ -74,16 +74,15 @@ impl PowerClock {
         u64::from(self.protected_blocks[0]) | u64::from(self.protected_blocks[1]) << 32
     }
 
-    /// Looks at the supply anew: after it moved, after POFCON was written, and when the comparator
-    /// wakes because the processor does.
-    pub(super) fn watch_supply(&mut self, wires: &mut Wires) {
+    /// Looks at the supply anew: after it moved, after POFCON was written, and when the processor
+    /// wakes. The comparator stops with the high-frequency clock (section 12.1.3): firmware that
+    /// sleeps without one is not warned before it wakes.
+    pub(super) fn watch_supply(&mut self, fast_clock: bool, wires: &mut Wires) {
         if self.power_fail_configuration & 1 == 0 {
             self.below_power_fail = false;
             return;
         }
-        // The comparator stops with the high-frequency clock (section 12.1.3), and that with the
-        // processor unless the crystal was asked for: firmware asleep is not warned.
-        if wires.processor == Processor::Sleeping && !wires.crystal {
+        if !fast_clock {
             return;
         }
         let (below, hysteresis) = POWER_FAIL[(self.power_fail_configuration >> 1) as usize & 3];
@@ -151,7 +150,7 @@ impl Block for PowerClock {
                 // A new threshold starts the comparator anew, so that it warns again.
                 self.below_power_fail = false;
                 self.power_fail_configuration = value & 7;
-                self.watch_supply(wires);
+                self.watch_supply(true, wires);
             }
             0x51c => self.retained = value & 0xff,
             0x524 => self.ram_on = value & 0x3_0003,

@@ -84,7 +84,7 @@ impl Timer {
     }
 
     /// Makes the state explicit at `now`, keeping the prescaler's phase.
-    fn settle(&mut self, now: Ticks) {
+    fn hold(&mut self, now: Ticks) {
         if self.running && !self.counter_mode {
             self.count = self.count(now);
             let elapsed = now.since(self.since).0;
@@ -122,7 +122,7 @@ impl Timer {
             self.clear(now);
         }
         if self.shorts & (1 << (8 + channel)) != 0 {
-            self.settle(now);
+            self.hold(now);
             self.running = false;
         }
     }
@@ -150,7 +150,7 @@ impl Block for Timer {
     }
 
     fn write(&mut self, offset: u32, value: u32, now: Ticks, _wires: &mut Wires) {
-        self.settle(now);
+        self.hold(now);
         match offset {
             SHORTS => self.shorts = value & 0xf0f,
             MODE => self.counter_mode = value & 1 != 0,
@@ -162,7 +162,7 @@ impl Block for Timer {
     }
 
     fn task(&mut self, offset: u32, now: Ticks, wires: &mut Wires) {
-        self.settle(now);
+        self.hold(now);
         match offset {
             START => self.running = true,
             STOP => self.running = false,
@@ -206,10 +206,14 @@ impl Block for Timer {
         }
         let due: [bool; 4] =
             std::array::from_fn(|channel| self.reachable(channel) && self.matches(channel) <= now);
-        self.settle(now);
+        self.hold(now);
         for (channel, _) in due.iter().enumerate().filter(|(_, due)| **due) {
             self.matched(channel, now, wires);
         }
+    }
+
+    fn settle(&mut self, now: Ticks, _wires: &mut Wires) {
+        self.hold(now);
     }
 
     fn reset(&mut self, _wires: &mut Wires) {

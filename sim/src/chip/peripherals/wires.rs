@@ -40,13 +40,13 @@ impl SlowClock {
     /// The number of the last edge at or before `now`, while the clock runs.
     pub(super) fn edge(self, now: Ticks) -> Option<u64> {
         let since = self.since?;
-        Some((u128::from(now.since(since).0) * 32 / 15_625) as u64)
+        Some(now.since(since).0.saturating_mul(32) / 15_625)
     }
 
     /// When an edge comes.
     pub(super) fn at(self, edge: u64) -> Ticks {
         match self.since {
-            Some(since) => since + Ticks((u128::from(edge) * 15_625).div_ceil(32) as u64),
+            Some(since) => since + SlowClock::span(edge),
             None => Ticks::NEVER,
         }
     }
@@ -64,7 +64,7 @@ impl SlowClock {
 
     /// The span of a number of cycles, rounded up.
     pub(super) fn span(cycles: u64) -> Ticks {
-        Ticks((u128::from(cycles) * 15_625).div_ceil(32) as u64)
+        Ticks(cycles.saturating_mul(15_625).div_ceil(32))
     }
 }
 
