@@ -125,7 +125,7 @@ fn main() {
         second(bench);
     });
     report(
-        "a second in the regulator's dropout",
+        "a second of a sagging supply",
         sagging,
         Duration::from_millis(5),
     );

@@ -13,6 +13,8 @@ use crate::time::Ticks;
 
 /// Outside regulation the supply is looked at this often, because the core's current may change.
 pub const LOOK_MAX: Ticks = Ticks::from_micros(100);
+/// A capacitor that cannot leave a band this wide is not looked at, in volts.
+const QUIET_RIPPLE: f64 = 0.02;
 
 /// The board's supply: regulator, capacitor, and what each consumer draws.
 #[derive(Clone, Copy, Debug)]
@@ -232,11 +234,36 @@ impl Supply {
         } else {
             Ticks::NEVER
         };
-        if restless {
+        if restless && !self.is_quiet(thresholds) {
             at.min(self.at + LOOK_MAX)
         } else {
             at
         }
+    }
+
+    /// Whether nothing that matters can happen while only the core's current changes between these
+    /// two: the capacitor stays within [`QUIET_RIPPLE`], and no threshold lies in there.
+    fn is_quiet(&self, thresholds: &[f64]) -> bool {
+        let (mut low, mut high) = (self.v, self.v);
+        for core in [self.spec.core_sleeping, self.spec.core_running] {
+            let load = self.steady_load + core;
+            let rest = match self.course(load) {
+                Course::Rests => self.v,
+                Course::Falls(law) | Course::Rises(law) => {
+                    let rest = (law.a - load) / law.b;
+                    if !(law.low..=law.high).contains(&rest) {
+                        return false;
+                    }
+                    rest
+                }
+            };
+            low = low.min(rest);
+            high = high.max(rest);
+        }
+        high - low < QUIET_RIPPLE
+            && !thresholds
+                .iter()
+                .any(|threshold| (low..=high).contains(threshold))
     }
 
     /// Voltage of the battery terminal, in volts.
@@ -429,6 +456,7 @@ fn seconds(span: Ticks) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{BROWN_OUT, Feed, Supply, SupplySpec};
+    use crate::board::noise::Noise;
     use crate::time::Ticks;
 
     const OFF: Feed = Feed::PulledDown { ohms: 100.0 };
@@ -536,5 +564,60 @@ mod tests {
         let before = supply.drawn_coulombs();
         supply.advance(Ticks::from_millis(12_000), 1e-3);
         near(supply.drawn_coulombs() - before, 2.0 * 3e-3, 1e-12);
+    }
+
+    #[test]
+    fn whatever_feeds_and_draws_the_voltage_stays_in_range_and_pieces_agree_with_the_whole() {
+        let mut noise = Noise::new(1, "supply", 0);
+        let mut pick = |values: &[f64]| values[noise.between(0, values.len() as u64 - 1) as usize];
+        let mut supply = Supply::new(SupplySpec::BOARD, OFF);
+        let mut now = Ticks::ZERO;
+        for round in 0..20_000 {
+            let feed = if pick(&[0.0, 1.0, 1.0, 1.0]) == 0.0 {
+                OFF
+            } else {
+                source(
+                    pick(&[0.0, 0.5, 1.7, 2.4, 3.0, 3.149, 3.15, 3.2, 5.0, 9.0, 15.0]),
+                    pick(&[0.0, 0.5, 8.0, 50.0]),
+                    pick(&[0.0, 0.001, 0.0044, 0.01, 0.2, 3.0]),
+                )
+            };
+            supply.set_feed(feed);
+            let load = pick(&[0.0, 0.002, 0.011]);
+            supply.set_loads(load, pick(&[0.0, 0.0, 0.025, 0.1]));
+            let core = pick(&[3e-6, 4.4e-3]);
+            supply.set_core(core);
+            let span = Ticks(pick(&[1.0, 160.0, 1_600.0, 16_000.0, 1_600_000.0]) as u64);
+
+            // A crossing that is promised comes, and not before.
+            let threshold = pick(&[1.7, 1.75, 2.5]);
+            let next = supply.next(&[threshold], false);
+            let before = supply.chip_volts();
+            if next != Ticks::NEVER && next > now + Ticks(1) {
+                let mut early = supply.clone();
+                early.advance(Ticks(next.0 - 2), core);
+                let passed = (before > threshold) != (early.chip_volts() > threshold)
+                    && (before - threshold).abs() > 1e-8;
+                assert!(
+                    !passed,
+                    "round {round}: {before} V passed {threshold} V early"
+                );
+            }
+
+            let mut pieces = supply.clone();
+            for piece in 1..=7 {
+                pieces.advance(now + Ticks(span.0 * piece / 7), core);
+            }
+            now += span;
+            supply.advance(now, core);
+            let volts = supply.chip_volts();
+            assert!((0.0..=3.0).contains(&volts), "round {round}: {volts} V");
+            near(pieces.chip_volts(), volts, 1e-6);
+            let terminal = supply.terminal_volts();
+            assert!(
+                (-1e-9..=15.0).contains(&terminal),
+                "round {round}: {terminal} V"
+            );
+        }
     }
 }
