@@ -312,7 +312,7 @@ fn the_debug_port_is_reached_through_the_bench_and_takes_its_time() {
 fn the_core_is_seen_in_the_supply_current() {
     let mut bench = Program::default().forever().on(&BenchSpec::SAFE);
     watch(&mut bench, ms(100));
-    let mut measure = |bench: &mut VirtualBench, until| {
+    let measure = |bench: &mut VirtualBench, until| {
         bench.write(Port::Supply, b"MEAS:CURR?\n");
         let bytes: Vec<u8> = watch(bench, until)
             .into_iter()
