@@ -4,6 +4,7 @@
 use super::core::Bus;
 use super::core::decode::Op;
 use super::core::system::{self, Asked, System};
+use super::debug::rom;
 use super::memory::{FLASH_BYTES, Flash, Memory, PAGE_BYTES, RAM_BYTES, RamCode, RamWords, UICR};
 use super::peripherals::Peripherals;
 use crate::time::Ticks;
@@ -13,6 +14,9 @@ const FICR: u32 = 0x1000_0000;
 /// The private peripheral bus beside the System Control Space: the DWT, BPU and ROM table pages,
 /// where a program reads zeros.
 const DEBUG_PAGES: [u32; 3] = [0xe000_1000, 0xe000_2000, 0xe00f_f000];
+/// The vendor's ROM table, the one debug component that programs read: start-up code looks there
+/// for the chip's revision.
+const VENDOR_ROM_TABLE: u32 = 0xf000_0000;
 
 /// RAM and, unless it is busy, code flash.
 pub(super) struct FastBus<'a, 'code> {
@@ -147,6 +151,8 @@ impl FullBus<'_> {
             Some(self.peripherals.read(address & !3, self.now))
         } else if address & !0xfff == system::BASE {
             Some(self.system.as_ref()?.read(address - system::BASE))
+        } else if address & !0xfff == VENDOR_ROM_TABLE {
+            rom::word(address & !3)
         } else {
             DEBUG_PAGES.contains(&(address & !0xfff)).then_some(0)
         }
