@@ -15,6 +15,7 @@ use crate::event::Nanos;
 
 pub mod real_probe;
 pub mod sim;
+pub mod sim_probe;
 
 /// A byte port that has been opened; only valid for the [`Ports`] that gave it, and its forks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
