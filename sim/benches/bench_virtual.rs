@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lockrig_sim::bench::{BenchSpec, Port, VirtualBench};
 use lockrig_sim::time::Ticks;
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 101;
 
 /// Median of the wall time of `work`, which gets a fresh fork of `bench` each time.
 fn median(bench: &VirtualBench, mut work: impl FnMut(&mut VirtualBench)) -> Duration {
@@ -24,7 +24,15 @@ fn median(bench: &VirtualBench, mut work: impl FnMut(&mut VirtualBench)) -> Dura
     times[ROUNDS / 2]
 }
 
-fn report(name: &str, took: Duration, limit: Duration) {
+/// Measures one thing, unless the command line names another.
+fn measure(name: &str, limit: Duration, took: impl FnOnce() -> Duration) {
+    let asked = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    if asked.is_some_and(|asked| !name.contains(&asked)) {
+        return;
+    }
+    let took = took();
     let verdict = if took <= limit { "ok" } else { "TOO SLOW" };
     println!("{name:<44} {took:>12.2?}   limit {limit:>10.2?}   {verdict}");
 }
@@ -86,47 +94,49 @@ fn toggling(pin: u32, half_period: u32) -> Vec<u16> {
 
 fn main() {
     let asleep = running(&[0xBF30, 0xE7FD]);
+    let beeping = running(&toggling(4, 185));
+    let dimmed = running(&toggling(21, 500));
     // A fork is too short to be timed alone.
     const FORKS: u32 = 1_000;
-    let forks = median(&asleep, |bench| {
-        for _ in 0..FORKS {
-            black_box(bench.clone());
-        }
-    });
-    report(
+    measure(
         "fork of a whole running bench",
-        forks / FORKS,
         Duration::from_micros(10),
+        || {
+            let forks = median(&asleep, |bench| {
+                for _ in 0..FORKS {
+                    black_box(bench.clone());
+                }
+            });
+            forks / FORKS
+        },
     );
-    report(
-        "a second asleep",
-        median(&asleep, second),
-        Duration::from_micros(10),
-    );
-    let beeping = running(&toggling(4, 185));
-    report(
+    measure("a second asleep", Duration::from_micros(10), || {
+        median(&asleep, second)
+    });
+    measure(
         "a second of beeping at 2.7 kHz",
-        median(&beeping, second),
         Duration::from_millis(1),
+        || median(&beeping, second),
     );
-    let dimmed = running(&toggling(21, 500));
-    report(
+    measure(
         "a second of light dimmed at 1 kHz",
-        median(&dimmed, second),
         Duration::from_millis(1),
+        || median(&dimmed, second),
     );
-    let press = median(&asleep, |bench| {
-        bench.write(Port::Relay, &[0xA0, 1, 1, 0xA2]);
-        second(bench);
+    measure("a key press", Duration::from_millis(1), || {
+        median(&asleep, |bench| {
+            bench.write(Port::Relay, &[0xA0, 1, 1, 0xA2]);
+            second(bench);
+        })
     });
-    report("a key press", press, Duration::from_millis(1));
-    let sagging = median(&asleep, |bench| {
-        bench.write(Port::Supply, b"VOLT 2.9\n");
-        second(bench);
-    });
-    report(
+    measure(
         "a second of a sagging supply",
-        sagging,
         Duration::from_millis(5),
+        || {
+            median(&asleep, |bench| {
+                bench.write(Port::Supply, b"VOLT 2.9\n");
+                second(bench);
+            })
+        },
     );
 }

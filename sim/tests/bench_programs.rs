@@ -334,3 +334,58 @@ fn the_core_is_seen_in_the_supply_current() {
     watch(&mut asleep, ms(100));
     assert_eq!(measure(&mut asleep, ms(200)), "0.000003\n");
 }
+
+/// The red lamp is lit and the core runs for ever.
+fn lit() -> VirtualBench {
+    let mut bench = Program::default()
+        .write(OUTSET, 1 << 21)
+        .write(DIRSET, 1 << 21)
+        .forever()
+        .on(&BenchSpec::SAFE);
+    watch(&mut bench, ms(100));
+    assert!(bench.level(Line::Red));
+    bench
+}
+
+#[test]
+fn a_clean_drop_resets_the_chip_when_the_closed_form_says() {
+    let mut bench = lit();
+    bench.write(Port::Supply, b"OUTP OFF\n");
+    // Nine bytes of ten bits at 9600 baud, then the set-up time.
+    let off = ms(100) + Ticks(150_000) + ms(2);
+    let dark = edges(&watch(&mut bench, ms(200)), Line::Red)[0].0;
+    let reset = dark.since(off + ms(5));
+    // 4.4 mA of core and 2 mA of lamp, through the diode into 100 ohm.
+    let rest = 0.6 - 6.4e-3 * 100.0;
+    let wanted = 47e-6 * 100.0 * f64::ln((3.0 - rest) / (1.7 - rest));
+    let seen = reset.as_nanos() as f64 / 1e9;
+    assert!((seen - wanted).abs() < 1e-6, "{seen} s, not {wanted} s");
+}
+
+#[test]
+fn a_sag_that_the_diode_does_not_feel_resets_the_chip_by_its_load() {
+    let mut bench = lit();
+    bench.write(Port::Supply, b"VOLT 1.2\n");
+    let sag = ms(100) + Ticks(150_000) + ms(2);
+    let dark = edges(&watch(&mut bench, ms(300)), Line::Red)[0].0;
+    // The diode takes the capacitor to 1.8 V through 50 milliohm; the load takes it from there.
+    let wanted = 0.1 * 47e-6 / 6.4e-3;
+    let seen = dark.since(sag + ms(5)).as_nanos() as f64 / 1e9;
+    assert!((seen - wanted).abs() < 2e-5, "{seen} s, not {wanted} s");
+}
+
+#[test]
+fn a_tired_battery_and_the_solenoid_make_a_brown_out_loop() {
+    // On reset the solenoid is energised; the battery cannot hold it, the chip resets, the battery
+    // recovers, and so on.
+    let mut bench = Program::default()
+        .write(OUTSET, 1 << 5)
+        .write(DIRSET, 1 << 5)
+        .forever()
+        .on(&BenchSpec::SAFE);
+    bench.write(Port::Supply, b"SOUR:RES 50;VOLT 5\n");
+    let seen = watch(&mut bench, ms(500));
+    let energised = edges(&seen, Line::Solenoid);
+    assert!(energised.len() > 20, "{} edges", energised.len());
+    assert!(bench.level(Line::BoltThrown), "too weak to pull the bolt");
+}
