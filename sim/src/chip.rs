@@ -23,7 +23,7 @@ use self::core::{Bus, Core, Doing, Exit, exception, execute};
 use self::debug::halting::{Halting, Reason};
 use self::debug::{DebugPort, PortState};
 use self::memory::Memory;
-use self::peripherals::{Outcome, Peripherals, ResetCause};
+use self::peripherals::{Outcome, Peripherals, Processor, ResetCause};
 use crate::time::Ticks;
 
 /// From a reset's cause to the core's first instruction. The reference manual gives no figure for
@@ -315,6 +315,9 @@ impl Chip {
             busy => horizon.min(busy),
         };
         if self.power != Power::On || self.held || self.halting.is_halted() {
+            if self.halting.is_halted() && self.tell_processor(Processor::Halted) {
+                return;
+            }
             self.now = horizon;
             return;
         }
@@ -330,7 +333,9 @@ impl Chip {
                 let woken = self.core.system.wakes()
                     || for_event && std::mem::take(&mut self.core.system.event);
                 if !woken {
-                    self.now = horizon;
+                    if !self.tell_processor(Processor::Sleeping) {
+                        self.now = horizon;
+                    }
                     return;
                 }
                 self.core.doing = Doing::Running;
@@ -343,6 +348,9 @@ impl Chip {
                 self.reset(ResetCause::Lockup);
                 return;
             }
+        }
+        if self.tell_processor(Processor::Running) {
+            return;
         }
         let masked = self.halting.masks_interrupts();
         if let Some(exception) = self.core.system.preempting(masked) {
@@ -360,6 +368,16 @@ impl Chip {
         } else {
             self.burst(horizon);
         }
+    }
+
+    /// Tells the peripherals when the core stops or goes on. Returns whether that was news to any
+    /// of them, which may have changed what is due next.
+    fn tell_processor(&mut self, processor: Processor) -> bool {
+        let news = self.peripherals.set_processor(processor, self.now);
+        if news {
+            self.heed_peripherals();
+        }
+        news
     }
 
     /// One instruction under the debugger's eyes.

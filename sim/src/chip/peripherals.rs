@@ -408,7 +408,26 @@ impl Peripherals {
             block.write(offset, value, now, &mut self.wires);
         }
         self.touched |= 1 << id;
+        if id == POWER_ID && self.wires.off {
+            self.fall_silent();
+        }
         self.refresh(now);
+    }
+
+    /// System OFF (section 12.1.5): all but the pins and the retained registers is without power.
+    fn fall_silent(&mut self) {
+        for id in (0..IDS).filter(|id| *id != POWER_ID) {
+            if let Some(block) = self.blocks.get(id) {
+                block.reset(&mut self.wires);
+            }
+        }
+        self.blocks.watchdog.stop();
+        self.blocks.power.clock.reset(&mut self.wires);
+        self.touched = u32::MAX;
+        if self.detect {
+            // A pin that is sensed already wakes the chip at once.
+            self.wires.reset = Some(ResetCause::Detect);
+        }
     }
 
     /// When [`Peripherals::advance`] has something to do; [`Ticks::NEVER`] if nothing is planned.
@@ -592,20 +611,33 @@ impl Peripherals {
             self.advance(now);
         }
         self.wires.supply_millivolts = millivolts;
-        self.watch_supply(now);
+        if self.blocks.power.watches_supply() {
+            self.watch_supply(now);
+        }
     }
 
     /// Tells whether the processor runs, sleeps or is halted: the watchdog can pause with it, and
-    /// the power-fail comparator does.
-    pub fn set_processor(&mut self, processor: Processor, now: Ticks) {
+    /// the power-fail comparator does. Returns whether that made a difference to either.
+    #[inline]
+    pub fn set_processor(&mut self, processor: Processor, now: Ticks) -> bool {
         if self.wires.processor == processor {
-            return;
+            return false;
         }
+        self.wires.processor = processor;
+        if !self.blocks.watchdog.running() && !self.blocks.power.watches_supply() {
+            return false;
+        }
+        self.processor_changed(now);
+        true
+    }
+
+    fn processor_changed(&mut self, now: Ticks) {
         if self.next <= now {
             self.advance(now);
         }
-        self.wires.processor = processor;
-        self.blocks.watchdog.processor_changed(now, processor);
+        self.blocks
+            .watchdog
+            .processor_changed(now, self.wires.processor);
         self.touched |= 1 << WATCHDOG_ID;
         self.watch_supply(now);
     }

@@ -63,6 +63,11 @@ impl PowerClock {
         self.below_power_fail
     }
 
+    /// The power-fail comparator is enabled.
+    pub(super) fn watches_supply(&self) -> bool {
+        self.power_fail_configuration & 1 != 0
+    }
+
     /// The chip is in System OFF.
     pub(super) fn is_off(&self) -> bool {
         self.off

@@ -50,7 +50,8 @@ impl Watchdog {
         }
     }
 
-    fn running(&self) -> bool {
+    /// It was started and nothing has stopped it since.
+    pub(super) fn running(&self) -> bool {
         self.counting != Counting::Stopped
     }
 
