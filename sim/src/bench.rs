@@ -575,7 +575,17 @@ impl VirtualBench {
     fn tear_by_chance(&mut self) {
         self.brown_outs += 1;
         let mut noise = Noise::new(self.seed, "torn flash", self.brown_outs);
-        self.set_torn(Torn::BitSubset { seed: noise.draw() });
+        let seed = noise.draw();
+        self.set_torn(match noise.between(0, 5) {
+            0 => Torn::DroppedBefore,
+            1 => Torn::DroppedAfter,
+            2 => Torn::Prefix {
+                bits: noise.between(0, 32) as u32,
+            },
+            3 => Torn::BitSubset { seed },
+            4 => Torn::PartialErase { seed },
+            _ => Torn::Metastable { seed },
+        });
     }
 
     fn settle_inputs(&mut self) {

@@ -5,7 +5,7 @@
 //! - [`chip`] is the nRF51822: core, memories, peripherals, debug port.
 //! - [`board`] is what a lock's board adds around it: keypad, buttons, lamps, beeper, bolt, supply.
 //! - [`instrument`] is what a bench adds around the board: relays, supply, console, stage.
-//! - [`bench`] puts them together, lets time pass, forks, and cuts the supply.
+//! - [`bench`](mod@bench) puts them together, lets time pass, forks, and cuts the supply.
 //!
 //! Nothing here knows the rig: what crosses the border is bytes, edges and debug-port registers.
 
