@@ -69,6 +69,27 @@ impl Stops {
     }
 }
 
+/// The core's registers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CoreState {
+    /// R0 to R12, the current stack pointer, LR, and the address of the next instruction.
+    pub registers: [u32; 16],
+    /// Flags, the Thumb bit, and the number of the exception being handled.
+    pub xpsr: u32,
+    /// MSP.
+    pub main_stack: u32,
+    /// PSP.
+    pub process_stack: u32,
+    /// PRIMASK.
+    pub primask: u32,
+    /// CONTROL.
+    pub control: u32,
+    /// The core waits in WFI or WFE.
+    pub asleep: bool,
+    /// The core faulted where it could not handle a fault.
+    pub locked_up: bool,
+}
+
 /// Whether the chip has supply, and whether it uses it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Power {
@@ -164,6 +185,32 @@ impl Chip {
     /// Whether the chip has supply; it may be in System OFF all the same.
     pub fn is_supplied(&self) -> bool {
         self.power != Power::Unsupplied
+    }
+
+    /// The core's registers, as they stand between two instructions.
+    pub fn core_state(&self) -> CoreState {
+        let core = &self.core;
+        CoreState {
+            registers: core.registers.r,
+            xpsr: core.xpsr(),
+            main_stack: core.special(8),
+            process_stack: core.special(9),
+            primask: core.special(16),
+            control: core.special(20),
+            asleep: matches!(core.doing, Doing::Sleeping { .. }),
+            locked_up: core.doing == Doing::LockedUp,
+        }
+    }
+
+    /// Sets the general registers and the flags (not the exception number), and ends sleep. What a
+    /// debugger would do to a halted core, without one.
+    pub fn set_core_registers(&mut self, registers: &[u32; 16], xpsr: u32) {
+        self.core.registers.r = *registers;
+        self.core.registers.r[13] &= !3;
+        self.core.registers.r[15] &= !1;
+        self.core.registers.set_apsr(xpsr);
+        self.core.registers.thumb = xpsr & 1 << 24 != 0;
+        self.core.doing = Doing::Running;
     }
 
     /// The debug port. Whoever has a board around the chip makes one of that instead, with

@@ -11,6 +11,9 @@ use crate::chip::memory::{PAGE_SLOTS, PAGE_WORDS};
 /// How many slots, from its own on, an operation may have been made from.
 pub(crate) const REACH: usize = 2;
 
+/// The number of a special register that does not exist.
+const NO_SPECIAL: u32 = 0xff;
+
 /// One decoded instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Op {
@@ -257,6 +260,7 @@ pub(crate) fn narrow(half: u16, address: u32) -> Op {
             (0b10, 13) => op(Code::MovToSp, 13, 0, high_m, 0),
             (0b10, 15) => op(Code::MovToPc, 15, 0, high_m, 0),
             (0b10, _) => op(Code::MovHigh, high_d, 0, high_m, 0),
+            _ if half & 7 != 0 => Op::UNDEFINED,
             _ if half & 0x80 == 0 => op(Code::Bx, 0, 0, high_m, 0),
             _ => op(Code::Blx, 0, 0, high_m, 0),
         },
@@ -350,7 +354,9 @@ fn miscellaneous(half: u16) -> Op {
                 op(Code::Push, 0, 13, 0, list)
             }
         }
-        0b011001 if half & 0x20 != 0 => op(Code::Cps, 0, 0, 0, u32::from(half >> 4 & 1)),
+        // Of the flags that CPS may name only I exists here.
+        0b011001 if half & 0x2e == 0x22 => op(Code::Cps, 0, 0, 0, u32::from(half >> 4 & 1)),
+        0b011001 if half & 0x2e == 0x20 => op(Code::Nop, 1, 1, 0, 0),
         0b101000 => op(Code::Rev, d, 0, m, 0),
         0b101001 => op(Code::Rev16, d, 0, m, 0),
         0b101011 => op(Code::Revsh, d, 0, m, 0),
@@ -387,12 +393,17 @@ pub(crate) fn wide(first: u16, second: u16) -> Op {
         0xf3ef if second & 0xf000 == 0x8000 => {
             op(Code::Mrs, (second >> 8 & 0xf) as u8, 0, 0, special)
         }
-        _ if first & 0xffe0 == 0xf380 && second & 0xd000 == 0x8000 => {
-            op(Code::Msr, 0, (first & 0xf) as u8, 0, special)
+        // Bit 11 selects the flags; without it a write to APSR writes nothing.
+        0xf380..=0xf38f if second & 0xf300 == 0x8000 => {
+            let number = if second & 0x800 == 0 && special < 4 {
+                NO_SPECIAL
+            } else {
+                special
+            };
+            op(Code::Msr, 0, (first & 0xf) as u8, 0, number)
         }
-        _ if first & 0xfff0 == 0xf3b0 && second & 0xd0f0 == 0x8040 => op(Code::Nop, 4, 2, 0, 0),
-        _ if first & 0xfff0 == 0xf3b0 && second & 0xd0f0 == 0x8050 => op(Code::Nop, 4, 2, 0, 0),
-        _ if first & 0xfff0 == 0xf3b0 && second & 0xd0f0 == 0x8060 => op(Code::Nop, 4, 2, 0, 0),
+        // DSB, DMB and ISB with any option.
+        0xf3bf if matches!(second & 0xfff0, 0x8f40 | 0x8f50 | 0x8f60) => op(Code::Nop, 4, 2, 0, 0),
         _ => Op::UNDEFINED,
     }
 }
