@@ -58,6 +58,8 @@ const GPIOTE_ID: usize = 6;
 const RTC0_ID: usize = 11;
 const WATCHDOG_ID: usize = 16;
 const RTC1_ID: usize = 17;
+/// Blocks from here on do nothing by themselves.
+const TIMED_IDS: usize = 20;
 const NVMC_ID: usize = 30;
 const PPI_ID: usize = 31;
 /// IDs that a peripheral can have: bits 12 to 16 of its address, and its interrupt's number.
@@ -272,7 +274,7 @@ pub struct Peripherals {
     wires: Wires,
     /// The low-frequency clock that the blocks have been told of.
     slow_clock: SlowClock,
-    due: [Ticks; IDS],
+    due: [Ticks; TIMED_IDS],
     next: Ticks,
     interrupts: u32,
     /// Blocks whose next event and interrupt line must be looked at.
@@ -300,7 +302,7 @@ impl Peripherals {
             blocks: Blocks::new(noise),
             wires: Wires::new(),
             slow_clock: SlowClock::default(),
-            due: [Ticks::NEVER; IDS],
+            due: [Ticks::NEVER; TIMED_IDS],
             next: Ticks::NEVER,
             interrupts: 0,
             touched: u32::MAX,
@@ -439,12 +441,16 @@ impl Peripherals {
     pub fn advance(&mut self, now: Ticks) {
         while self.next <= now {
             let moment = self.next;
-            for id in 0..IDS {
-                if self.due[id] <= moment
-                    && let Some(block) = self.blocks.get(id)
-                {
+            let mut ready = 0_u32;
+            for (id, due) in self.due.iter().enumerate() {
+                ready |= u32::from(*due <= moment) << id;
+            }
+            self.touched |= ready;
+            while ready != 0 {
+                let id = ready.trailing_zeros() as usize;
+                ready &= ready - 1;
+                if let Some(block) = self.blocks.get(id) {
                     block.advance(moment, &mut self.wires);
-                    self.touched |= 1 << id;
                 }
             }
             self.refresh(moment);
@@ -487,10 +493,13 @@ impl Peripherals {
             }
         }
         let mut touched = std::mem::take(&mut self.touched);
-        while let Some(id) = touched.checked_ilog2() {
-            touched &= !(1 << id);
-            if let Some(block) = self.blocks.get(id as usize) {
-                self.due[id as usize] = block.next(&self.wires);
+        while touched != 0 {
+            let id = touched.trailing_zeros() as usize;
+            touched &= touched - 1;
+            if let Some(block) = self.blocks.get(id) {
+                if let Some(due) = self.due.get_mut(id) {
+                    *due = block.next(&self.wires);
+                }
                 let line = block.events().line();
                 self.interrupts = self.interrupts & !(1 << id) | u32::from(line) << id;
             }
@@ -500,7 +509,8 @@ impl Peripherals {
 
     fn route(&mut self, now: Ticks) {
         while let Some(event) = self.wires.carried() {
-            for task in self.blocks.ppi.tasks(event) {
+            let mut channels = self.blocks.ppi.enabled();
+            while let Some(task) = self.blocks.ppi.next_task(event, &mut channels) {
                 let Some(id) = id_of(task) else { continue };
                 if let Some(block) = self.blocks.get(id) {
                     block.task(task & 0xfff, now, &mut self.wires);

@@ -61,35 +61,36 @@ impl Ppi {
         }
     }
 
-    fn channels(&self) -> impl Iterator<Item = (u32, u32)> {
-        let mut left = self.enabled;
-        std::iter::from_fn(move || {
-            let channel = left.checked_ilog2()?;
-            left &= !(1 << channel);
-            Some(self.ends(channel))
-        })
+    /// The channels that are enabled, one bit for each.
+    pub(super) fn enabled(&self) -> u32 {
+        self.enabled
     }
 
-    /// The tasks that an event triggers, at most one for each channel.
-    pub(super) fn tasks(&self, event: u32) -> impl Iterator<Item = u32> + use<> {
-        let tasks: [u32; 32] = std::array::from_fn(|channel| {
-            if self.enabled & (1 << channel) == 0 {
-                return 0;
+    /// The next task that an event triggers, over one of the channels in `left`; they are taken
+    /// from it up to and with that one.
+    pub(super) fn next_task(&self, event: u32, left: &mut u32) -> Option<u32> {
+        while *left != 0 {
+            let channel = left.trailing_zeros();
+            *left &= *left - 1;
+            let (from, to) = self.ends(channel);
+            if from == event {
+                return Some(to);
             }
-            let (from, to) = self.ends(channel as u32);
-            if from == event { to } else { 0 }
-        });
-        tasks.into_iter().filter(|task| *task != 0)
+        }
+        None
     }
 
     /// The events of a peripheral that some channel listens to.
     pub(super) fn sources(&self, id: u32) -> u32 {
         let first = 0x4000_0100 | id << 12;
-        self.channels()
-            .filter(|(event, task)| (first..first + 0x80).contains(event) && *task != 0)
-            .fold(0, |sources, (event, _)| {
-                sources | 1 << ((event - first) / 4)
-            })
+        let mut sources = 0;
+        for channel in (0..32).filter(|channel| self.enabled & (1 << channel) != 0) {
+            let (event, task) = self.ends(channel);
+            if (first..first + 0x80).contains(&event) && task != 0 {
+                sources |= 1 << ((event - first) / 4);
+            }
+        }
+        sources
     }
 
     /// Whether the channels changed since the last call.
