@@ -158,11 +158,13 @@ fn the_solenoid_pulls_the_bolt_and_a_cut_lets_the_spring_throw_it() {
         .on(&BenchSpec::SAFE);
     let seen = watch(&mut bench, ms(200));
     let on = edges(&seen, Line::Solenoid)[0].0;
+    assert_eq!(edges(&seen, Line::BoltThrown), [(on, false)]);
     assert_eq!(edges(&seen, Line::BoltWithdrawn), [(on + ms(30), true)]);
     let now = bench.now();
     bench.cut(Torn::DroppedBefore);
     let seen = watch(&mut bench, ms(300));
     assert_eq!(edges(&seen, Line::Solenoid), [(now, false)]);
+    assert_eq!(edges(&seen, Line::BoltWithdrawn), [(now, false)]);
     assert_eq!(edges(&seen, Line::BoltThrown), [(now + ms(30), true)]);
 }
 

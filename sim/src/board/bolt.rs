@@ -101,14 +101,14 @@ impl Bolt {
         self.push != Push::Off
     }
 
-    /// Whether the bolt is fully thrown.
+    /// Whether the bolt is fully thrown and not just leaving.
     pub fn is_thrown(&self) -> bool {
-        self.position == 0
+        self.position == 0 && self.velocity != 1
     }
 
-    /// Whether the bolt is fully withdrawn.
+    /// Whether the bolt is fully withdrawn and not just leaving.
     pub fn is_withdrawn(&self) -> bool {
-        self.position == self.spec.travel.0
+        self.position == self.spec.travel.0 && self.velocity != -1
     }
 
     /// How far the bolt is withdrawn at this moment, in thousandths.
@@ -177,8 +177,8 @@ impl Bolt {
             (Actuator::Solenoid, _, _) => -1,
         };
         let at_end = match wanted {
-            1 => self.is_withdrawn(),
-            -1 => self.is_thrown(),
+            1 => self.position == self.spec.travel.0,
+            -1 => self.position == 0,
             _ => true,
         };
         self.velocity = if self.jammed || at_end { 0 } else { wanted };
@@ -207,6 +207,7 @@ mod tests {
         let mut bolt = Bolt::new(BoltSpec::SOLENOID);
         bolt.drive(ms(10), Push::Withdraw, 9.0, false);
         assert_eq!(bolt.next(), ms(40));
+        assert!(!bolt.is_thrown(), "it leaves its end at once");
         run(&mut bolt, ms(40));
         assert!(bolt.is_withdrawn() && bolt.next() == Ticks::NEVER);
         bolt.drive(ms(50), Push::Off, 9.0, false);
