@@ -813,6 +813,14 @@ fn an_empty_bus_refuses_addresses_and_reads_ones() {
     assert_eq!(script.read(TWI0 + 0x4c4), 2);
     script.write(TWI0 + 0x14, 1);
     script.until(TWI0 + 0x104);
+    // A scan starts and stops at once; the address is sent all the same.
+    script
+        .write(TWI0 + 0x4c4, 2)
+        .write(TWI0 + 0x104, 0)
+        .write(TWI0 + 8, 1)
+        .write(TWI0 + 0x14, 1);
+    script.until(TWI0 + 0x104);
+    assert_eq!(script.read(TWI0 + 0x4c4), 2);
     // 1 Mbit/s.
     script
         .write(SPI1 + 0x500, 1)

@@ -21,7 +21,6 @@ const STARTRX: u32 = 0x000;
 const STARTTX: u32 = 0x008;
 const STOP: u32 = 0x014;
 const SUSPEND: u32 = 0x01c;
-const RESUME: u32 = 0x020;
 
 const ADDRESS_NACK: u32 = 2;
 /// Start condition, seven address bits, direction, and the acknowledgement that does not come.
@@ -143,17 +142,23 @@ impl Block for SerialBus {
         }
     }
 
-    fn task(&mut self, offset: u32, now: Ticks, _wires: &mut Wires) {
+    fn task(&mut self, offset: u32, now: Ticks, wires: &mut Wires) {
         if self.enable != ENABLED_TWI {
             return;
         }
         match offset {
-            STARTRX | STARTTX | RESUME => self.refused = now + self.bits(ADDRESS_BITS),
+            STARTRX | STARTTX => self.refused = now + self.bits(ADDRESS_BITS),
             STOP => {
-                self.refused = Ticks::NEVER;
-                self.stopped = now + self.bits(1);
+                // An address on its way is finished first, and its refusal noticed: firmware that
+                // scans a bus starts and stops in one breath.
+                let idle = if self.refused == Ticks::NEVER {
+                    now
+                } else {
+                    self.refused
+                };
+                self.stopped = idle + self.bits(1);
             }
-            SUSPEND => self.events.raise(SUSPENDED, _wires),
+            SUSPEND => self.events.raise(SUSPENDED, wires),
             _ => {}
         }
     }
