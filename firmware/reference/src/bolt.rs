@@ -1,0 +1,96 @@
+//! The bolt's drive. It does what the lock commands, stops at the end positions by itself, and never drives
+//! longer than the parts stand.
+
+use code_entry::BoltCommand;
+
+use crate::pins::{BOLT_THROWN, BOLT_WITHDRAWN, DRIVE_A, DRIVE_B, Port};
+
+/// A solenoid gets hot; no manual's opening time is longer.
+#[cfg(feature = "safe")]
+const DRIVE_MS_MAX: u64 = 30_000;
+/// A stalled motor gets hot, and drains the battery.
+#[cfg(feature = "smart-lock")]
+const DRIVE_MS_MAX: u64 = 4_000;
+/// After the inrush of a motor, and while a solenoid pulls in: the battery's worst moment that lasts.
+const LOADED_AFTER_MS: u64 = 30;
+
+/// The drive.
+pub struct Drive {
+    command: BoltCommand,
+    until_ms: Option<u64>,
+    loaded_ms: Option<u64>,
+}
+
+impl Drive {
+    /// At rest.
+    pub fn new(port: &Port) -> Self {
+        off(port);
+        Drive {
+            command: BoltCommand::Rest,
+            until_ms: None,
+            loaded_ms: None,
+        }
+    }
+
+    /// Obeys the lock.
+    pub fn command(&mut self, port: &Port, now_ms: u64, command: BoltCommand) {
+        let is_new = command != self.command;
+        self.command = command;
+        match command {
+            BoltCommand::Withdraw => {
+                port.low(DRIVE_B);
+                port.high(DRIVE_A);
+            }
+            BoltCommand::Throw if cfg!(feature = "smart-lock") => {
+                port.low(DRIVE_A);
+                port.high(DRIVE_B);
+            }
+            // A safe's spring throws.
+            BoltCommand::Throw | BoltCommand::Rest => {
+                off(port);
+                self.until_ms = None;
+                self.loaded_ms = None;
+                return;
+            }
+        }
+        self.until_ms = Some(now_ms + DRIVE_MS_MAX);
+        if is_new {
+            self.loaded_ms = Some(now_ms + LOADED_AFTER_MS);
+        }
+    }
+
+    /// Switches off what has arrived or has been on for too long.
+    pub fn run(&mut self, port: &Port, now_ms: u64) {
+        let arrived = cfg!(feature = "smart-lock")
+            && match self.command {
+                BoltCommand::Withdraw => port.is_low(BOLT_WITHDRAWN),
+                BoltCommand::Throw => port.is_low(BOLT_THROWN),
+                BoltCommand::Rest => false,
+            };
+        if arrived || self.until_ms.is_some_and(|until_ms| now_ms >= until_ms) {
+            off(port);
+            self.until_ms = None;
+            self.loaded_ms = None;
+        }
+    }
+
+    /// Whether now is the moment to measure the battery under the drive's load; says so once.
+    pub fn is_load_due(&mut self, now_ms: u64) -> bool {
+        let due = self.loaded_ms.is_some_and(|loaded_ms| now_ms >= loaded_ms);
+        if due {
+            self.loaded_ms = None;
+        }
+        due
+    }
+
+    /// When to look again.
+    pub fn deadline(&self) -> Option<u64> {
+        self.until_ms.into_iter().chain(self.loaded_ms).min()
+    }
+}
+
+/// Drives nothing.
+pub fn off(port: &Port) {
+    port.low(DRIVE_A);
+    port.low(DRIVE_B);
+}

@@ -1,0 +1,180 @@
+//! Time since power-on, and the one alarm that ends sleep.
+//!
+//! It counts RTC0 at 32,768 Hz, which goes on while the processor and its clock sleep. The counter has 24
+//! bits and the alarm is never more than half of them away, so no lap of the counter is missed and there is
+//! no periodic tick. The variant `tick-timer0` counts TIMER0 at 1 MHz instead.
+
+#[cfg(not(feature = "tick-timer0"))]
+pub use self::rtc::Clock;
+#[cfg(feature = "tick-timer0")]
+pub use self::timer::Clock;
+
+#[cfg(not(feature = "tick-timer0"))]
+mod rtc {
+    use nrf51_pac::{CLOCK, Interrupt, RTC0, TIMER2};
+
+    use crate::registers::{clear, put, start};
+
+    const BITS: u32 = 24;
+    const MASK: u32 = (1 << BITS) - 1;
+    const TICKS_AHEAD_MAX: u64 = 1 << (BITS - 1);
+    /// A comparison nearer than this may be missed (reference manual, 19.1.4).
+    const TICKS_AHEAD_MIN: u64 = 2;
+    /// The crystal starts in 0.3 s; a broken one must not keep the lock from working. In steps of 32 µs.
+    const CRYSTAL_STEPS_MAX: u32 = 1_500_000 / 32;
+    const TO_31_250_HERTZ: u32 = 9;
+    const BITS_16: u32 = 0;
+    const SOURCE_RC: u32 = 0;
+    const SOURCE_CRYSTAL: u32 = 1;
+
+    /// The clock.
+    pub struct Clock {
+        rtc: RTC0,
+        laps: u64,
+        last: u32,
+        /// What passed before the counter started.
+        before: u64,
+    }
+
+    impl Clock {
+        /// What to listen to for the alarm.
+        pub const INTERRUPT: Interrupt = Interrupt::RTC0;
+
+        /// Starts the crystal and then the clock, which counts from the call; `meanwhile` is called again and
+        /// again until then.
+        pub fn new(clock: &CLOCK, rtc: RTC0, timer: &TIMER2, mut meanwhile: impl FnMut()) -> Self {
+            put(&timer.bitmode, BITS_16);
+            put(&timer.prescaler, TO_31_250_HERTZ);
+            start(&timer.tasks_clear);
+            start(&timer.tasks_start);
+            let mut steps = || {
+                meanwhile();
+                start(&timer.tasks_capture[0]);
+                timer.cc[0].read().bits()
+            };
+            put(&clock.lfclksrc, SOURCE_CRYSTAL);
+            clear(&clock.events_lfclkstarted);
+            start(&clock.tasks_lfclkstart);
+            let has_started = || clock.events_lfclkstarted.read().bits() != 0;
+            while !has_started() && steps() < CRYSTAL_STEPS_MAX {}
+            if !has_started() {
+                start(&clock.tasks_lfclkstop);
+                put(&clock.lfclksrc, SOURCE_RC);
+                start(&clock.tasks_lfclkstart);
+            }
+            let waited_us = u64::from(steps()) * 32;
+            start(&timer.tasks_stop);
+            start(&timer.tasks_shutdown);
+            put(&rtc.prescaler, 0);
+            put(&rtc.intenset, 1 << 16);
+            start(&rtc.tasks_start);
+            Clock {
+                rtc,
+                laps: 0,
+                last: 0,
+                before: waited_us * 32_768 / 1_000_000,
+            }
+        }
+
+        /// Milliseconds since [`Clock::new`].
+        pub fn now_ms(&mut self) -> u64 {
+            self.ticks() * 125 / 4096
+        }
+
+        /// Sets the alarm, at the latest half a lap from now.
+        pub fn alarm_at(&mut self, deadline_ms: Option<u64>) {
+            let now = self.ticks();
+            // Rounded up: at the alarm the deadline has been reached.
+            let ahead = deadline_ms.map_or(TICKS_AHEAD_MAX, |deadline_ms| {
+                let deadline = deadline_ms.saturating_mul(4096).div_ceil(125);
+                deadline.saturating_sub(now)
+            });
+            clear(&self.rtc.events_compare[0]);
+            let ahead = ahead.clamp(TICKS_AHEAD_MIN, TICKS_AHEAD_MAX);
+            put(&self.rtc.cc[0], (now + ahead - self.before) as u32 & MASK);
+        }
+
+        /// Whether the alarm went off.
+        pub fn is_alarmed(&self) -> bool {
+            self.rtc.events_compare[0].read().bits() != 0
+        }
+
+        fn ticks(&mut self) -> u64 {
+            let counter = self.rtc.counter.read().bits();
+            if counter < self.last {
+                self.laps += 1;
+            }
+            self.last = counter;
+            self.before + (self.laps << BITS | u64::from(counter))
+        }
+    }
+}
+
+#[cfg(feature = "tick-timer0")]
+mod timer {
+    use nrf51_pac::{CLOCK, Interrupt, TIMER0, TIMER2};
+
+    use crate::registers::{clear, put, start};
+
+    const MICROS_AHEAD_MAX: u64 = 1 << 31;
+    const MICROS_AHEAD_MIN: u64 = 20;
+
+    /// The clock.
+    pub struct Clock {
+        timer: TIMER0,
+        laps: u64,
+        last: u32,
+    }
+
+    impl Clock {
+        /// What to listen to for the alarm.
+        pub const INTERRUPT: Interrupt = Interrupt::TIMER0;
+
+        /// Starts the clock. TIMER0 stands in for RTC0 and needs none of the rest.
+        pub fn new(_: &CLOCK, timer: TIMER0, _: &TIMER2, _: impl FnMut()) -> Self {
+            const BITS_32: u32 = 3;
+            const TO_1_MEGAHERTZ: u32 = 4;
+            put(&timer.bitmode, BITS_32);
+            put(&timer.prescaler, TO_1_MEGAHERTZ);
+            put(&timer.intenset, 1 << 16);
+            start(&timer.tasks_clear);
+            start(&timer.tasks_start);
+            Clock {
+                timer,
+                laps: 0,
+                last: 0,
+            }
+        }
+
+        /// Milliseconds since [`Clock::new`].
+        pub fn now_ms(&mut self) -> u64 {
+            self.micros() / 1000
+        }
+
+        /// Sets the alarm, at the latest half a lap from now.
+        pub fn alarm_at(&mut self, deadline_ms: Option<u64>) {
+            let now = self.micros();
+            let ahead = deadline_ms.map_or(MICROS_AHEAD_MAX, |deadline_ms| {
+                deadline_ms.saturating_mul(1000).saturating_sub(now)
+            });
+            clear(&self.timer.events_compare[0]);
+            let ahead = ahead.clamp(MICROS_AHEAD_MIN, MICROS_AHEAD_MAX);
+            put(&self.timer.cc[0], (now + ahead) as u32);
+        }
+
+        /// Whether the alarm went off.
+        pub fn is_alarmed(&self) -> bool {
+            self.timer.events_compare[0].read().bits() != 0
+        }
+
+        fn micros(&mut self) -> u64 {
+            start(&self.timer.tasks_capture[1]);
+            let counter = self.timer.cc[1].read().bits();
+            if counter < self.last {
+                self.laps += 1;
+            }
+            self.last = counter;
+            self.laps << 32 | u64::from(counter)
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The reference firmware of a lock on the nRF51822: the state machine of `code-entry` on real pins.
+//!
+//! One loop collects inputs, lets the lock decide, shows what it decided, and sleeps until the next deadline
+//! or edge. There is no interrupt handler and no periodic tick. What the lock stores goes to three pages of
+//! flash through `journal` before anything can be seen of it; nothing is saved when power fails.
+//!
+//! Two product lines from one source, by the features `safe` and `smart-lock`; which product it is, the
+//! personality page says. The pins are in `pins`, the flash map is in `memory.x` and `flash`.
+
+#![no_std]
+#![no_main]
+
+#[cfg(not(any(feature = "safe", feature = "smart-lock")))]
+compile_error!("choose a product line: --features safe or --features smart-lock");
+#[cfg(all(feature = "safe", feature = "smart-lock"))]
+compile_error!("a lock is either a safe or a smart lock");
+
+mod battery;
+mod beeper;
+mod bolt;
+mod clock;
+mod console;
+mod debounce;
+mod fault;
+mod flash;
+mod inputs;
+mod personality;
+mod pins;
+mod registers;
+mod show;
+mod sleep;
+mod store;
+mod watchdog;
+
+use code_entry::personality::Kind;
+use code_entry::report::Fault;
+use code_entry::{
+    BoltCommand, Button, Input, Lock, Outputs, Personality, PowerOn, Report, Signal, SignalTable,
+    State, Status,
+};
+use cortex_m_rt::entry;
+use nrf51_pac::Peripherals;
+
+use crate::battery::Battery;
+use crate::beeper::Beeper;
+use crate::bolt::Drive;
+use crate::clock::Clock;
+use crate::console::{Command, Console};
+use crate::flash::JournalPages;
+use crate::inputs::Inputs;
+use crate::pins::Port;
+use crate::show::Show;
+use crate::store::{Store, Unreadable};
+use crate::watchdog::Watchdog;
+
+const IMAGE: &str = if cfg!(feature = "safe") {
+    "safe"
+} else {
+    "smart-lock"
+};
+const KIND: Kind = if cfg!(feature = "safe") {
+    Kind::Safe
+} else {
+    Kind::SmartLock
+};
+
+/// What the lock's decisions reach.
+struct Effects {
+    port: Port,
+    console: Console,
+    show: Show,
+    drive: Drive,
+    now_ms: u64,
+}
+
+impl Outputs for Effects {
+    fn signal(&mut self, signal: Signal) {
+        self.show.raise(self.now_ms, signal);
+    }
+
+    fn bolt(&mut self, command: BoltCommand) {
+        self.drive.command(&self.port, self.now_ms, command);
+    }
+
+    fn report(&mut self, report: Report) {
+        self.console.line(report);
+    }
+}
+
+/// The board with its lock, or with the fault that keeps it from being one.
+struct Board {
+    lock: Option<Lock<Store>>,
+    effects: Effects,
+    inputs: Inputs,
+    battery: Battery,
+    clock: Clock,
+}
+
+#[entry]
+fn main() -> ! {
+    // The only call, so it is there.
+    let Some(chip) = Peripherals::take() else {
+        panic!()
+    };
+    sleep::prepare();
+    let watchdog = Watchdog::new(chip.WDT);
+    let port = Port::new(chip.GPIO, chip.GPIOTE);
+    let drive = Drive::new(&port);
+    let mut console = Console::new(chip.UART0);
+    let personality = personality::read()
+        .ok()
+        .filter(|personality| personality.kind == KIND);
+    let product = personality
+        .as_ref()
+        .map_or("none", |personality| personality.product.as_str());
+    let reason = watchdog::take_reset_reason(&chip.POWER);
+    console.line(format_args!(
+        "boot reason={reason} image={IMAGE} product={product}"
+    ));
+    #[cfg(not(feature = "tick-timer0"))]
+    let counter = chip.RTC0;
+    #[cfg(feature = "tick-timer0")]
+    let counter = chip.TIMER0;
+    let clock = Clock::new(&chip.CLOCK, counter, &chip.TIMER2, || console.pump());
+    let inputs = Inputs::new(&port);
+    let beeper = Beeper::new(chip.TIMER1, &chip.PPI, &port);
+    let signals = personality
+        .as_ref()
+        .map_or_else(SignalTable::default, |personality| {
+            personality.signals.clone()
+        });
+    let mut board = Board {
+        lock: None,
+        effects: Effects {
+            port,
+            console,
+            show: Show::new(signals, beeper),
+            drive,
+            now_ms: 0,
+        },
+        inputs,
+        battery: Battery::new(chip.ADC),
+        clock,
+    };
+    let pages = JournalPages::new(chip.NVMC, chip.POWER);
+    if let Err(fault) = board.power_on(personality, pages) {
+        board.effects.report(Report::Fault(fault));
+        board
+            .effects
+            .show
+            .raise(board.effects.now_ms, Signal::Fault);
+    }
+    loop {
+        board.turn();
+        watchdog.feed();
+        board.sleep();
+    }
+}
+
+impl Board {
+    /// Brings up the lock from what is stored.
+    #[inline(never)]
+    fn power_on(
+        &mut self,
+        personality: Option<Personality>,
+        pages: JournalPages,
+    ) -> Result<(), Fault> {
+        let personality = personality.ok_or(Fault::Personality)?;
+        let (store, record) = Store::open(pages).map_err(|unreadable| match unreadable {
+            Unreadable::Journal => Fault::Storage,
+            Unreadable::Record => Fault::Record,
+        })?;
+        let found = PowerOn {
+            door_open: self.inputs.is_door_open(),
+            bolt: self.inputs.bolt(),
+            supply_mv: self.battery.measure_mv(),
+            reset_button_down: self.inputs.is_down(Button::Reset),
+            program_button_down: self.inputs.is_down(Button::Program),
+        };
+        let now_ms = self.begin();
+        self.lock = Some(Lock::power_on(
+            personality,
+            store,
+            record,
+            now_ms,
+            found,
+            &mut self.effects,
+        ));
+        Ok(())
+    }
+
+    /// Once round: inputs, deadlines, outputs.
+    #[inline(never)]
+    fn turn(&mut self) {
+        let now_ms = self.begin();
+        if self.inputs.is_resting() && self.effects.port.has_changed() {
+            self.measure();
+        }
+        let mut changes = heapless::Vec::<Input, 20>::new();
+        // There are fewer contacts than places.
+        self.inputs.poll(&self.effects.port, now_ms, |input| {
+            changes.push(input).ok();
+        });
+        for input in changes {
+            self.handle(input);
+        }
+        if self.effects.drive.is_load_due(now_ms) {
+            self.measure();
+        }
+        while let Some(command) = self.effects.console.receive() {
+            self.obey(command);
+        }
+        let now_ms = self.begin();
+        if let Some(lock) = &mut self.lock {
+            // The lock has said so on the console and shows it as its state.
+            lock.tick(now_ms, &mut self.effects).ok();
+        }
+        let effects = &mut self.effects;
+        effects.drive.run(&effects.port, now_ms);
+        effects.show.run(&effects.port, now_ms);
+        effects.console.pump();
+    }
+
+    fn sleep(&mut self) {
+        let effects = &self.effects;
+        let now_ms = effects.now_ms;
+        let lock = self.lock.as_ref().and_then(Lock::next_deadline);
+        let deadlines = [
+            lock,
+            self.inputs.deadline(),
+            effects.show.deadline(now_ms),
+            effects.drive.deadline(),
+        ];
+        self.clock.alarm_at(deadlines.into_iter().flatten().min());
+        sleep::until_something(|| {
+            self.clock.is_alarmed() || effects.port.has_changed() || effects.console.is_ready()
+        });
+    }
+
+    /// A call of the lock begins; says when.
+    fn begin(&mut self) -> u64 {
+        let now_ms = self.clock.now_ms();
+        self.effects.now_ms = now_ms;
+        self.effects.show.begin_call();
+        now_ms
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now_ms = self.begin();
+        match &mut self.lock {
+            // The lock has said so on the console and shows it as its state.
+            Some(lock) => {
+                lock.handle(now_ms, input, &mut self.effects).ok();
+            }
+            None if matches!(input, Input::KeyDown(_)) => self.effects.signal(Signal::Fault),
+            None => {}
+        }
+    }
+
+    fn measure(&mut self) {
+        let millivolts = self.battery.measure_mv();
+        self.handle(Input::Supply(millivolts));
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Status => {
+                let now_ms = self.begin();
+                let status = match &self.lock {
+                    Some(lock) => lock.status(now_ms),
+                    None => Status {
+                        state: State::Fault,
+                        failures: 0,
+                        users: 0,
+                        lockout_ms: 0,
+                    },
+                };
+                self.effects.console.line(status);
+            }
+            #[cfg(feature = "tick-timer0")]
+            Command::Key(label) => {
+                if let Some(key) = code_entry::Key::from_label(char::from(label)) {
+                    self.handle(Input::KeyDown(key));
+                    self.handle(Input::KeyUp(key));
+                }
+            }
+        }
+    }
+}
