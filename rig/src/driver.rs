@@ -10,7 +10,11 @@ use std::fmt;
 use crate::event::Nanos;
 use crate::port::{PortProblem, PortTrouble};
 
+pub mod console;
 pub mod probe;
+pub mod relay_board;
+pub mod sense;
+pub mod supply;
 
 /// The instrument's end of the conversation: what every driver is to the bench.
 ///

@@ -1,0 +1,463 @@
+//! The common serial relay board: `A0 channel state checksum`, in both directions.
+//!
+//! Only the forms with feedback are used (2 opens, 3 closes): the board answers each with the state
+//! of the coil, and the next order leaves when that answer has come. So at most one order is under
+//! way, a board with a small receive buffer is never overrun, and at 9600 baud an order takes about
+//! 10 ms. The answer tells the coil, not the contact; a contact is proved by a sense line.
+
+use std::collections::VecDeque;
+
+use super::{DeviceTrouble, Driver, Trouble};
+use crate::event::Nanos;
+
+/// How long the board may take from an order's first bit to the end of its feedback.
+pub const FEEDBACK_MAX: Nanos = Nanos::from_millis(100);
+/// Orders that may wait; more means that somebody orders without letting time pass.
+const ORDERS_MAX: usize = 256;
+
+const START: u8 = 0xA0;
+const OPEN_WITH_FEEDBACK: u8 = 2;
+const CLOSE_WITH_FEEDBACK: u8 = 3;
+const FRAME: usize = 4;
+
+/// One relay of the board, as the bench file describes it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Relay {
+    /// Its number on the wire, from 1.
+    pub channel: u8,
+    /// What it stands for: `key 5`, `button reset`, `door`.
+    pub name: String,
+    /// How long it may stay closed.
+    pub longest_on: Option<Nanos>,
+}
+
+/// What the board tells.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fact {
+    /// The board confirmed that the coil is in the state it was ordered to.
+    Switched {
+        /// The relay's number.
+        channel: u8,
+        /// Energised (closed) or not.
+        closed: bool,
+        /// When the order was given: the coil switched between this and the fact's own time.
+        asked: Nanos,
+    },
+    /// It did not do what it was told.
+    Trouble(DeviceTrouble),
+}
+
+/// The driver.
+#[derive(Clone, Debug)]
+pub struct RelayBoard {
+    device: String,
+    relays: Vec<State>,
+    waiting: VecDeque<Order>,
+    under_way: Option<UnderWay>,
+    outbox: Vec<u8>,
+    received: Vec<u8>,
+    /// Bytes since the last order that belong to no frame.
+    garbage: usize,
+    facts: VecDeque<(Nanos, Fact)>,
+}
+
+#[derive(Clone, Debug)]
+struct State {
+    relay: Relay,
+    /// The last state that was ordered; none before the first order.
+    ordered: Option<bool>,
+    /// The last state that the board told; none where an answer is missing.
+    told: Option<bool>,
+    on_since: Option<Nanos>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Order {
+    relay: usize,
+    closed: bool,
+    asked: Nanos,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    order: Order,
+    until: Nanos,
+}
+
+impl RelayBoard {
+    /// A board that `device` names in messages, with these relays in use.
+    pub fn new(device: impl Into<String>, relays: Vec<Relay>) -> RelayBoard {
+        RelayBoard {
+            device: device.into(),
+            relays: relays
+                .into_iter()
+                .map(|relay| State { relay, ordered: None, told: None, on_since: None })
+                .collect(),
+            waiting: VecDeque::new(),
+            under_way: None,
+            outbox: Vec::new(),
+            received: Vec::new(),
+            garbage: 0,
+            facts: VecDeque::new(),
+        }
+    }
+
+    /// Orders a relay to close or to open. What it says comes later, as a fact.
+    pub fn set(&mut self, now: Nanos, channel: u8, closed: bool) -> Result<(), DeviceTrouble> {
+        let Some(at) = self.relays.iter().position(|state| state.relay.channel == channel) else {
+            return Err(self.trouble(
+                format!("switching channel {channel}"),
+                Trouble::Absent,
+                "the bench file uses no such channel".to_owned(),
+                "name the channel under [keys], [buttons], [door] or [jam]",
+            ));
+        };
+        if self.waiting.len() >= ORDERS_MAX {
+            return Err(self.trouble(
+                self.doing(at, closed),
+                Trouble::Busy,
+                format!("{ORDERS_MAX} orders are waiting already"),
+                "let time pass between orders: each takes about 10 ms",
+            ));
+        }
+        self.order(Order { relay: at, closed, asked: now }, false);
+        self.send_next(now);
+        Ok(())
+    }
+
+    /// Whether everything that was ordered has been answered, or given up.
+    pub fn is_idle(&self) -> bool {
+        self.under_way.is_none() && self.waiting.is_empty()
+    }
+
+    /// Whether the board told that this relay is in this state, and nothing else was ordered since.
+    pub fn is_known_to_be(&self, channel: u8, closed: bool) -> bool {
+        self.relays.iter().any(|state| {
+            state.relay.channel == channel
+                && state.ordered == Some(closed)
+                && state.told == Some(closed)
+        })
+    }
+
+    /// Orders a relay to its rest state, ahead of everything that waits; what waits for this relay
+    /// is forgotten.
+    pub fn rest(&mut self, now: Nanos, channel: u8, closed: bool) {
+        if let Some(at) = self.relays.iter().position(|state| state.relay.channel == channel) {
+            self.waiting.retain(|order| order.relay != at);
+            self.order(Order { relay: at, closed, asked: now }, true);
+            self.send_next(now);
+        }
+    }
+
+    fn order(&mut self, order: Order, first: bool) {
+        let state = &mut self.relays[order.relay];
+        state.ordered = Some(order.closed);
+        if order.closed {
+            state.on_since.get_or_insert(order.asked);
+        }
+        if first {
+            self.waiting.push_front(order);
+        } else {
+            self.waiting.push_back(order);
+        }
+    }
+
+    fn send_next(&mut self, now: Nanos) {
+        if self.under_way.is_some() {
+            return;
+        }
+        let Some(order) = self.waiting.pop_front() else {
+            return;
+        };
+        let channel = self.relays[order.relay].relay.channel;
+        let state = if order.closed { CLOSE_WITH_FEEDBACK } else { OPEN_WITH_FEEDBACK };
+        self.relays[order.relay].told = None;
+        self.outbox.extend([START, channel, state, checksum(channel, state)]);
+        self.garbage = 0;
+        self.under_way = Some(UnderWay { order, until: now + FEEDBACK_MAX });
+    }
+
+    fn frame(&mut self, at: Nanos, channel: u8, told: u8) {
+        let closed = told == 1;
+        let Some(under_way) = self.under_way else {
+            self.unasked(at, channel, closed);
+            return;
+        };
+        let order = under_way.order;
+        if self.relays[order.relay].relay.channel != channel {
+            self.unasked(at, channel, closed);
+            return;
+        }
+        self.under_way = None;
+        let state = &mut self.relays[order.relay];
+        state.told = Some(closed);
+        if !closed {
+            state.on_since = None;
+        }
+        let fact = if closed == order.closed {
+            Fact::Switched { channel, closed, asked: order.asked }
+        } else {
+            Fact::Trouble(self.trouble(
+                self.doing(order.relay, order.closed),
+                Trouble::Refused,
+                format!("the board answers that it is {}", word(closed)),
+                "is the board's coil supply strong enough for every relay that is closed?",
+            ))
+        };
+        self.facts.push_back((at, fact));
+        self.send_next(at);
+    }
+
+    /// Feedback that nobody waits for. A late answer that says what is known already is no news.
+    fn unasked(&mut self, at: Nanos, channel: u8, closed: bool) {
+        let Some(place) = self.relays.iter().position(|state| state.relay.channel == channel)
+        else {
+            self.garbage += FRAME;
+            return;
+        };
+        let state = &mut self.relays[place];
+        state.told = Some(closed);
+        if state.ordered == Some(closed) {
+            return;
+        }
+        // An order for it may wait behind another one: then this is news of the state before.
+        if self.waiting.iter().any(|order| order.relay == place) {
+            return;
+        }
+        let fact = Fact::Trouble(self.trouble(
+            format!("leaving {} alone", self.named(place)),
+            Trouble::Refused,
+            format!("the board says by itself that it is {}", word(closed)),
+            "does another program or a button on the board switch relays?",
+        ));
+        self.facts.push_back((at, fact));
+    }
+
+    fn give_up(&mut self, now: Nanos) {
+        let Some(under_way) = self.under_way.take_if(|under_way| under_way.until <= now) else {
+            return;
+        };
+        let doing = self.doing(under_way.order.relay, under_way.order.closed);
+        let rest = self.garbage + self.received.len();
+        let trouble = if rest == 0 {
+            self.trouble(
+                doing,
+                Trouble::Silent,
+                format!("no feedback within {}", show(FEEDBACK_MAX)),
+                "has the board power, does it speak the form with feedback, is the baud rate right?",
+            )
+        } else {
+            self.trouble(
+                doing,
+                Trouble::Garbled,
+                format!("{rest} bytes within {}, and no feedback among them", show(FEEDBACK_MAX)),
+                "is this the relay board's port, and is its baud rate right?",
+            )
+        };
+        self.received.clear();
+        self.facts.push_back((now, Fact::Trouble(trouble)));
+        self.send_next(now);
+    }
+
+    /// Opens what has been closed for too long.
+    fn enforce_longest_on(&mut self, now: Nanos) {
+        for place in 0..self.relays.len() {
+            let state = &mut self.relays[place];
+            let (Some(since), Some(longest)) = (state.on_since, state.relay.longest_on) else {
+                continue;
+            };
+            if state.ordered == Some(false) || since + longest > now {
+                continue;
+            }
+            self.waiting.retain(|order| order.relay != place);
+            self.order(Order { relay: place, closed: false, asked: now }, true);
+            let trouble = self.trouble(
+                format!("keeping {} closed", self.named(place)),
+                Trouble::Overrun,
+                format!("it was closed for {}, its longest on-time; it has been opened", show(longest)),
+                "shorten the hold in the scenario, or raise 'longest-on' in the bench file",
+            );
+            self.facts.push_back((now, Fact::Trouble(trouble)));
+            self.send_next(now);
+        }
+    }
+
+    fn named(&self, place: usize) -> String {
+        let relay = &self.relays[place].relay;
+        format!("'{}' (channel {})", relay.name, relay.channel)
+    }
+
+    fn doing(&self, place: usize, closed: bool) -> String {
+        format!("{} {}", if closed { "closing" } else { "opening" }, self.named(place))
+    }
+
+    fn trouble(&self, doing: String, what: Trouble, saw: String, hint: &str) -> DeviceTrouble {
+        DeviceTrouble { device: self.device.clone(), doing, what, saw, hint: hint.to_owned() }
+    }
+}
+
+impl Driver for RelayBoard {
+    type Fact = Fact;
+
+    fn receive(&mut self, at: Nanos, bytes: &[u8]) {
+        self.received.extend_from_slice(bytes);
+        loop {
+            let start = self.received.iter().position(|byte| *byte == START);
+            let skipped = start.unwrap_or(self.received.len());
+            self.garbage += skipped;
+            self.received.drain(..skipped);
+            let Some(&[_, channel, state, sum]) = self.received.first_chunk::<FRAME>() else {
+                return;
+            };
+            if sum == checksum(channel, state) && state <= 1 {
+                self.received.drain(..FRAME);
+                self.frame(at, channel, state);
+            } else {
+                // A start byte may hide among the other three.
+                self.garbage += 1;
+                self.received.drain(..1);
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Nanos) {
+        self.give_up(now);
+        self.enforce_longest_on(now);
+    }
+
+    fn deadline(&self) -> Option<Nanos> {
+        let on_times = self.relays.iter().filter_map(|state| {
+            let longest = state.relay.longest_on?;
+            let since = state.on_since?;
+            (state.ordered == Some(true)).then_some(since + longest)
+        });
+        self.under_way.iter().map(|under_way| under_way.until).chain(on_times).min()
+    }
+
+    fn outbox(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    fn fact(&mut self) -> Option<(Nanos, Fact)> {
+        self.facts.pop_front()
+    }
+}
+
+fn checksum(channel: u8, state: u8) -> u8 {
+    START.wrapping_add(channel).wrapping_add(state)
+}
+
+fn word(closed: bool) -> &'static str {
+    if closed { "closed" } else { "open" }
+}
+
+fn show(span: Nanos) -> String {
+    span.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Driver, FEEDBACK_MAX, Fact, Relay, RelayBoard};
+    use crate::driver::Trouble;
+    use crate::event::Nanos;
+
+    const MS: fn(u64) -> Nanos = Nanos::from_millis;
+
+    fn board(longest_on: Option<Nanos>) -> RelayBoard {
+        let relay = |channel, name: &str| Relay { channel, name: name.to_owned(), longest_on };
+        RelayBoard::new("relay board", vec![relay(5, "key 5"), relay(13, "button reset")])
+    }
+
+    fn kinds(board: &mut RelayBoard) -> Vec<Trouble> {
+        std::iter::from_fn(|| board.fact())
+            .filter_map(|(_, fact)| match fact {
+                Fact::Trouble(trouble) => Some(trouble.what),
+                Fact::Switched { .. } => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_order_is_confirmed_by_its_feedback_and_the_next_one_leaves_then() {
+        let mut board = board(None);
+        board.set(MS(1), 5, true).expect("channel 5 is in use");
+        board.set(MS(1), 13, true).expect("channel 13 is in use");
+        assert_eq!(board.outbox(), [0xA0, 5, 3, 0xA8]);
+        board.receive(MS(8), &[0xA0, 5]);
+        assert_eq!(board.fact(), None);
+        board.receive(MS(10), &[1, 0xA6]);
+        let switched = Fact::Switched { channel: 5, closed: true, asked: MS(1) };
+        assert_eq!(board.fact(), Some((MS(10), switched)));
+        assert!(board.is_known_to_be(5, true) && !board.is_idle());
+        assert_eq!(board.outbox(), [0xA0, 13, 3, 0xB0]);
+    }
+
+    #[test]
+    fn garbage_before_and_around_a_frame_is_skipped() {
+        let mut board = board(None);
+        board.set(MS(0), 5, false).expect("channel 5 is in use");
+        board.receive(MS(3), &[0x13, 0xA0, 5, 0xA0, 5, 1, 0xFF, 0xA0]);
+        assert_eq!(board.fact(), None);
+        board.receive(MS(9), &[5, 0, 0xA5]);
+        assert!(matches!(board.fact(), Some((_, Fact::Switched { closed: false, .. }))));
+    }
+
+    #[test]
+    fn a_silent_board_and_a_babbling_one_are_told_apart() {
+        let mut board = board(None);
+        board.set(MS(0), 5, true).expect("channel 5 is in use");
+        assert_eq!(board.deadline(), Some(FEEDBACK_MAX));
+        board.tick(MS(99));
+        assert_eq!(board.fact(), None);
+        board.tick(FEEDBACK_MAX);
+        let Some((_, Fact::Trouble(trouble))) = board.fact() else {
+            panic!("no trouble from a silent board");
+        };
+        assert_eq!(
+            trouble.to_string(),
+            "relay board: closing 'key 5' (channel 5): no feedback within 100 ms"
+        );
+        board.set(MS(200), 5, true).expect("channel 5 is in use");
+        board.receive(MS(210), b"login:");
+        board.tick(MS(300));
+        assert_eq!(kinds(&mut board), [Trouble::Garbled]);
+        assert!(board.is_idle());
+    }
+
+    #[test]
+    fn a_coil_that_stays_open_is_refused_and_one_that_moves_by_itself_too() {
+        let mut board = board(None);
+        board.set(MS(0), 5, true).expect("channel 5 is in use");
+        board.receive(MS(9), &[0xA0, 5, 0, 0xA5]);
+        assert_eq!(kinds(&mut board), [Trouble::Refused]);
+        board.set(MS(10), 13, false).expect("channel 13 is in use");
+        board.receive(MS(19), &[0xA0, 13, 0, 0xAD, 0xA0, 13, 1, 0xAE]);
+        assert_eq!(kinds(&mut board), [Trouble::Refused]);
+    }
+
+    #[test]
+    fn a_relay_that_is_closed_for_too_long_is_opened() {
+        let mut board = board(Some(MS(500)));
+        board.set(MS(0), 5, true).expect("channel 5 is in use");
+        board.receive(MS(9), &[0xA0, 5, 1, 0xA6]);
+        // Asking again must not start the time anew.
+        board.set(MS(400), 5, true).expect("channel 5 is in use");
+        board.receive(MS(409), &[0xA0, 5, 1, 0xA6]);
+        board.outbox();
+        assert_eq!(board.deadline(), Some(MS(500)));
+        board.tick(MS(500));
+        assert_eq!(board.outbox(), [0xA0, 5, 2, 0xA7]);
+        assert_eq!(kinds(&mut board), [Trouble::Overrun]);
+        assert_eq!(board.deadline(), Some(MS(600)), "only the feedback is waited for");
+        board.receive(MS(509), &[0xA0, 5, 0, 0xA5]);
+        assert_eq!(board.deadline(), None);
+    }
+
+    #[test]
+    fn a_channel_that_the_bench_does_not_use_is_never_switched() {
+        let mut board = board(None);
+        let trouble = board.set(MS(0), 7, true).expect_err("channel 7 is in nobody's use");
+        assert_eq!(trouble.what, Trouble::Absent);
+        assert_eq!(board.outbox(), []);
+    }
+}
