@@ -96,6 +96,8 @@ struct UnderWay {
     expect: Expect,
     until: Nanos,
     errors: Vec<String>,
+    /// Answers are skipped until the supply has said its name.
+    skipping: bool,
 }
 
 /// The driver.
@@ -113,6 +115,9 @@ pub struct Supply {
     /// The last feed that was asked for.
     asked: Option<Feed>,
     on_since: Option<Nanos>,
+    identity: Option<String>,
+    /// An answer is missing and may come late: the next answer could be that one.
+    out_of_step: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -136,6 +141,8 @@ impl Supply {
             confirmed: Confirmed::default(),
             asked: None,
             on_since: None,
+            identity: None,
+            out_of_step: false,
         }
     }
 
@@ -258,10 +265,21 @@ impl Supply {
         if let Task::Feed(feed) = task {
             self.unconfirm(feed);
         }
+        let skipping = self.out_of_step && self.identity.is_some() && task != Task::Connect;
+        self.out_of_step = false;
+        if skipping {
+            self.outbox.extend_from_slice(b"*IDN?\n");
+        }
         self.outbox.extend_from_slice(lines.as_bytes());
         self.reply.clear();
-        self.under_way =
-            Some(UnderWay { task, asked, expect, until: now + ANSWER_MAX, errors: Vec::new() });
+        self.under_way = Some(UnderWay {
+            task,
+            asked,
+            expect,
+            until: now + ANSWER_MAX,
+            errors: Vec::new(),
+            skipping,
+        });
     }
 
     /// Until the supply answers, what a setting touches is unknown.
@@ -277,9 +295,15 @@ impl Supply {
             // A late answer to what has been given up: there is nothing it could still prove.
             return;
         };
+        if under_way.skipping {
+            under_way.skipping = self.identity.as_deref() != Some(text);
+            self.under_way = Some(under_way);
+            return;
+        }
         under_way.until = at + ANSWER_MAX;
         match under_way.expect.clone() {
             Expect::Identity => {
+                self.identity = Some(text.to_owned());
                 self.facts.push_back((at, Fact::Identified(text.to_owned())));
                 let limit = self.settings.limit.0;
                 let limit = format!("{}.{:06}", limit / 1_000_000, limit % 1_000_000);
@@ -372,6 +396,7 @@ impl Supply {
         let Some(under_way) = self.under_way.take_if(|under_way| under_way.until <= now) else {
             return;
         };
+        self.out_of_step = true;
         let trouble = self.trouble(
             &under_way.task,
             Trouble::Silent,
@@ -555,6 +580,22 @@ mod tests {
             })
             .collect();
         assert_eq!(kinds, [Trouble::Silent, Trouble::Garbled]);
+    }
+
+    #[test]
+    fn a_late_answer_confirms_nothing_that_was_asked_afterwards() {
+        let mut supply = supply(None);
+        supply.connect(MS(0));
+        supply.receive(MS(50), b"ACME,PS1\n0\n");
+        supply.feed(MS(100), NINE).expect("9 V is allowed");
+        supply.tick(MS(600));
+        said(&mut supply);
+        supply.feed(MS(700), Feed::Off).expect("off is allowed");
+        assert_eq!(said(&mut supply), "*IDN?\nOUTP 0\nSYST:ERR?\n");
+        supply.receive(MS(710), b"0,\"No error\"\n");
+        assert!(!supply.is_known_to_be(Feed::Off), "that answer was for the 9 V");
+        supply.receive(MS(750), b"ACME,PS1\n0,\"No error\"\n");
+        assert!(supply.is_known_to_be(Feed::Off));
     }
 
     #[test]
