@@ -8,9 +8,11 @@
 //! - [`verdict`]: how a run can end, and the exit code.
 //! - [`oracle`]: what must hold in every run, whatever its scenario expects.
 //! - [`port`]: what a driver stands on, and the one clock; [`driver`]: one instrument over a port.
+//! - [`bench`]: the instruments around one board, and one face for all of them.
 //! - [`report`]: what people and CI servers read, from events alone.
 //! - [`image`]: firmware images, and what is wrong with a bad one.
 
+pub mod bench;
 pub mod driver;
 pub mod event;
 pub mod image;

@@ -74,6 +74,8 @@ pub enum Seen {
         /// Frequency of the tone that began, on a line that is the envelope of a tone.
         hertz: Option<u32>,
     },
+    /// A write to flash began; only after [`Branch::watch_cut_points`].
+    CutPoint(CutPoint),
     /// A port is gone. It stays gone: nothing reconnects it, because what an instrument did
     /// meanwhile cannot be known.
     Lost {
@@ -133,11 +135,89 @@ pub trait Ports: Send {
     fn branch(&mut self) -> Option<&mut dyn Branch>;
 }
 
-/// What only a virtual bench can do: be in several places at once.
+/// What only a virtual bench can do: be in several places at once, and lose its supply at one
+/// exact point.
+///
+/// # Contract
+/// A fork is the whole bench - chip, board, instruments, bytes under way - and never a debug session.
+/// After [`cut`](Branch::cut) the board has no supply, whatever the supply is told, until
+/// [`restore`](Branch::restore); the instruments keep theirs. RAM is gone; flash holds what was there,
+/// and of the operation that was cut what `torn` says.
 pub trait Branch {
     /// A second bench in exactly this state, which goes its own way from here. Ports and lines keep
-    /// their numbers. A debug session is not part of it.
+    /// their numbers.
     fn fork(&mut self) -> Box<dyn Ports>;
+
+    /// The writes to flash that begin until then if nobody touches the bench, which stays as it is.
+    fn cut_points(&self, until: Nanos) -> Vec<CutPoint>;
+
+    /// From now on, or no longer, every write to flash is observed as it begins.
+    fn watch_cut_points(&mut self, watch: bool);
+
+    /// Cuts the supply at this very moment.
+    fn cut(&mut self, torn: Torn);
+
+    /// Connects the supply again.
+    fn restore(&mut self);
+}
+
+/// A moment at which losing the supply can do harm: a write to flash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CutPoint {
+    /// When the write begins.
+    pub begins: Nanos,
+    /// When it ends, if nothing happens.
+    pub ends: Nanos,
+    /// What it changes.
+    pub change: Change,
+}
+
+/// What a write to flash changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// A word is programmed.
+    Word {
+        /// Its address.
+        address: u32,
+    },
+    /// A page is erased.
+    Page {
+        /// Its first address.
+        address: u32,
+    },
+    /// Everything is erased.
+    Chip,
+    /// The settings memory (the nRF51's UICR) is erased.
+    Settings,
+}
+
+/// What a write to flash leaves behind when the supply is cut within it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Torn {
+    /// Nothing of it happened.
+    DroppedBefore,
+    /// All of it happened.
+    DroppedAfter,
+    /// The first so many of its bits changed.
+    Prefix {
+        /// How many.
+        bits: u32,
+    },
+    /// Each of its bits changed or did not.
+    BitSubset {
+        /// Which.
+        seed: u64,
+    },
+    /// Most of its bits changed, as in an erase that was cut late.
+    PartialErase {
+        /// Which did not.
+        seed: u64,
+    },
+    /// Its bits read one way or the other, anew after each power-on.
+    Metastable {
+        /// How they read.
+        seed: u64,
+    },
 }
 
 /// Why a port could not be opened or used.

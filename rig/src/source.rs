@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use read::{Named, OneOrMore, Problems, Read, Table};
-pub(crate) use read::{closest, file_table, file_words, key_of};
+pub(crate) use read::{closest, file_table, file_words, is_name, key_of};
 
 /// A file's text and the name under which messages speak of it. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]

@@ -56,7 +56,13 @@ impl Console {
 
     fn end(&mut self, at: Nanos, ended: Ended) {
         let line = std::mem::take(&mut self.line);
-        self.lines.push_back((at, Line { text: escape(&line), ended }));
+        self.lines.push_back((
+            at,
+            Line {
+                text: escape(&line),
+                ended,
+            },
+        ));
     }
 }
 
@@ -144,11 +150,17 @@ mod tests {
         let mut console = Console::new();
         console.receive(Nanos(10), b"boot reason=po");
         console.receive(Nanos(20), b"wer-on\r\nid");
-        assert_eq!(lines(&mut console), [(20, "boot reason=power-on".into(), Ended::LineEnd)]);
+        assert_eq!(
+            lines(&mut console),
+            [(20, "boot reason=power-on".into(), Ended::LineEnd)]
+        );
         console.receive(Nanos(30), b"le\n\n");
         assert_eq!(
             lines(&mut console),
-            [(30, "idle".into(), Ended::LineEnd), (30, String::new(), Ended::LineEnd)]
+            [
+                (30, "idle".into(), Ended::LineEnd),
+                (30, String::new(), Ended::LineEnd)
+            ]
         );
         assert_eq!(console.deadline(), None);
     }
@@ -167,7 +179,10 @@ mod tests {
     fn what_is_not_text_is_kept_escaped() {
         let mut console = Console::new();
         console.receive(Nanos(1), b"a\xFFb\\c\x1b[0m \xC3\xA4 \xE2\x82\n");
-        assert_eq!(lines(&mut console)[0].1, "a\\xFFb\\\\c\\x1B[0m ä \\xE2\\x82");
+        assert_eq!(
+            lines(&mut console)[0].1,
+            "a\\xFFb\\\\c\\x1B[0m ä \\xE2\\x82"
+        );
     }
 
     #[test]

@@ -91,7 +91,12 @@ impl RelayBoard {
             device: device.into(),
             relays: relays
                 .into_iter()
-                .map(|relay| State { relay, ordered: None, told: None, on_since: None })
+                .map(|relay| State {
+                    relay,
+                    ordered: None,
+                    told: None,
+                    on_since: None,
+                })
                 .collect(),
             waiting: VecDeque::new(),
             under_way: None,
@@ -104,7 +109,11 @@ impl RelayBoard {
 
     /// Orders a relay to close or to open. What it says comes later, as a fact.
     pub fn set(&mut self, now: Nanos, channel: u8, closed: bool) -> Result<(), DeviceTrouble> {
-        let Some(at) = self.relays.iter().position(|state| state.relay.channel == channel) else {
+        let Some(at) = self
+            .relays
+            .iter()
+            .position(|state| state.relay.channel == channel)
+        else {
             return Err(self.trouble(
                 format!("switching channel {channel}"),
                 Trouble::Absent,
@@ -120,7 +129,14 @@ impl RelayBoard {
                 "let time pass between orders: each takes about 10 ms",
             ));
         }
-        self.order(Order { relay: at, closed, asked: now }, false);
+        self.order(
+            Order {
+                relay: at,
+                closed,
+                asked: now,
+            },
+            false,
+        );
         self.send_next(now);
         Ok(())
     }
@@ -142,9 +158,20 @@ impl RelayBoard {
     /// Orders a relay to its rest state, ahead of everything that waits; what waits for this relay
     /// is forgotten.
     pub fn rest(&mut self, now: Nanos, channel: u8, closed: bool) {
-        if let Some(at) = self.relays.iter().position(|state| state.relay.channel == channel) {
+        if let Some(at) = self
+            .relays
+            .iter()
+            .position(|state| state.relay.channel == channel)
+        {
             self.waiting.retain(|order| order.relay != at);
-            self.order(Order { relay: at, closed, asked: now }, true);
+            self.order(
+                Order {
+                    relay: at,
+                    closed,
+                    asked: now,
+                },
+                true,
+            );
             self.send_next(now);
         }
     }
@@ -170,11 +197,19 @@ impl RelayBoard {
             return;
         };
         let channel = self.relays[order.relay].relay.channel;
-        let state = if order.closed { CLOSE_WITH_FEEDBACK } else { OPEN_WITH_FEEDBACK };
+        let state = if order.closed {
+            CLOSE_WITH_FEEDBACK
+        } else {
+            OPEN_WITH_FEEDBACK
+        };
         self.relays[order.relay].told = None;
-        self.outbox.extend([START, channel, state, checksum(channel, state)]);
+        self.outbox
+            .extend([START, channel, state, checksum(channel, state)]);
         self.garbage = 0;
-        self.under_way = Some(UnderWay { order, until: now + FEEDBACK_MAX });
+        self.under_way = Some(UnderWay {
+            order,
+            until: now + FEEDBACK_MAX,
+        });
     }
 
     fn frame(&mut self, at: Nanos, channel: u8, told: u8) {
@@ -195,7 +230,11 @@ impl RelayBoard {
             state.on_since = None;
         }
         let fact = if closed == order.closed {
-            Fact::Switched { channel, closed, asked: order.asked }
+            Fact::Switched {
+                channel,
+                closed,
+                asked: order.asked,
+            }
         } else {
             Fact::Trouble(self.trouble(
                 self.doing(order.relay, order.closed),
@@ -210,7 +249,10 @@ impl RelayBoard {
 
     /// Feedback that nobody waits for. A late answer that says what is known already is no news.
     fn unasked(&mut self, at: Nanos, channel: u8, closed: bool) {
-        let Some(place) = self.relays.iter().position(|state| state.relay.channel == channel)
+        let Some(place) = self
+            .relays
+            .iter()
+            .position(|state| state.relay.channel == channel)
         else {
             self.garbage += FRAME;
             return;
@@ -250,7 +292,10 @@ impl RelayBoard {
             self.trouble(
                 doing,
                 Trouble::Garbled,
-                format!("{rest} bytes within {}, and no feedback among them", show(FEEDBACK_MAX)),
+                format!(
+                    "{rest} bytes within {}, and no feedback among them",
+                    show(FEEDBACK_MAX)
+                ),
                 "is this the relay board's port, and is its baud rate right?",
             )
         };
@@ -270,11 +315,21 @@ impl RelayBoard {
                 continue;
             }
             self.waiting.retain(|order| order.relay != place);
-            self.order(Order { relay: place, closed: false, asked: now }, true);
+            self.order(
+                Order {
+                    relay: place,
+                    closed: false,
+                    asked: now,
+                },
+                true,
+            );
             let trouble = self.trouble(
                 format!("keeping {} closed", self.named(place)),
                 Trouble::Overrun,
-                format!("it was closed for {}, its longest on-time; it has been opened", show(longest)),
+                format!(
+                    "it was closed for {}, its longest on-time; it has been opened",
+                    show(longest)
+                ),
                 "shorten the hold in the scenario, or raise 'longest-on' in the bench file",
             );
             self.facts.push_back((now, Fact::Trouble(trouble)));
@@ -288,11 +343,21 @@ impl RelayBoard {
     }
 
     fn doing(&self, place: usize, closed: bool) -> String {
-        format!("{} {}", if closed { "closing" } else { "opening" }, self.named(place))
+        format!(
+            "{} {}",
+            if closed { "closing" } else { "opening" },
+            self.named(place)
+        )
     }
 
     fn trouble(&self, doing: String, what: Trouble, saw: String, hint: &str) -> DeviceTrouble {
-        DeviceTrouble { device: self.device.clone(), doing, what, saw, hint: hint.to_owned() }
+        DeviceTrouble {
+            device: self.device.clone(),
+            doing,
+            what,
+            saw,
+            hint: hint.to_owned(),
+        }
     }
 }
 
@@ -331,7 +396,11 @@ impl Driver for RelayBoard {
             let since = state.on_since?;
             (state.ordered == Some(true)).then_some(since + longest)
         });
-        self.under_way.iter().map(|under_way| under_way.until).chain(on_times).min()
+        self.under_way
+            .iter()
+            .map(|under_way| under_way.until)
+            .chain(on_times)
+            .min()
     }
 
     fn outbox(&mut self) -> Vec<u8> {
@@ -364,8 +433,15 @@ mod tests {
     const MS: fn(u64) -> Nanos = Nanos::from_millis;
 
     fn board(longest_on: Option<Nanos>) -> RelayBoard {
-        let relay = |channel, name: &str| Relay { channel, name: name.to_owned(), longest_on };
-        RelayBoard::new("relay board", vec![relay(5, "key 5"), relay(13, "button reset")])
+        let relay = |channel, name: &str| Relay {
+            channel,
+            name: name.to_owned(),
+            longest_on,
+        };
+        RelayBoard::new(
+            "relay board",
+            vec![relay(5, "key 5"), relay(13, "button reset")],
+        )
     }
 
     fn kinds(board: &mut RelayBoard) -> Vec<Trouble> {
@@ -386,7 +462,11 @@ mod tests {
         board.receive(MS(8), &[0xA0, 5]);
         assert_eq!(board.fact(), None);
         board.receive(MS(10), &[1, 0xA6]);
-        let switched = Fact::Switched { channel: 5, closed: true, asked: MS(1) };
+        let switched = Fact::Switched {
+            channel: 5,
+            closed: true,
+            asked: MS(1),
+        };
         assert_eq!(board.fact(), Some((MS(10), switched)));
         assert!(board.is_known_to_be(5, true) && !board.is_idle());
         assert_eq!(board.outbox(), [0xA0, 13, 3, 0xB0]);
@@ -399,7 +479,10 @@ mod tests {
         board.receive(MS(3), &[0x13, 0xA0, 5, 0xA0, 5, 1, 0xFF, 0xA0]);
         assert_eq!(board.fact(), None);
         board.receive(MS(9), &[5, 0, 0xA5]);
-        assert!(matches!(board.fact(), Some((_, Fact::Switched { closed: false, .. }))));
+        assert!(matches!(
+            board.fact(),
+            Some((_, Fact::Switched { closed: false, .. }))
+        ));
     }
 
     #[test]
@@ -448,7 +531,11 @@ mod tests {
         board.tick(MS(500));
         assert_eq!(board.outbox(), [0xA0, 5, 2, 0xA7]);
         assert_eq!(kinds(&mut board), [Trouble::Overrun]);
-        assert_eq!(board.deadline(), Some(MS(600)), "only the feedback is waited for");
+        assert_eq!(
+            board.deadline(),
+            Some(MS(600)),
+            "only the feedback is waited for"
+        );
         board.receive(MS(509), &[0xA0, 5, 0, 0xA5]);
         assert_eq!(board.deadline(), None);
     }
@@ -456,8 +543,10 @@ mod tests {
     #[test]
     fn a_channel_that_the_bench_does_not_use_is_never_switched() {
         let mut board = board(None);
-        let trouble = board.set(MS(0), 7, true).expect_err("channel 7 is in nobody's use");
+        let trouble = board
+            .set(MS(0), 7, true)
+            .expect_err("channel 7 is in nobody's use");
         assert_eq!(trouble.what, Trouble::Absent);
-        assert_eq!(board.outbox(), []);
+        assert!(board.outbox().is_empty());
     }
 }

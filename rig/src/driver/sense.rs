@@ -39,7 +39,10 @@ impl Sense {
 
     /// The line of that name, and whether it was on when it was last heard of.
     pub fn get(&self, name: &str) -> Option<(&Line, bool)> {
-        self.lines.iter().find(|(line, _)| line.name == name).map(|(line, on)| (line, *on))
+        self.lines
+            .iter()
+            .find(|(line, _)| line.name == name)
+            .map(|(line, on)| (line, *on))
     }
 
     /// The names of all lines, in the order of the bench file.
@@ -56,7 +59,11 @@ mod tests {
     #[test]
     fn a_level_is_read_by_the_polarity_of_its_line() {
         let mut sense = Sense::default();
-        let line = |name: &str, id, active| Line { name: name.to_owned(), id: LineId(id), active };
+        let line = |name: &str, id, active| Line {
+            name: name.to_owned(),
+            id: LineId(id),
+            active,
+        };
         sense.add(line("red", 0, Level::High), Level::Low);
         sense.add(line("door", 1, Level::Low), Level::Low);
         assert!(!sense.get("red").expect("red is there").1);

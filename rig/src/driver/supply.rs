@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
-use crate::quantity::{Microamps, Millivolts, Milliohms};
+use crate::quantity::{Microamps, Milliohms, Millivolts};
 
 /// How long the supply may take for one answer, measuring included.
 pub const ANSWER_MAX: Nanos = Nanos::from_millis(500);
@@ -154,7 +154,11 @@ impl Supply {
 
     /// Sets voltage, resistance and output. What it says comes later, as a fact.
     pub fn feed(&mut self, now: Nanos, feed: Feed) -> Result<(), DeviceTrouble> {
-        if let Feed::On { voltage, resistance } = feed {
+        if let Feed::On {
+            voltage,
+            resistance,
+        } = feed
+        {
             if voltage > self.settings.highest {
                 return Err(self.trouble(
                     &Task::Feed(feed),
@@ -231,7 +235,10 @@ impl Supply {
                     lines.push_str("OUTP 0\n");
                 }
             }
-            Feed::On { voltage, resistance } => {
+            Feed::On {
+                voltage,
+                resistance,
+            } => {
                 let resistance = resistance.or(self.settings.resistance);
                 if let Some(resistance) = resistance
                     && self.confirmed.resistance != Some(resistance)
@@ -304,10 +311,12 @@ impl Supply {
         match under_way.expect.clone() {
             Expect::Identity => {
                 self.identity = Some(text.to_owned());
-                self.facts.push_back((at, Fact::Identified(text.to_owned())));
+                self.facts
+                    .push_back((at, Fact::Identified(text.to_owned())));
                 let limit = self.settings.limit.0;
                 let limit = format!("{}.{:06}", limit / 1_000_000, limit % 1_000_000);
-                self.outbox.extend_from_slice(format!("CURR {limit}\nSYST:ERR?\n").as_bytes());
+                self.outbox
+                    .extend_from_slice(format!("CURR {limit}\nSYST:ERR?\n").as_bytes());
                 under_way.expect = Expect::Error;
                 self.under_way = Some(under_way);
             }
@@ -323,7 +332,11 @@ impl Supply {
             Expect::Amperes(voltage) => match reading(text) {
                 Some(amperes) => {
                     let current = Microamps(round(amperes * 1e6));
-                    let fact = Fact::Measured { voltage, current, asked: under_way.asked };
+                    let fact = Fact::Measured {
+                        voltage,
+                        current,
+                        asked: under_way.asked,
+                    };
                     self.facts.push_back((at, fact));
                 }
                 None => self.garbled(at, &under_way, text),
@@ -361,7 +374,10 @@ impl Supply {
                     self.on_since = None;
                 }
             }
-            Feed::On { voltage, resistance } => {
+            Feed::On {
+                voltage,
+                resistance,
+            } => {
                 self.confirmed = Confirmed {
                     on: Some(true),
                     voltage: Some(voltage),
@@ -369,7 +385,13 @@ impl Supply {
                 };
             }
         }
-        self.facts.push_back((at, Fact::Fed { feed, asked: under_way.asked }));
+        self.facts.push_back((
+            at,
+            Fact::Fed {
+                feed,
+                asked: under_way.asked,
+            },
+        ));
     }
 
     fn refused(&mut self, at: Nanos, under_way: &UnderWay) {
@@ -429,13 +451,25 @@ impl Supply {
         let doing = match task {
             Task::Connect => "asking who it is and setting its current limit".to_owned(),
             Task::Feed(Feed::Off) => "switching the output off".to_owned(),
-            Task::Feed(Feed::On { voltage, resistance: None }) => format!("setting {voltage}"),
-            Task::Feed(Feed::On { voltage, resistance: Some(resistance) }) => {
+            Task::Feed(Feed::On {
+                voltage,
+                resistance: None,
+            }) => format!("setting {voltage}"),
+            Task::Feed(Feed::On {
+                voltage,
+                resistance: Some(resistance),
+            }) => {
                 format!("setting {voltage} behind {resistance}")
             }
             Task::Measure => "measuring voltage and current".to_owned(),
         };
-        DeviceTrouble { device: self.device.clone(), doing, what, saw, hint: hint.to_owned() }
+        DeviceTrouble {
+            device: self.device.clone(),
+            doing,
+            what,
+            saw,
+            hint: hint.to_owned(),
+        }
     }
 }
 
@@ -466,7 +500,11 @@ impl Driver for Supply {
             (Some(since), Some(longest)) if self.asked != Some(Feed::Off) => Some(since + longest),
             _ => None,
         };
-        self.under_way.iter().map(|under_way| under_way.until).chain(on_time).min()
+        self.under_way
+            .iter()
+            .map(|under_way| under_way.until)
+            .chain(on_time)
+            .min()
     }
 
     fn outbox(&mut self) -> Vec<u8> {
@@ -500,10 +538,13 @@ mod tests {
     use super::{ANSWER_MAX, Driver, Fact, Feed, Settings, Supply, reading};
     use crate::driver::Trouble;
     use crate::event::Nanos;
-    use crate::quantity::{Microamps, Millivolts, Milliohms};
+    use crate::quantity::{Microamps, Milliohms, Millivolts};
 
     const MS: fn(u64) -> Nanos = Nanos::from_millis;
-    const NINE: Feed = Feed::On { voltage: Millivolts(9_000), resistance: None };
+    const NINE: Feed = Feed::On {
+        voltage: Millivolts(9_000),
+        resistance: None,
+    };
 
     fn supply(longest_on: Option<Nanos>) -> Supply {
         let settings = Settings {
@@ -525,7 +566,10 @@ mod tests {
         supply.connect(MS(0));
         assert_eq!(said(&mut supply), "*CLS\n*IDN?\n");
         supply.receive(MS(50), b"ACME,PS1,7,1.0\r\n");
-        assert_eq!(supply.fact(), Some((MS(50), Fact::Identified("ACME,PS1,7,1.0".into()))));
+        assert_eq!(
+            supply.fact(),
+            Some((MS(50), Fact::Identified("ACME,PS1,7,1.0".into())))
+        );
         assert_eq!(said(&mut supply), "CURR 1.000000\nSYST:ERR?\n");
         supply.receive(MS(90), b"0,\"No error\"\n");
         assert!(supply.is_idle());
@@ -535,9 +579,21 @@ mod tests {
     fn only_what_changes_is_sent_and_each_setting_is_checked() {
         let mut supply = supply(None);
         supply.feed(MS(0), NINE).expect("9 V is allowed");
-        assert_eq!(said(&mut supply), "SOUR:RES 1.5\nVOLT 9\nOUTP 1\nSYST:ERR?\n");
+        assert_eq!(
+            said(&mut supply),
+            "SOUR:RES 1.5\nVOLT 9\nOUTP 1\nSYST:ERR?\n"
+        );
         supply.receive(MS(60), b"0,\"No error\"\n");
-        assert_eq!(supply.fact(), Some((MS(60), Fact::Fed { feed: NINE, asked: MS(0) })));
+        assert_eq!(
+            supply.fact(),
+            Some((
+                MS(60),
+                Fact::Fed {
+                    feed: NINE,
+                    asked: MS(0)
+                }
+            ))
+        );
         assert!(supply.is_known_to_be(NINE));
         supply.feed(MS(100), Feed::Off).expect("off is allowed");
         assert_eq!(said(&mut supply), "OUTP 0\nSYST:ERR?\n");
@@ -593,7 +649,10 @@ mod tests {
         supply.feed(MS(700), Feed::Off).expect("off is allowed");
         assert_eq!(said(&mut supply), "*IDN?\nOUTP 0\nSYST:ERR?\n");
         supply.receive(MS(710), b"0,\"No error\"\n");
-        assert!(!supply.is_known_to_be(Feed::Off), "that answer was for the 9 V");
+        assert!(
+            !supply.is_known_to_be(Feed::Off),
+            "that answer was for the 9 V"
+        );
         supply.receive(MS(750), b"ACME,PS1\n0,\"No error\"\n");
         assert!(supply.is_known_to_be(Feed::Off));
     }
@@ -606,8 +665,11 @@ mod tests {
         supply.receive(MS(40), b"8.994000\n");
         assert_eq!(said(&mut supply), "MEAS:CURR?\n");
         supply.receive(MS(80), b"-1.2E-07A\n");
-        let measured =
-            Fact::Measured { voltage: Millivolts(8_994), current: Microamps(0), asked: MS(0) };
+        let measured = Fact::Measured {
+            voltage: Millivolts(8_994),
+            current: Microamps(0),
+            asked: MS(0),
+        };
         assert_eq!(supply.fact(), Some((MS(80), measured)));
         assert_eq!(reading("4.40E-03"), Some(0.0044));
         assert_eq!(reading("NaN"), None);
@@ -616,7 +678,10 @@ mod tests {
     #[test]
     fn more_than_the_board_bears_is_never_sent() {
         let mut supply = supply(None);
-        let feed = Feed::On { voltage: Millivolts(10_001), resistance: None };
+        let feed = Feed::On {
+            voltage: Millivolts(10_001),
+            resistance: None,
+        };
         let trouble = supply.feed(MS(0), feed).expect_err("10.001 V is too much");
         assert_eq!(trouble.what, Trouble::Refused);
         assert_eq!(said(&mut supply), "");
@@ -631,8 +696,9 @@ mod tests {
         assert_eq!(supply.deadline(), Some(MS(1_000)));
         supply.tick(MS(1_000));
         assert_eq!(said(&mut supply), "OUTP 0\nSYST:ERR?\n");
-        let overrun = std::iter::from_fn(|| supply.fact())
-            .any(|(_, fact)| matches!(fact, Fact::Trouble(trouble) if trouble.what == Trouble::Overrun));
+        let overrun = std::iter::from_fn(|| supply.fact()).any(
+            |(_, fact)| matches!(fact, Fact::Trouble(trouble) if trouble.what == Trouble::Overrun),
+        );
         assert!(overrun);
         supply.receive(MS(1_030), b"0,\"No error\"\n");
         assert_eq!(supply.deadline(), None);

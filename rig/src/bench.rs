@@ -1,0 +1,765 @@
+//! A bench: the instruments around one board under test, and one face for all of them.
+//!
+//! [`file`] reads the bench file; [`Bench::connect`] opens its ports, puts a driver on each, and brings
+//! every output to rest. From then on the run loop acts ([`press`](Bench::press), [`feed`](Bench::feed) …,
+//! which return at once) and waits ([`wait`](Bench::wait), in which all time passes and through which
+//! everything comes back, confirmations and trouble included).
+//!
+//! A bench knows nothing of scenarios, profiles or verdicts.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::driver::console::{Console, Ended};
+use crate::driver::relay_board::{self, Relay, RelayBoard};
+use crate::driver::sense::{self, Sense};
+use crate::driver::supply::{self, Supply};
+use crate::driver::{DeviceTrouble, Driver, Trouble};
+use crate::event::Nanos;
+use crate::port::{Branch, CutPoint, Interrupt, Level, Observation, PortId, Ports, Seen, Waited};
+use crate::quantity::{Microamps, Millivolts};
+
+pub use crate::driver::supply::Feed;
+pub use file::{BenchFile, Contact, Output};
+
+pub mod file;
+
+/// How long going to rest may take altogether. Every driver gives up on its own well before.
+pub const REST_MAX: Nanos = Nanos::from_secs(5);
+/// How long an instrument may take to answer for the first time.
+pub const CONNECT_MAX: Nanos = Nanos::from_secs(5);
+
+/// Something that happened on the bench.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Happening {
+    /// When.
+    pub at: Nanos,
+    /// What.
+    pub what: What,
+}
+
+/// What can happen on a bench.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum What {
+    /// A watched line changed.
+    Line {
+        /// Its name in the bench file.
+        line: String,
+        /// Whether the thing is so now: the lamp lit, the contact closed, the tone sounding.
+        on: bool,
+        /// Frequency of a tone that began, or the mean of one that ended.
+        hertz: Option<u32>,
+    },
+    /// The relay board confirmed that a contact's relay switched.
+    Switched {
+        /// The contact.
+        contact: Contact,
+        /// Closed or open.
+        closed: bool,
+        /// When it was ordered: it switched between this and the happening's own time.
+        asked: Nanos,
+    },
+    /// The supply confirmed a setting.
+    Fed {
+        /// The setting.
+        feed: Feed,
+        /// When it was ordered: it took effect between this and the happening's own time.
+        asked: Nanos,
+    },
+    /// The supply measured.
+    Measured {
+        /// Voltage at its terminals.
+        voltage: Millivolts,
+        /// Current out of them.
+        current: Microamps,
+        /// When it was ordered.
+        asked: Nanos,
+    },
+    /// The board printed on its console.
+    Printed {
+        /// The line without its end, what is not text escaped.
+        text: String,
+        /// Whether the line is complete; else the board paused, or the line is too long.
+        whole: bool,
+    },
+    /// A write to the board's flash began; only on a virtual bench that was asked to tell.
+    CutPoint(CutPoint),
+    /// An instrument did not do what it was told. The bench is broken; nothing that it reports from
+    /// here on is worth a verdict.
+    Trouble(DeviceTrouble),
+}
+
+/// What came of going to rest.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Rest {
+    /// The outputs that were brought to rest, in this order; each was confirmed.
+    pub outputs: Vec<String>,
+    /// The outputs of which nobody knows.
+    pub failed: Vec<String>,
+    /// What happened meanwhile, troubles included.
+    pub happenings: Vec<Happening>,
+}
+
+/// A driver and the port that it stands on.
+#[derive(Clone)]
+struct Attached<D> {
+    driver: D,
+    port: PortId,
+    device: String,
+    /// Why the port is gone.
+    lost: Option<DeviceTrouble>,
+}
+
+/// The instruments around one board under test.
+pub struct Bench {
+    ports: Box<dyn Ports>,
+    file: BenchFile,
+    relays: Option<Attached<RelayBoard>>,
+    supply: Option<Attached<Supply>>,
+    console: Option<Attached<Console>>,
+    sense: Sense,
+    happenings: VecDeque<Happening>,
+    identity: Option<String>,
+    /// Whether something was switched since the bench was last brought to rest.
+    touched: bool,
+}
+
+impl Bench {
+    /// Opens every port of the file, finds its instruments, and brings the outputs to rest.
+    ///
+    /// This takes bench time: the instruments' answers. An error leaves what was already reached at rest,
+    /// as far as it answers.
+    pub fn connect(file: BenchFile, mut ports: Box<dyn Ports>) -> Result<Bench, DeviceTrouble> {
+        let relays = match &file.relays {
+            Some(relays) => {
+                let device = format!("relay board on {}", relays.port.at);
+                let port = open(&mut *ports, &device, &relays.port)?;
+                let used = relays.contacts.iter().map(|(contact, wired)| Relay {
+                    channel: wired.channel,
+                    name: contact.to_string(),
+                    longest_on: wired.longest_on,
+                });
+                let driver = RelayBoard::new(device.clone(), used.collect());
+                Some(Attached {
+                    driver,
+                    port,
+                    device,
+                    lost: None,
+                })
+            }
+            None => None,
+        };
+        let supply = match &file.supply {
+            Some(supply) => {
+                let device = format!("supply on {}", supply.port.at);
+                let port = open(&mut *ports, &device, &supply.port)?;
+                let settings = supply::Settings {
+                    highest: supply.highest,
+                    limit: supply.limit,
+                    resistance: supply.resistance,
+                    longest_on: supply.longest_on,
+                };
+                let driver = Supply::new(device.clone(), settings);
+                Some(Attached {
+                    driver,
+                    port,
+                    device,
+                    lost: None,
+                })
+            }
+            None => None,
+        };
+        let console = match &file.console {
+            Some(console) => {
+                let device = format!("console on {}", console.at);
+                let port = open(&mut *ports, &device, console)?;
+                Some(Attached {
+                    driver: Console::new(),
+                    port,
+                    device,
+                    lost: None,
+                })
+            }
+            None => None,
+        };
+        let mut sense = Sense::default();
+        for line in &file.lines {
+            let device = format!("line '{}' at {}", line.name, line.at);
+            let trouble = |trouble| DeviceTrouble::from_port(&device, "opening it", trouble);
+            let id = ports.line(&line.at, &line.pin).map_err(trouble)?;
+            let level = ports.level(id).map_err(trouble)?;
+            let active = if line.active_high {
+                Level::High
+            } else {
+                Level::Low
+            };
+            sense.add(
+                sense::Line {
+                    name: line.name.clone(),
+                    id,
+                    active,
+                },
+                level,
+            );
+        }
+        let mut bench = Bench {
+            ports,
+            file,
+            relays,
+            supply,
+            console,
+            sense,
+            happenings: VecDeque::new(),
+            identity: None,
+            touched: true,
+        };
+        bench.meet()?;
+        Ok(bench)
+    }
+
+    /// Meets the instruments, and brings everything to rest.
+    fn meet(&mut self) -> Result<(), DeviceTrouble> {
+        let now = self.now();
+        if let Some(supply) = &mut self.supply {
+            supply.driver.connect(now);
+        }
+        let mut seen = Vec::new();
+        self.until_idle(now + CONNECT_MAX, &mut seen);
+        let rest = self.to_rest();
+        for happening in seen.into_iter().chain(rest.happenings) {
+            match happening.what {
+                What::Trouble(trouble) => return Err(trouble),
+                // What switched while everything went to rest is how the bench was found, not what a run did.
+                What::Switched { .. } | What::Fed { .. } => {}
+                _ => self.happenings.push_back(happening),
+            }
+        }
+        Ok(())
+    }
+
+    /// The bench's file.
+    pub fn file(&self) -> &BenchFile {
+        &self.file
+    }
+
+    /// The bench's time.
+    pub fn now(&self) -> Nanos {
+        self.ports.now()
+    }
+
+    /// What this bench can do, in the words of a scenario's `needs`.
+    pub fn abilities(&self) -> BTreeSet<String> {
+        self.file.abilities()
+    }
+
+    /// Who the supply says it is, for `run.json`.
+    pub fn supply_identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    /// Ends waits early; see [`Interrupt`].
+    pub fn interrupt(&self) -> Interrupt {
+        self.ports.interrupt()
+    }
+
+    /// Closes or opens a key.
+    pub fn press(&mut self, key: char, down: bool) -> Result<(), DeviceTrouble> {
+        self.switch(&Contact::Key(key), down)
+    }
+
+    /// Closes or opens a button.
+    pub fn button(&mut self, name: &str, down: bool) -> Result<(), DeviceTrouble> {
+        self.switch(&Contact::Button(name.to_owned()), down)
+    }
+
+    /// Closes or opens the door's switch.
+    pub fn door(&mut self, closed: bool) -> Result<(), DeviceTrouble> {
+        self.switch(&Contact::Door, closed)
+    }
+
+    /// Blocks the bolt, or lets it go.
+    pub fn jam(&mut self, blocked: bool) -> Result<(), DeviceTrouble> {
+        self.switch(&Contact::Jam, blocked)
+    }
+
+    /// Orders a contact to close or to open. Returns at once; [`What::Switched`] comes through `wait`.
+    pub fn switch(&mut self, contact: &Contact, closed: bool) -> Result<(), DeviceTrouble> {
+        let now = self.now();
+        let Some(channel) = self.file.wired(contact).map(|wired| wired.channel) else {
+            let hint = "add it under [keys], [buttons], [door] or [jam]";
+            return Err(self.absent(&contact.to_string(), hint));
+        };
+        let Some(relays) = &mut self.relays else {
+            return Err(self.absent("relay board", "describe it under [relays]"));
+        };
+        relays.check_lost()?;
+        relays.driver.set(now, channel, closed)?;
+        self.touched = true;
+        self.pump();
+        Ok(())
+    }
+
+    /// Orders the supply. Returns at once; [`What::Fed`] comes through `wait`.
+    pub fn feed(&mut self, feed: Feed) -> Result<(), DeviceTrouble> {
+        let now = self.now();
+        let supply = self.supply()?;
+        supply.driver.feed(now, feed)?;
+        self.touched = true;
+        self.pump();
+        Ok(())
+    }
+
+    /// Orders a measurement at the supply. Returns at once; [`What::Measured`] comes through `wait`.
+    pub fn measure(&mut self) -> Result<(), DeviceTrouble> {
+        let now = self.now();
+        self.supply()?.driver.measure(now)?;
+        self.pump();
+        Ok(())
+    }
+
+    /// Sends bytes to the board's console. Returns at once.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), DeviceTrouble> {
+        let Some(console) = &mut self.console else {
+            return Err(self.absent("console", "describe it under [console]"));
+        };
+        console.check_lost()?;
+        console.driver.send(bytes);
+        self.pump();
+        Ok(())
+    }
+
+    /// Whether a line is on at this moment.
+    pub fn level(&mut self, line: &str) -> Result<bool, DeviceTrouble> {
+        let Some((line, _)) = self.sense.get(line) else {
+            return Err(self.absent(&format!("line '{line}'"), "describe it under [lines]"));
+        };
+        match self.ports.level(line.id) {
+            Ok(level) => Ok(level == line.active),
+            Err(trouble) => {
+                let device = format!("line '{}'", line.name);
+                Err(DeviceTrouble::from_port(
+                    &device,
+                    "reading its level",
+                    trouble,
+                ))
+            }
+        }
+    }
+
+    /// Whether a line was on when its last happening was taken through `wait`; none for a line that
+    /// this bench lacks.
+    pub fn was_on(&self, line: &str) -> Option<bool> {
+        self.sense.get(line).map(|(_, on)| on)
+    }
+
+    /// The names of all watched lines.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.sense.names()
+    }
+
+    /// Opens the debug probe. Its calls take bench time; what happens meanwhile comes through the
+    /// next `wait`, and no longest on-time is enforced until then.
+    pub fn probe(&mut self) -> Result<probe_rs::probe::Probe, DeviceTrouble> {
+        let Some(probe) = self.file.probe.clone() else {
+            return Err(self.absent("probe", "describe it under [probe]"));
+        };
+        let device = format!("probe on {}", probe.at);
+        self.ports
+            .probe(&probe.at)
+            .map_err(|trouble| DeviceTrouble::from_port(&device, "opening it", trouble))
+    }
+
+    /// Lets time pass until something happens, until `until`, or until an interrupt.
+    ///
+    /// Happenings come one at a time, in the order of their observation. This is where drivers enforce
+    /// their bounds, so whoever holds an output on has to wait here.
+    pub fn wait(&mut self, until: Nanos) -> Waited<Happening> {
+        loop {
+            self.pump();
+            if let Some(happening) = self.happenings.pop_front() {
+                return Waited::Saw(happening);
+            }
+            let deadline = self.next_deadline().map_or(until, |next| next.min(until));
+            match self.ports.wait(deadline) {
+                Waited::Saw(observation) => self.deliver(observation),
+                Waited::Interrupted => return Waited::Interrupted,
+                Waited::Deadline => {
+                    let now = self.now();
+                    self.tick(now);
+                    self.pump();
+                    if self.happenings.is_empty() && now >= until {
+                        return Waited::Deadline;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Brings every output to its rest state, in the order that the bench file gives, and waits for the
+    /// confirmations; what waited to be done is forgotten.
+    ///
+    /// It works after any trouble, as far as instruments answer, takes at most [`REST_MAX`], and no
+    /// interrupt shortens it. Doing it twice costs nothing.
+    pub fn to_rest(&mut self) -> Rest {
+        let mut rest = Rest {
+            happenings: self.happenings.drain(..).collect(),
+            ..Rest::default()
+        };
+        let until = self.now() + REST_MAX;
+        for output in self.file.rest.clone() {
+            match output {
+                Output::Supply => self.supply_to_rest(until, &mut rest),
+                output => self.contacts_to_rest(output, until, &mut rest),
+            }
+        }
+        self.touched = false;
+        rest
+    }
+
+    fn contacts_to_rest(&mut self, output: Output, until: Nanos, rest: &mut Rest) {
+        let Some(relays) = &self.file.relays else {
+            return;
+        };
+        let contacts: Vec<(Contact, u8, bool)> = relays
+            .contacts
+            .iter()
+            .filter(|(contact, _)| contact.output() == output)
+            .map(|(contact, wired)| (contact.clone(), wired.channel, wired.rest_closed))
+            .collect();
+        let now = self.now();
+        if let Some(relays) = &mut self.relays
+            && relays.lost.is_none()
+        {
+            for (_, channel, closed) in &contacts {
+                if !relays.driver.is_known_to_be(*channel, *closed) {
+                    relays.driver.rest(now, *channel, *closed);
+                }
+            }
+        }
+        self.until_idle(until, &mut rest.happenings);
+        for (contact, channel, closed) in contacts {
+            let known = self.relays.as_ref().is_some_and(|relays| {
+                relays.lost.is_none() && relays.driver.is_known_to_be(channel, closed)
+            });
+            rest.note(contact.to_string(), known);
+        }
+    }
+
+    fn supply_to_rest(&mut self, until: Nanos, rest: &mut Rest) {
+        let Some(supply) = &self.file.supply else {
+            return;
+        };
+        let feed = match supply.rest {
+            Some(voltage) => Feed::On {
+                voltage,
+                resistance: None,
+            },
+            None => Feed::Off,
+        };
+        let now = self.now();
+        if let Some(supply) = &mut self.supply
+            && supply.lost.is_none()
+            && !supply.driver.is_known_to_be(feed)
+        {
+            supply.driver.rest(now, feed);
+        }
+        self.until_idle(until, &mut rest.happenings);
+        let known = self
+            .supply
+            .as_ref()
+            .is_some_and(|supply| supply.lost.is_none() && supply.driver.is_known_to_be(feed));
+        rest.note("supply".to_owned(), known);
+    }
+
+    /// Lets time pass until every output driver has its answers or has given up.
+    fn until_idle(&mut self, until: Nanos, seen: &mut Vec<Happening>) {
+        loop {
+            self.pump();
+            seen.extend(self.happenings.drain(..));
+            let relays_idle = self
+                .relays
+                .as_ref()
+                .is_none_or(|relays| relays.lost.is_some() || relays.driver.is_idle());
+            let supply_idle = self
+                .supply
+                .as_ref()
+                .is_none_or(|supply| supply.lost.is_some() || supply.driver.is_idle());
+            if relays_idle && supply_idle || self.now() >= until {
+                return;
+            }
+            // Interrupted means: stop what you do. Going to rest is just that.
+            if let Waited::Saw(happening) = self.wait(until) {
+                seen.push(happening);
+            }
+        }
+    }
+
+    /// A second bench in exactly this state, which goes its own way from here; none on a real bench.
+    pub fn fork(&mut self) -> Option<Bench> {
+        let ports = self.ports.branch()?.fork();
+        Some(Bench {
+            ports,
+            file: self.file.clone(),
+            relays: self.relays.clone(),
+            supply: self.supply.clone(),
+            console: self.console.clone(),
+            sense: self.sense.clone(),
+            happenings: self.happenings.clone(),
+            identity: self.identity.clone(),
+            touched: self.touched,
+        })
+    }
+
+    /// The ability to cut the supply at one exact point, and to list such points; none on a real bench.
+    pub fn branch(&mut self) -> Option<&mut dyn Branch> {
+        self.ports.branch()
+    }
+
+    fn supply(&mut self) -> Result<&mut Attached<Supply>, DeviceTrouble> {
+        if self.supply.is_none() {
+            return Err(self.absent("supply", "describe it under [supply]"));
+        }
+        let supply = self
+            .supply
+            .as_mut()
+            .expect("it was looked at in the line above");
+        supply.check_lost()?;
+        Ok(supply)
+    }
+
+    fn absent(&self, what: &str, hint: &str) -> DeviceTrouble {
+        DeviceTrouble {
+            device: what.to_owned(),
+            doing: "looking for it".to_owned(),
+            what: Trouble::Absent,
+            saw: format!("bench '{}' has none", self.file.name),
+            hint: hint.to_owned(),
+        }
+    }
+
+    /// Moves bytes and facts between drivers, ports and the happenings.
+    fn pump(&mut self) {
+        let now = self.ports.now();
+        if let Some(relays) = &mut self.relays {
+            relays.flush(&mut *self.ports, now, &mut self.happenings);
+            while let Some((at, fact)) = relays.driver.fact() {
+                let what = match fact {
+                    relay_board::Fact::Switched {
+                        channel,
+                        closed,
+                        asked,
+                    } => {
+                        let contacts = self.file.relays.iter().flat_map(|relays| &relays.contacts);
+                        let contact = contacts
+                            .filter(|(_, wired)| wired.channel == channel)
+                            .map(|(contact, _)| contact.clone())
+                            .next()
+                            .expect("the driver was made from these contacts");
+                        What::Switched {
+                            contact,
+                            closed,
+                            asked,
+                        }
+                    }
+                    relay_board::Fact::Trouble(trouble) => What::Trouble(trouble),
+                };
+                self.happenings.push_back(Happening { at, what });
+            }
+        }
+        if let Some(supply) = &mut self.supply {
+            supply.flush(&mut *self.ports, now, &mut self.happenings);
+            while let Some((at, fact)) = supply.driver.fact() {
+                let what = match fact {
+                    supply::Fact::Identified(text) => {
+                        self.identity = Some(text);
+                        continue;
+                    }
+                    supply::Fact::Fed { feed, asked } => What::Fed { feed, asked },
+                    supply::Fact::Measured {
+                        voltage,
+                        current,
+                        asked,
+                    } => What::Measured {
+                        voltage,
+                        current,
+                        asked,
+                    },
+                    supply::Fact::Trouble(trouble) => What::Trouble(trouble),
+                };
+                self.happenings.push_back(Happening { at, what });
+            }
+        }
+        if let Some(console) = &mut self.console {
+            console.flush(&mut *self.ports, now, &mut self.happenings);
+            while let Some((at, line)) = console.driver.fact() {
+                let whole = line.ended == Ended::LineEnd;
+                self.happenings.push_back(Happening {
+                    at,
+                    what: What::Printed {
+                        text: line.text,
+                        whole,
+                    },
+                });
+            }
+        }
+    }
+
+    fn deliver(&mut self, observation: Observation) {
+        let at = observation.at;
+        // A bound that passed before this came has passed, however late it is delivered. Without this a
+        // talkative console could keep every other driver from its bounds.
+        self.tick(at);
+        match observation.what {
+            Seen::Bytes { port, bytes } => {
+                receive(&mut self.relays, port, at, &bytes);
+                receive(&mut self.supply, port, at, &bytes);
+                receive(&mut self.console, port, at, &bytes);
+            }
+            Seen::Edge { line, level, hertz } => {
+                if let Some((line, on)) = self.sense.edge(line, level) {
+                    let what = What::Line {
+                        line: line.to_owned(),
+                        on,
+                        hertz,
+                    };
+                    self.happenings.push_back(Happening { at, what });
+                }
+            }
+            Seen::CutPoint(point) => {
+                self.happenings.push_back(Happening {
+                    at,
+                    what: What::CutPoint(point),
+                });
+            }
+            Seen::Lost { port, why } => {
+                lose(&mut self.relays, port, at, &why, &mut self.happenings);
+                lose(&mut self.supply, port, at, &why, &mut self.happenings);
+                lose(&mut self.console, port, at, &why, &mut self.happenings);
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Nanos) {
+        if let Some(relays) = &mut self.relays {
+            relays.driver.tick(now);
+        }
+        if let Some(supply) = &mut self.supply {
+            supply.driver.tick(now);
+        }
+        if let Some(console) = &mut self.console {
+            console.driver.tick(now);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Nanos> {
+        [
+            self.relays.as_ref().and_then(Attached::deadline),
+            self.supply.as_ref().and_then(Attached::deadline),
+            self.console.as_ref().and_then(Attached::deadline),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}
+
+/// The last resort of whoever forgot [`Bench::to_rest`], or panicked before it.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // A bench that exists in memory ceases to exist: there is nothing to make safe.
+        if self.touched && self.ports.branch().is_none() {
+            self.to_rest();
+        }
+    }
+}
+
+impl Rest {
+    fn note(&mut self, output: String, known: bool) {
+        if known {
+            self.outputs.push(output);
+        } else {
+            self.failed.push(output);
+        }
+    }
+}
+
+impl Contact {
+    /// The output that this contact goes to rest with.
+    fn output(&self) -> Output {
+        match self {
+            Contact::Key(_) => Output::Keys,
+            Contact::Button(_) => Output::Buttons,
+            Contact::Door => Output::Door,
+            Contact::Jam => Output::Jam,
+        }
+    }
+}
+
+impl<D: Driver> Attached<D> {
+    /// Sends what the driver wants sent.
+    fn flush(&mut self, ports: &mut dyn Ports, now: Nanos, happenings: &mut VecDeque<Happening>) {
+        let bytes = self.driver.outbox();
+        if bytes.is_empty() || self.lost.is_some() {
+            return;
+        }
+        if let Err(trouble) = ports.write(self.port, &bytes) {
+            let trouble = DeviceTrouble::from_port(&self.device, "sending to it", trouble);
+            self.lost = Some(trouble.clone());
+            happenings.push_back(Happening {
+                at: now,
+                what: What::Trouble(trouble),
+            });
+        }
+    }
+
+    fn deadline(&self) -> Option<Nanos> {
+        if self.lost.is_some() {
+            None
+        } else {
+            self.driver.deadline()
+        }
+    }
+
+    fn check_lost(&self) -> Result<(), DeviceTrouble> {
+        self.lost.clone().map_or(Ok(()), Err)
+    }
+}
+
+fn receive<D: Driver>(attached: &mut Option<Attached<D>>, port: PortId, at: Nanos, bytes: &[u8]) {
+    if let Some(attached) = attached
+        && attached.port == port
+    {
+        attached.driver.receive(at, bytes);
+    }
+}
+
+fn lose<D: Driver>(
+    attached: &mut Option<Attached<D>>,
+    port: PortId,
+    at: Nanos,
+    why: &str,
+    happenings: &mut VecDeque<Happening>,
+) {
+    if let Some(attached) = attached
+        && attached.port == port
+        && attached.lost.is_none()
+    {
+        let trouble = DeviceTrouble {
+            device: attached.device.clone(),
+            doing: "listening to it".to_owned(),
+            what: Trouble::Lost,
+            saw: why.to_owned(),
+            hint: "check cable and power of the instrument, then start the run again".to_owned(),
+        };
+        attached.lost = Some(trouble.clone());
+        happenings.push_back(Happening {
+            at,
+            what: What::Trouble(trouble),
+        });
+    }
+}
+
+fn open(ports: &mut dyn Ports, device: &str, port: &file::Port) -> Result<PortId, DeviceTrouble> {
+    ports
+        .bytes(&port.at, port.baud)
+        .map_err(|trouble| DeviceTrouble::from_port(device, "opening its port", trouble))
+}
