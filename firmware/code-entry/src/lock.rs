@@ -8,19 +8,27 @@
 //!
 //! Deadlines are met in order at their own times, however late the caller is: `tick` once an hour and `tick` every
 //! millisecond give the same outputs in the same order.
+//!
+//! This file has the face of the lock and the way from inputs and deadlines to decisions; the decisions are in
+//! `attempt`, `lockout`, `change`, `reset` and `bolt`.
+
+mod attempt;
+mod bolt;
+mod change;
+mod lockout;
+mod reset;
 
 use core::fmt;
 
 use heapless::Vec;
 
-use crate::code::Code;
-use crate::parser::{Button, Context, Entry, Key, Parser, Token};
-use crate::personality::{
-    Change, FactoryRule, Guard, Kind, LockoutKeys, LockoutPowerCycle, MAX_WRONG, MasterRule,
-    Personality, ResetTrigger, Step, Target, Trigger,
-};
+use self::bolt::BoltTask;
+use self::change::Progress;
+use self::lockout::Lockout;
+use crate::parser::{Button, Context, Key, Parser, Token};
+use crate::personality::{Guard, Kind, MAX_WRONG, Personality, Trigger};
 use crate::record::{Record, Storage, StorageFault};
-use crate::report::{BoltReport, Fault, Refusal, Report, ResetReport, SupplyLevel};
+use crate::report::{Fault, Report, SupplyLevel};
 use crate::signal::Signal;
 
 /// Something that happened at the lock. Presses are debounced by the caller.
@@ -160,6 +168,7 @@ impl fmt::Display for Status {
 }
 
 /// A lock, made at power-on and dropped at power-off. Times are milliseconds since power-on and never run backwards.
+#[derive(Clone)]
 pub struct Lock<S> {
     personality: Personality,
     storage: S,
@@ -191,46 +200,6 @@ enum Mode {
     /// Nothing goes on until the next power-on.
     Faulted,
 }
-
-/// How far a change of codes has come.
-#[derive(Clone, Copy)]
-struct Progress {
-    change: usize,
-    step: usize,
-    taps: u8,
-    own_slot: u8,
-    new: Code,
-    until_ms: u64,
-}
-
-#[derive(Clone, Copy)]
-struct Lockout {
-    until_ms: u64,
-    checkpoint_ms: u64,
-}
-
-#[derive(Clone, Copy)]
-enum BoltTask {
-    AtRest,
-    /// Withdrawing for somebody, or held withdrawn.
-    Open {
-        arrive_ms: Option<u64>,
-        relock_ms: Option<u64>,
-    },
-    Throwing {
-        arrive_ms: u64,
-    },
-    /// Learning the door's hand: on the way out, then back in.
-    LearningOut {
-        arrive_ms: u64,
-    },
-    LearningIn {
-        arrive_ms: u64,
-    },
-}
-
-/// A lockout's stored remainder is never older than this, nor than a tenth of the lockout.
-const CHECKPOINT_MS_MAX: u32 = 30_000;
 
 impl<S: Storage> Lock<S> {
     /// Power comes. `record` is the newest stored one; `None` stands for a storage that has never held any, and
@@ -337,6 +306,11 @@ impl<S: Storage> Lock<S> {
         &self.record
     }
 
+    /// The same lock over another storage.
+    pub fn with_storage(self, storage: S) -> Lock<S> {
+        Lock { storage, ..self }
+    }
+
     /// The power is cut: only the storage stays.
     pub fn into_storage(self) -> S {
         self.storage
@@ -425,9 +399,7 @@ impl<S: Storage> Lock<S> {
             | Mode::Armed {
                 tap_until_ms: Some(until_ms),
             } if until_ms == due_ms => {
-                self.ready();
-                out.report(Report::TimeOut);
-                out.signal(Signal::TimeOut);
+                self.timed_out(out);
                 Ok(())
             }
             _ => {
@@ -465,7 +437,10 @@ impl<S: Storage> Lock<S> {
         out: &mut impl Outputs,
     ) -> Result<(), StorageFault> {
         match (self.mode, token) {
-            (Mode::Faulted, _) => Ok(()),
+            (Mode::Faulted, _) => {}
+            (Mode::Armed { tap_until_ms }, _) => {
+                return self.obey_armed(now_ms, tap_until_ms, token, out);
+            }
             (
                 _,
                 Token::Held {
@@ -474,48 +449,28 @@ impl<S: Storage> Lock<S> {
                 },
             ) => {
                 self.held(now_ms, button, from_power_on, out);
-                Ok(())
             }
-            (
-                Mode::Armed { .. },
-                Token::Released {
-                    button, held_ms, ..
-                },
-            ) => self.released_armed(now_ms, button, held_ms, out),
-            (_, Token::Tap(button)) => self.tapped(now_ms, button, out),
-            (Mode::Armed { .. }, _) | (_, Token::Released { .. }) => Ok(()),
+            (_, Token::Released { .. }) => {}
+            (_, Token::Tap(button)) => return self.tapped(now_ms, button, out),
             (_, Token::Digit) => {
                 out.signal(Signal::KeyClick);
                 self.window_restarts(now_ms);
-                Ok(())
             }
-            (Mode::Ready, Token::Submit(entry)) => self.submitted(now_ms, entry, out),
+            (Mode::Ready, Token::Submit(entry)) => return self.submitted(now_ms, entry, out),
             (Mode::Changing(progress), Token::Submit(entry)) => {
-                self.step(now_ms, progress, entry, out)
+                return self.step(now_ms, progress, entry, out);
             }
-            (_, Token::TimeOut) => {
-                out.report(Report::TimeOut);
-                out.signal(Signal::TimeOut);
-                Ok(())
-            }
-            (_, Token::Cancel) => {
-                self.cancelled(out);
-                Ok(())
-            }
+            (_, Token::TimeOut) => self.timed_out(out),
+            (_, Token::Cancel) => self.cancelled(out),
             (_, Token::Command(number)) => {
                 let trigger = self.personality.changes[number].trigger.clone();
                 self.begin_change(now_ms, 0, |other| *other == trigger, out);
-                Ok(())
             }
             (_, Token::Chord(first, second)) => {
-                let fits = |trigger: &Trigger| {
-                    *trigger == Trigger::Chord(first, second)
-                        || *trigger == Trigger::Chord(second, first)
-                };
-                if !self.begin_change(now_ms, 0, fits, out) {
+                let either = [Trigger::Chord(first, second), Trigger::Chord(second, first)];
+                if !self.begin_change(now_ms, 0, |trigger| either.contains(trigger), out) {
                     self.cancelled(out);
                 }
-                Ok(())
             }
             (_, Token::LongPress(key)) => {
                 self.begin_change(
@@ -524,132 +479,12 @@ impl<S: Storage> Lock<S> {
                     |trigger| *trigger == Trigger::LongPress(key),
                     out,
                 );
-                Ok(())
             }
         }
+        Ok(())
     }
 
-    // Attempts
-
-    fn submitted(
-        &mut self,
-        now_ms: u64,
-        entry: Entry,
-        out: &mut impl Outputs,
-    ) -> Result<(), StorageFault> {
-        if entry.is_empty() {
-            if self.personality.kind == Kind::SmartLock && self.position != BoltPosition::Thrown {
-                self.throw(now_ms, out)?;
-            }
-            return Ok(());
-        }
-        if self.supply_mv < self.personality.supply.opening_below_mv {
-            out.report(self.supply_report());
-            out.signal(Signal::LowBattery);
-            return Ok(());
-        }
-        let Some(slot) = self.attempt(now_ms, Credential::User, &entry.code(), out)? else {
-            return Ok(());
-        };
-        out.report(Report::Accepted { slot });
-        out.signal(Signal::Accepted);
-        if self.supply_level() != SupplyLevel::Fresh {
-            out.signal(Signal::LowBattery);
-        }
-        self.withdraw(now_ms, out)
-    }
-
-    /// Charges an attempt, and only then looks at the code. The slot is the code's if it is right.
-    fn attempt(
-        &mut self,
-        now_ms: u64,
-        credential: Credential,
-        code: &Code,
-        out: &mut impl Outputs,
-    ) -> Result<Option<u8>, StorageFault> {
-        let lockout_ms = self.charge(now_ms)?;
-        let failures = self.record.failures;
-        out.report(Report::Attempt { failures });
-        let found = self.find(credential, code);
-        if found.is_some() {
-            self.commit(Record {
-                failures: 0,
-                recent: 0,
-                stage: 0,
-                lockout_left_ms: 0,
-                ..self.record
-            })?;
-            return Ok(found);
-        }
-        self.ready();
-        out.report(Report::Refused { failures });
-        match lockout_ms {
-            Some(left_ms) => {
-                self.run_lockout(now_ms, left_ms, out);
-                out.signal(Signal::LockoutBegins);
-            }
-            None => out.signal(Signal::WrongCode),
-        }
-        Ok(None)
-    }
-
-    /// Stores an attempt as a wrong one, together with the lockout that it leads to if it is; returns how long that
-    /// is. A power cut from here on finds it charged.
-    fn charge(&mut self, now_ms: u64) -> Result<Option<u32>, StorageFault> {
-        let rules = &self.personality.lockout;
-        if rules.within_ms != 0 {
-            self.recent_ms
-                .retain(|at_ms| now_ms - at_ms < u64::from(rules.within_ms));
-        }
-        // It is full only where no stage waits for so many.
-        self.recent_ms.push(now_ms).ok();
-        let mut record = self.record;
-        record.failures = record.failures.saturating_add(1);
-        record.recent = self.recent_ms.len() as u8;
-        let stage = rules
-            .stages
-            .get(usize::from(record.stage))
-            .or(rules.stages.last());
-        let lockout_ms = stage
-            .filter(|stage| record.recent >= stage.wrong)
-            .map(|stage| stage.duration_ms);
-        if let Some(left_ms) = lockout_ms {
-            record.recent = 0;
-            record.stage = (record.stage + 1).min(rules.stages.len() as u8);
-            record.lockout_left_ms = left_ms;
-        }
-        self.commit(record)?;
-        Ok(lockout_ms)
-    }
-
-    /// The slot of a code, 0 for one that has none. Every stored code is compared in full and the choice is made by
-    /// masks, so that time does not tell how many digits were right.
-    fn find(&self, credential: Credential, code: &Code) -> Option<u8> {
-        let mut found = Match::default();
-        match credential {
-            Credential::User => {
-                let codes = &self.personality.codes;
-                let factory_works = match codes.factory_rule {
-                    FactoryRule::Permanent => true,
-                    FactoryRule::RevokedOnFirstChange => !self.record.owned,
-                    FactoryRule::None | FactoryRule::Works => false,
-                };
-                if factory_works {
-                    codes
-                        .factory
-                        .iter()
-                        .for_each(|factory| found.compare(0, factory, code));
-                }
-                for (slot, user) in (1..).zip(&self.record.users) {
-                    found.compare(slot, user, code);
-                }
-            }
-            Credential::Master => found.compare(0, &self.record.master, code),
-        }
-        // Blank slots equal a blank entry.
-        found.slot().filter(|_| !code.is_all_zeros())
-    }
-
+    /// Stores the next record. Whatever follows from it comes after.
     fn commit(&mut self, record: Record) -> Result<(), StorageFault> {
         self.storage.commit(&record)?;
         self.record = record;
@@ -657,525 +492,11 @@ impl<S: Storage> Lock<S> {
         Ok(())
     }
 
-    // Lockout
-
-    fn resume_lockout(&mut self, now_ms: u64, out: &mut impl Outputs) -> Result<(), StorageFault> {
-        let stored_ms = self.record.lockout_left_ms;
-        if stored_ms == 0 {
-            return Ok(());
-        }
-        let left_ms = match self.personality.lockout.power_cycle {
-            LockoutPowerCycle::Resumes => stored_ms,
-            LockoutPowerCycle::Restarts => self.lockout_duration_ms(),
-            LockoutPowerCycle::Extends { by_ms } => stored_ms.saturating_add(by_ms),
-            LockoutPowerCycle::Clears => 0,
-        };
-        self.commit(Record {
-            lockout_left_ms: left_ms,
-            ..self.record
-        })?;
-        if left_ms == 0 {
-            out.report(Report::LockoutOver);
-        } else {
-            self.run_lockout(now_ms, left_ms, out);
-            out.signal(Signal::LockoutBegins);
-        }
-        Ok(())
-    }
-
-    /// Starts a lockout that is already stored.
-    fn run_lockout(&mut self, now_ms: u64, left_ms: u32, out: &mut impl Outputs) {
-        self.lockout = Some(Lockout {
-            until_ms: now_ms + u64::from(left_ms),
-            checkpoint_ms: now_ms + u64::from(self.checkpoint_every_ms()),
-        });
-        out.report(Report::Lockout {
-            stage: self.record.stage,
-            left_ms,
-        });
-    }
-
-    fn lockout_due(
-        &mut self,
-        due_ms: u64,
-        lockout: Lockout,
-        out: &mut impl Outputs,
-    ) -> Result<(), StorageFault> {
-        let left_ms = lockout.left_ms(due_ms);
-        self.commit(Record {
-            lockout_left_ms: left_ms,
-            ..self.record
-        })?;
-        if left_ms == 0 {
-            self.lockout = None;
-            out.report(Report::LockoutOver);
-        } else {
-            self.run_lockout(due_ms, left_ms, out);
-        }
-        Ok(())
-    }
-
-    fn locked_out_key(&mut self, now_ms: u64, out: &mut impl Outputs) -> Result<(), StorageFault> {
-        let keys = self.personality.lockout.keys;
-        if keys == LockoutKeys::Restart {
-            let left_ms = self.lockout_duration_ms();
-            self.commit(Record {
-                lockout_left_ms: left_ms,
-                ..self.record
-            })?;
-            self.run_lockout(now_ms, left_ms, out);
-        }
-        if keys != LockoutKeys::Ignored {
-            out.signal(Signal::LockoutKey);
-        }
-        Ok(())
-    }
-
-    /// How long the lockout is that the record speaks of, as a whole.
-    fn lockout_duration_ms(&self) -> u32 {
-        let stages = &self.personality.lockout.stages;
-        let stage = usize::from(self.record.stage)
-            .checked_sub(1)
-            .and_then(|index| stages.get(index));
-        // A reset may have erased the stage and kept the lockout.
-        stage.map_or(self.record.lockout_left_ms, |stage| stage.duration_ms)
-    }
-
-    fn checkpoint_every_ms(&self) -> u32 {
-        (self.lockout_duration_ms() / 10).clamp(1, CHECKPOINT_MS_MAX)
-    }
-
-    // Changes of codes
-
-    /// Opens the first change whose trigger fits and that is permitted; refuses if one fits and none is permitted.
-    /// Returns whether any fits.
-    fn begin_change(
-        &mut self,
-        now_ms: u64,
-        taps: u8,
-        fits: impl Fn(&Trigger) -> bool,
-        out: &mut impl Outputs,
-    ) -> bool {
-        if self.lockout.is_some() {
-            return false;
-        }
-        let mut fitting = self
-            .personality
-            .changes
-            .iter()
-            .enumerate()
-            .filter(|(_, change)| fits(&change.trigger))
-            .peekable();
-        if fitting.peek().is_none() {
-            return false;
-        }
-        let Some((number, change)) = fitting.find(|(_, change)| self.permits(change)) else {
-            self.refuse(Refusal::NotPermitted, out);
-            return true;
-        };
-        let (target, window_ms) = (change.target, change.window_ms);
-        if self.too_low_for_programming() {
-            self.refuse(Refusal::Battery, out);
-        } else if target == Target::Tapped && taps > self.personality.codes.user_slots {
-            self.refuse(Refusal::Slot, out);
-        } else {
-            let until_ms = now_ms + u64::from(window_ms);
-            self.mode = Mode::Changing(Progress {
-                change: number,
-                step: 0,
-                taps,
-                own_slot: 0,
-                new: Code::BLANK,
-                until_ms,
-            });
-            self.parser.expect(Context::Change);
-            out.signal(Signal::ProgrammingOpen);
-        }
-        true
-    }
-
-    fn permits(&self, change: &Change) -> bool {
-        let master = match change.master {
-            MasterRule::Any => true,
-            MasterRule::Unset => self.record.master.is_blank(),
-            MasterRule::Set => !self.record.master.is_blank(),
-        };
-        master && self.guard_holds(change.guard)
-    }
-
-    /// An entry for the change that is open.
-    fn step(
-        &mut self,
-        now_ms: u64,
-        mut progress: Progress,
-        entry: Entry,
-        out: &mut impl Outputs,
-    ) -> Result<(), StorageFault> {
-        if entry.is_empty() {
-            self.refuse(Refusal::Length, out);
-            return Ok(());
-        }
-        let code = entry.code();
-        let steps = &self.personality.changes[progress.change].steps;
-        let last = progress.step + 1 == steps.len();
-        let refusal = match steps[progress.step] {
-            Step::Old => match self.attempt(now_ms, Credential::User, &code, out)? {
-                Some(slot) => {
-                    progress.own_slot = slot.max(1);
-                    None
-                }
-                None => {
-                    out.report(Report::ChangeRefused(Refusal::Code));
-                    return Ok(());
-                }
-            },
-            Step::Master => {
-                if self
-                    .attempt(now_ms, Credential::Master, &code, out)?
-                    .is_none()
-                {
-                    out.report(Report::ChangeRefused(Refusal::Code));
-                    return Ok(());
-                }
-                None
-            }
-            Step::New => {
-                progress.new = code;
-                if !self.personality.fits_length(&code) {
-                    Some(Refusal::Length)
-                } else {
-                    code.is_all_zeros().then_some(Refusal::Zeros)
-                }
-            }
-            Step::Again => (code != progress.new).then_some(Refusal::Mismatch),
-        };
-        if let Some(refusal) = refusal {
-            self.refuse(refusal, out);
-            return Ok(());
-        }
-        if last {
-            return self.store(progress, out);
-        }
-        progress.step += 1;
-        self.mode = Mode::Changing(progress);
-        self.window_restarts(now_ms);
-        out.signal(Signal::ProgrammingOpen);
-        Ok(())
-    }
-
-    /// Puts the new code in its place, in one commit.
-    fn store(&mut self, progress: Progress, out: &mut impl Outputs) -> Result<(), StorageFault> {
-        let change = &self.personality.changes[progress.change];
-        if !self.guard_holds(change.guard) {
-            self.refuse(Refusal::NotPermitted, out);
-            return Ok(());
-        }
-        if self.too_low_for_programming() {
-            self.refuse(Refusal::Battery, out);
-            return Ok(());
-        }
-        let mut record = Record {
-            owned: true,
-            ..self.record
-        };
-        let slot = match change.target {
-            Target::Slot(slot) => slot,
-            Target::Tapped => progress.taps,
-            Target::Own => progress.own_slot,
-            Target::Master => 0,
-        };
-        match usize::from(slot).checked_sub(1) {
-            Some(index) => record.users[index] = progress.new,
-            None => record.master = progress.new,
-        }
-        self.commit(record)?;
+    fn timed_out(&mut self, out: &mut impl Outputs) {
         self.ready();
-        out.report(Report::ChangeAccepted);
-        out.report(Report::Codes {
-            users: record.user_count(),
-        });
-        out.signal(Signal::ChangeAccepted);
-        Ok(())
+        out.report(Report::TimeOut);
+        out.signal(Signal::TimeOut);
     }
-
-    fn refuse(&mut self, refusal: Refusal, out: &mut impl Outputs) {
-        self.ready();
-        out.report(Report::ChangeRefused(refusal));
-        out.signal(if refusal == Refusal::Battery {
-            Signal::LowBattery
-        } else {
-            Signal::ChangeRefused
-        });
-    }
-
-    fn cancelled(&mut self, out: &mut impl Outputs) {
-        match self.mode {
-            Mode::Changing(_) => self.refuse(Refusal::Cancelled, out),
-            _ => self.ready(),
-        }
-    }
-
-    fn window_restarts(&mut self, now_ms: u64) {
-        if let Mode::Changing(progress) = &mut self.mode {
-            let change = &self.personality.changes[progress.change];
-            if change.window_restarts {
-                progress.until_ms = now_ms + u64::from(change.window_ms);
-            }
-        }
-    }
-
-    // Buttons and reset
-
-    fn held(&mut self, now_ms: u64, button: Button, from_power_on: bool, out: &mut impl Outputs) {
-        let resets = from_power_on
-            || matches!(self.personality.reset.trigger, ResetTrigger::Hold { button: other, .. } if other == button);
-        if !resets {
-            self.begin_change(now_ms, 0, |trigger| matches!(trigger, Trigger::Hold { button: other, .. } if *other == button), out);
-        } else if self.reset_permitted(out) {
-            self.ready();
-            self.mode = Mode::Armed { tap_until_ms: None };
-            out.report(Report::Reset(ResetReport::Armed));
-            out.signal(Signal::ResetArmed);
-        }
-    }
-
-    fn released_armed(
-        &mut self,
-        now_ms: u64,
-        button: Button,
-        held_ms: u64,
-        out: &mut impl Outputs,
-    ) -> Result<(), StorageFault> {
-        match self.personality.reset.trigger {
-            ResetTrigger::PowerOnHold {
-                button: other,
-                tap_within_ms,
-                ..
-            } if other == button => {
-                self.mode = Mode::Armed {
-                    tap_until_ms: Some(now_ms + u64::from(tap_within_ms)),
-                };
-            }
-            ResetTrigger::Hold {
-                button: other,
-                max_ms,
-                ..
-            } if other == button => {
-                if max_ms.is_none_or(|max_ms| held_ms <= u64::from(max_ms)) {
-                    return self.reset(now_ms, out);
-                }
-                self.refuse_reset(Signal::ChangeRefused, out);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn tapped(
-        &mut self,
-        now_ms: u64,
-        button: Button,
-        out: &mut impl Outputs,
-    ) -> Result<(), StorageFault> {
-        let trigger = self.personality.reset.trigger;
-        if let Mode::Armed { tap_until_ms } = self.mode {
-            let resets = tap_until_ms.is_some()
-                && matches!(trigger, ResetTrigger::PowerOnHold { button: other, .. } if other == button);
-            return if resets {
-                self.reset(now_ms, out)
-            } else {
-                Ok(())
-            };
-        }
-        if trigger == (ResetTrigger::Tap { button }) {
-            return self.reset(now_ms, out);
-        }
-        let taps = match self.mode {
-            Mode::Changing(progress) if progress.step == 0 && !self.parser.is_entering() => {
-                progress.taps.saturating_add(1)
-            }
-            _ => 1,
-        };
-        self.begin_change(
-            now_ms,
-            taps,
-            |trigger| *trigger == Trigger::Tap(button),
-            out,
-        );
-        Ok(())
-    }
-
-    fn reset(&mut self, now_ms: u64, out: &mut impl Outputs) -> Result<(), StorageFault> {
-        if !self.reset_permitted(out) {
-            return Ok(());
-        }
-        self.commit(self.record.after_reset(&self.personality))?;
-        self.ready();
-        out.report(Report::Reset(ResetReport::Done));
-        out.report(Report::Codes {
-            users: self.record.user_count(),
-        });
-        out.signal(Signal::ResetDone);
-        if self.record.lockout_left_ms == 0 && self.lockout.take().is_some() {
-            out.report(Report::LockoutOver);
-        }
-        if self.personality.bolt.learns_hand && !self.record.handed {
-            self.learn_hand(now_ms, out)?;
-        }
-        Ok(())
-    }
-
-    /// Whether a reset may go on; refuses it if not.
-    fn reset_permitted(&mut self, out: &mut impl Outputs) -> bool {
-        let signal = if self.too_low_for_programming() {
-            Signal::LowBattery
-        } else if !self.guard_holds(self.personality.reset.guard) {
-            Signal::ChangeRefused
-        } else {
-            return true;
-        };
-        self.refuse_reset(signal, out);
-        false
-    }
-
-    fn refuse_reset(&mut self, signal: Signal, out: &mut impl Outputs) {
-        self.ready();
-        out.report(Report::Reset(ResetReport::Refused));
-        out.signal(signal);
-    }
-
-    // Bolt
-
-    fn withdraw(&mut self, now_ms: u64, out: &mut impl Outputs) -> Result<(), StorageFault> {
-        let arrive_ms = Some(self.arrive_at(now_ms));
-        self.bolt = BoltTask::Open {
-            arrive_ms,
-            relock_ms: self.relock_at(now_ms),
-        };
-        out.bolt(BoltCommand::Withdraw);
-        self.arrived(now_ms, out)
-    }
-
-    fn throw(&mut self, now_ms: u64, out: &mut impl Outputs) -> Result<(), StorageFault> {
-        self.bolt = BoltTask::Throwing {
-            arrive_ms: self.arrive_at(now_ms),
-        };
-        out.bolt(BoltCommand::Throw);
-        self.arrived(now_ms, out)
-    }
-
-    fn learn_hand(&mut self, now_ms: u64, out: &mut impl Outputs) -> Result<(), StorageFault> {
-        self.bolt = BoltTask::LearningOut {
-            arrive_ms: self.arrive_at(now_ms),
-        };
-        out.bolt(BoltCommand::Withdraw);
-        self.arrived(now_ms, out)
-    }
-
-    fn bolt_moved(
-        &mut self,
-        now_ms: u64,
-        position: BoltPosition,
-        out: &mut impl Outputs,
-    ) -> Result<(), StorageFault> {
-        if position == self.position {
-            return Ok(());
-        }
-        self.position = position;
-        out.report(Report::Bolt(match position {
-            BoltPosition::Thrown => BoltReport::Thrown,
-            BoltPosition::Withdrawn => BoltReport::Withdrawn,
-            BoltPosition::Between => BoltReport::Moving,
-        }));
-        self.arrived(now_ms, out)
-    }
-
-    /// What follows from where the bolt is, given what it was to do.
-    fn arrived(&mut self, now_ms: u64, out: &mut impl Outputs) -> Result<(), StorageFault> {
-        match (self.bolt, self.position) {
-            (
-                BoltTask::Open {
-                    arrive_ms: Some(_),
-                    relock_ms,
-                },
-                BoltPosition::Withdrawn,
-            ) => {
-                self.bolt = BoltTask::Open {
-                    arrive_ms: None,
-                    relock_ms,
-                };
-                // A solenoid holds only while it is energised.
-                if self.personality.kind == Kind::SmartLock {
-                    out.bolt(BoltCommand::Rest);
-                }
-            }
-            // By hand.
-            (
-                BoltTask::Open {
-                    arrive_ms: None, ..
-                },
-                BoltPosition::Thrown,
-            ) if self.personality.kind == Kind::SmartLock => {
-                self.bolt = BoltTask::AtRest;
-            }
-            (BoltTask::Throwing { .. }, BoltPosition::Thrown) => {
-                self.bolt = BoltTask::AtRest;
-                out.bolt(BoltCommand::Rest);
-            }
-            (BoltTask::LearningOut { .. }, BoltPosition::Withdrawn) => {
-                self.bolt = BoltTask::LearningIn {
-                    arrive_ms: self.arrive_at(now_ms),
-                };
-                out.bolt(BoltCommand::Throw);
-            }
-            (BoltTask::LearningIn { .. }, BoltPosition::Thrown) => {
-                self.bolt = BoltTask::AtRest;
-                out.bolt(BoltCommand::Rest);
-                self.commit(Record {
-                    handed: true,
-                    ..self.record
-                })?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn bolt_due(&mut self, due_ms: u64, out: &mut impl Outputs) {
-        if let BoltTask::Open {
-            arrive_ms: None, ..
-        } = self.bolt
-        {
-            match self.personality.kind {
-                Kind::Safe => {
-                    self.bolt = BoltTask::AtRest;
-                    out.bolt(BoltCommand::Rest);
-                }
-                Kind::SmartLock => {
-                    self.bolt = BoltTask::Throwing {
-                        arrive_ms: self.arrive_at(due_ms),
-                    };
-                    out.bolt(BoltCommand::Throw);
-                }
-            }
-            return;
-        }
-        self.bolt = BoltTask::AtRest;
-        out.bolt(BoltCommand::Rest);
-        out.report(Report::Bolt(BoltReport::Jammed));
-        out.signal(Signal::BoltJammed);
-    }
-
-    fn arrive_at(&self, now_ms: u64) -> u64 {
-        now_ms + u64::from(self.personality.bolt.travel_ms)
-    }
-
-    fn relock_at(&self, now_ms: u64) -> Option<u64> {
-        let relock_ms = self.personality.bolt.relock_ms;
-        (relock_ms != 0).then(|| now_ms + u64::from(relock_ms))
-    }
-
-    // What is permitted
 
     fn ready(&mut self) {
         self.mode = Mode::Ready;
@@ -1207,58 +528,5 @@ impl<S: Storage> Lock<S> {
             level: self.supply_level(),
             millivolts: self.supply_mv,
         }
-    }
-}
-
-impl Lockout {
-    fn deadline(&self) -> u64 {
-        self.until_ms.min(self.checkpoint_ms)
-    }
-
-    fn left_ms(&self, now_ms: u64) -> u32 {
-        (self.until_ms - now_ms) as u32
-    }
-}
-
-impl BoltTask {
-    fn deadline(&self) -> Option<u64> {
-        match *self {
-            BoltTask::AtRest => None,
-            BoltTask::Open {
-                arrive_ms,
-                relock_ms,
-            } => arrive_ms.or(relock_ms),
-            BoltTask::Throwing { arrive_ms }
-            | BoltTask::LearningOut { arrive_ms }
-            | BoltTask::LearningIn { arrive_ms } => Some(arrive_ms),
-        }
-    }
-}
-
-/// Which codes an attempt is compared with.
-#[derive(Clone, Copy)]
-enum Credential {
-    User,
-    Master,
-}
-
-/// The outcome of comparing an entry with many codes, kept without a branch.
-#[derive(Default)]
-struct Match {
-    slot: u8,
-    /// 0xFF once a code was equal.
-    any: u8,
-}
-
-impl Match {
-    fn compare(&mut self, slot: u8, stored: &Code, entered: &Code) {
-        // Of a difference of 0 to 255 only 0 wraps, and fills the upper byte.
-        let equal = (u16::from(stored.differs_from(entered)).wrapping_sub(1) >> 8) as u8;
-        self.slot = (self.slot & !equal) | (slot & equal);
-        self.any |= equal;
-    }
-
-    fn slot(&self) -> Option<u8> {
-        (self.any != 0).then_some(self.slot)
     }
 }

@@ -145,7 +145,7 @@ pub enum Token {
     Cancel,
     /// No key came for too long; the entry is forgotten.
     TimeOut,
-    /// Two keys were pressed together, the lower one first.
+    /// Two keys were pressed together, in this order.
     Chord(Key, Key),
     /// A key is down for long.
     LongPress(Key),
@@ -188,6 +188,7 @@ struct Press {
 }
 
 /// Follows keys and buttons. All times are in milliseconds since power-on and never run backwards.
+#[derive(Clone)]
 pub struct Parser {
     context: Context,
     entry: Entry,
@@ -241,7 +242,7 @@ impl Parser {
             return self.take(personality, now_ms, key);
         }
         match self.waiting.take() {
-            Some((first, _)) => Some(Token::Chord(first.min(key), first.max(key))),
+            Some((first, _)) => Some(Token::Chord(first, key)),
             None => {
                 self.waiting = Some((key, now_ms));
                 None

@@ -294,6 +294,13 @@ pub enum ResetTrigger {
     },
 }
 
+impl ResetTrigger {
+    /// Whether it is a hold of this button while the lock is powered.
+    pub(crate) fn is_hold_of(&self, button: Button) -> bool {
+        matches!(self, ResetTrigger::Hold { button: held, .. } if *held == button)
+    }
+}
+
 /// Parts of what a lock stores, for a reset's erase and keep lists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Parts(u8);
@@ -507,15 +514,18 @@ impl Personality {
             return Err(RuleError::Time);
         }
         match &change.trigger {
-            Trigger::Hold { button, hold_ms } if self.hold_ms(*button, false) != Some(*hold_ms) => {
-                return Err(RuleError::ButtonClash);
+            Trigger::Hold { hold_ms: 0, .. } => return Err(RuleError::Time),
+            Trigger::Hold { button, hold_ms } => {
+                let means_this = self.hold_ms(*button, false) == Some(*hold_ms);
+                if self.reset.trigger.is_hold_of(*button) || !means_this {
+                    return Err(RuleError::ButtonClash);
+                }
             }
             Trigger::Tap(button)
                 if self.reset.trigger == (ResetTrigger::Tap { button: *button }) =>
             {
                 return Err(RuleError::ButtonClash);
             }
-            Trigger::Hold { hold_ms: 0, .. } => return Err(RuleError::Time),
             Trigger::Keys(keys) => {
                 let digits_first = keys
                     .split_last()
