@@ -4,6 +4,7 @@
 //!
 //! - [`source`]: the text of a file, places in it, and every mistake in it at once; [`quantity`]:
 //!   numbers with units.
+//! - [`step`]: the words that scenarios and procedures are written in.
 //! - [`event`]: what was seen, as a closed enumeration; [`trace`] writes and reads it.
 //! - [`verdict`]: how a run can end, and the exit code.
 //! - [`oracle`]: what must hold in every run, whatever its scenario expects.
@@ -19,7 +20,8 @@ pub mod image;
 pub mod oracle;
 pub mod port;
 pub mod quantity;
-pub mod source;
 pub mod report;
+pub mod source;
+pub mod step;
 pub mod trace;
 pub mod verdict;

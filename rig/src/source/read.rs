@@ -215,16 +215,16 @@ macro_rules! file_table {
     };
 }
 
-/// Declares an enum of words: one word for each variant, in kebab case.
+/// Declares an enum of words: one word for each variant, in kebab case unless another is given.
 macro_rules! file_words {
     ($(#[$outer:meta])* pub enum $name:ident as $what:literal {
-        $( $(#[$inner:meta])* $variant:ident ),* $(,)?
+        $( $(#[$inner:meta])* $variant:ident $(= $word:literal)? ),* $(,)?
     }) => {
         $(#[$outer])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, schemars::JsonSchema)]
         #[schemars(rename_all = "kebab-case")]
         pub enum $name {
-            $( $(#[$inner])* $variant, )*
+            $( $(#[$inner])* $(#[schemars(rename = $word)])? $variant, )*
         }
 
         impl $name {
@@ -234,7 +234,7 @@ macro_rules! file_words {
             /// The word that files write.
             pub fn word(self) -> String {
                 match self {
-                    $( Self::$variant => $crate::source::key_of(stringify!($variant)), )*
+                    $( Self::$variant => $crate::source::file_words!(@word $variant $($word)?), )*
                 }
             }
         }
@@ -266,6 +266,12 @@ macro_rules! file_words {
                 )
             }
         }
+    };
+    (@word $variant:ident) => {
+        $crate::source::key_of(stringify!($variant))
+    };
+    (@word $variant:ident $word:literal) => {
+        $word.to_owned()
     };
 }
 
