@@ -5,6 +5,8 @@
 //! - [`source`]: the text of a file, places in it, and every mistake in it at once; [`quantity`]:
 //!   numbers with units.
 //! - [`step`]: the words that scenarios and procedures are written in.
+//! - [`profile`]: what one product promises; [`scenario`]: what to do and what must be seen, and the
+//!   plan of runs that the two make.
 //! - [`event`]: what was seen, as a closed enumeration; [`trace`] writes and reads it.
 //! - [`verdict`]: how a run can end, and the exit code.
 //! - [`oracle`]: what must hold in every run, whatever its scenario expects.
@@ -19,8 +21,10 @@ pub mod event;
 pub mod image;
 pub mod oracle;
 pub mod port;
+pub mod profile;
 pub mod quantity;
 pub mod report;
+pub mod scenario;
 pub mod source;
 pub mod step;
 pub mod trace;

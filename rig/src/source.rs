@@ -170,6 +170,27 @@ impl Source {
         }
     }
 
+    /// Refuses a file of a newer version than `known`, for that alone: what else is wrong with it
+    /// nobody here can know.
+    pub fn refuse_newer(&self, document: &Node, known: u32) -> Result<(), Refused> {
+        let Value::Table(entries) = &document.value else {
+            return Ok(());
+        };
+        let Some((_, version)) = entries.iter().find(|(key, _)| key.value == "version") else {
+            return Ok(());
+        };
+        match version.scalar().map(str::parse::<u32>) {
+            Some(Ok(written)) if written != known => Err(self.refuse(vec![
+                Problem::new(
+                    version.span,
+                    format!("a file of version {written}: this lockrig reads version {known}"),
+                )
+                .hint("a newer lockrig may read it"),
+            ])),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses this file for these problems, of which there must be at least one.
     pub fn refuse(&self, mut problems: Vec<Problem>) -> Refused {
         assert!(

@@ -8,6 +8,7 @@ mod argument;
 mod verbs;
 mod words;
 
+pub(crate) use argument::read_digits;
 pub use argument::{Arg, Bindings, Bound, CodeWord, Written};
 pub use verbs::{
     Action, Do, Door, Enter, Expect, Hold, Interrupt, Interruption, Opens, Press, Refuses, Settles,

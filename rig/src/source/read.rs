@@ -108,7 +108,7 @@ impl<'n> Table<'n> {
             Some(node) => T::read(node, problems),
             None => T::absent().or_else(|| {
                 problems.add(Problem::new(
-                    self.first_line(),
+                    self.span,
                     format!("{} needs '{key}'", self.what),
                 ))
             }),
@@ -128,6 +128,19 @@ impl<'n> Table<'n> {
         }
     }
 
+    /// What nobody has asked for, as a table of its own.
+    pub fn rest(self) -> Node {
+        Node {
+            span: self.span,
+            value: Value::Table(
+                self.entries
+                    .into_iter()
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect(),
+            ),
+        }
+    }
+
     /// Refuses the keys that nobody asked for.
     pub fn finish(self, problems: &mut Problems) {
         for (key, _) in &self.entries {
@@ -140,13 +153,7 @@ impl<'n> Table<'n> {
             );
         }
     }
-
-    /// Where a missing key is reported.
-    fn first_line(&self) -> Span {
-        self.span
-    }
 }
-
 /// The candidate that was probably meant.
 pub(crate) fn closest<'c>(written: &str, candidates: &[&'c str]) -> Option<&'c str> {
     let far = 1 + written.chars().count() / 4;

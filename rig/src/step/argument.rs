@@ -189,6 +189,16 @@ pub(crate) fn read_digits(node: &Node, problems: &mut Problems) -> Option<Spanne
     }
 }
 
+impl Written {
+    /// The name, where `$name` stands; else the value as it was written.
+    pub fn name(&self) -> Result<Spanned<String>, &Node> {
+        match self.0.scalar().and_then(|text| text.strip_prefix('$')) {
+            Some(name) => Ok(Spanned::new(name.to_owned(), self.0.span)),
+            None => Err(&self.0),
+        }
+    }
+}
+
 impl Read for Written {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         match node.scalar() {

@@ -2,9 +2,10 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use super::argument::undeclared;
 use super::{
-    Ability, Arg, CodeSet, CodeWord, DoorState, Drop, ExpectedSignal, HoldFor, Phase, PhaseLabel,
-    SupplyLevel, Times, WaitFor, Written, YesNo,
+    Ability, Arg, Bindings, CodeSet, CodeWord, DoorState, Drop, ExpectedSignal, HoldFor, Phase,
+    PhaseLabel, SupplyLevel, Times, WaitFor, Written, YesNo,
 };
 use crate::event::Nanos;
 use crate::quantity::Percent;
@@ -188,6 +189,143 @@ file_table! {
         pub supply: Arg<Drop>,
         /// For so long; then the battery is fresh.
         pub r#for: Arg<Nanos>,
+    }
+}
+
+impl Step {
+    /// What the lock is expected to show.
+    pub fn expect(&self) -> Option<&Spanned<ExpectedSignal>> {
+        match &self.action {
+            Action::Enter(step) => step.expect.as_ref(),
+            Action::Press(step) => step.expect.as_ref(),
+            Action::Hold(step) => step.expect.as_ref(),
+            Action::Supply(step) => step.expect.as_ref(),
+            Action::Do(step) => step.expect.as_ref(),
+            Action::Expect(step) => Some(&step.expect),
+            Action::Door(_)
+            | Action::Wait(_)
+            | Action::Opens(_)
+            | Action::Refuses(_)
+            | Action::Interrupt(_)
+            | Action::Settles(_) => None,
+        }
+    }
+
+    /// By when, if the step says so itself.
+    pub fn within(&self) -> Option<Nanos> {
+        match &self.action {
+            Action::Enter(step) => step.within,
+            Action::Press(step) => step.within,
+            Action::Hold(step) => step.within,
+            Action::Supply(step) => step.within,
+            Action::Do(step) => step.within,
+            Action::Expect(step) => step.within,
+            Action::Wait(step) => step.within,
+            Action::Door(_)
+            | Action::Opens(_)
+            | Action::Refuses(_)
+            | Action::Interrupt(_)
+            | Action::Settles(_) => None,
+        }
+    }
+
+    /// The steps inside this one.
+    pub fn inner(&self) -> &[Step] {
+        match &self.action {
+            Action::Hold(step) => &step.r#while,
+            Action::Interrupt(step) => &step.steps,
+            _ => &[],
+        }
+    }
+
+    /// Calls `see` for each of the steps and everything inside them.
+    pub fn walk<'s>(steps: &'s [Step], see: &mut impl FnMut(&'s Step)) {
+        for step in steps {
+            see(step);
+            Self::walk(step.inner(), see);
+        }
+    }
+
+    /// Finds what is wrong with this step alone, once every `$name` stands for what `bindings`
+    /// says.
+    pub fn check(&self, bindings: &Bindings, problems: &mut Problems) {
+        match &self.action {
+            Action::Enter(step) => {
+                step.enter.resolve(bindings, problems);
+                step.times.resolve(bindings, problems);
+            }
+            Action::Press(step) => {
+                check(step.r#for.as_ref(), bindings, problems);
+                step.times.resolve(bindings, problems);
+            }
+            Action::Hold(step) => {
+                step.r#for.resolve(bindings, problems);
+            }
+            Action::Supply(step) => {
+                step.supply.resolve(bindings, problems);
+                check(step.r#for.as_ref(), bindings, problems);
+            }
+            Action::Door(step) => {
+                step.door.resolve(bindings, problems);
+            }
+            Action::Wait(step) => {
+                check(step.share.as_ref(), bindings, problems);
+                let wait = step.wait.resolve(bindings, problems);
+                if wait == Some(WaitFor::Idle) && step.within.is_none() {
+                    problems.add::<()>(
+                        Problem::new(self.span, "a wait without a bound")
+                            .hint("say how long at most: within: 10 s"),
+                    );
+                }
+            }
+            Action::Do(step) => {
+                for (_, argument) in step.with.iter() {
+                    if let Ok(name) = argument.name() {
+                        if !bindings.contains_key(&name.value) {
+                            let known = bindings.keys().map(String::as_str);
+                            problems.add::<()>(undeclared(&name, known));
+                        }
+                    }
+                }
+            }
+            Action::Opens(step) => {
+                step.opens.resolve(bindings, problems);
+                step.times.resolve(bindings, problems);
+            }
+            Action::Refuses(step) => {
+                step.refuses.resolve(bindings, problems);
+                step.times.resolve(bindings, problems);
+            }
+            Action::Interrupt(step) => {
+                step.interrupt.at.resolve(bindings, problems);
+                step.interrupt.supply.resolve(bindings, problems);
+                step.interrupt.r#for.resolve(bindings, problems);
+            }
+            Action::Settles(step) => {
+                for (_, set) in step.settles.iter() {
+                    if let CodeSet::Codes(codes) = set {
+                        for code in codes {
+                            code.resolve(bindings, problems);
+                        }
+                    }
+                }
+            }
+            Action::Expect(_) => {}
+        }
+        if let (Some(expected), None) = (self.expect(), self.within()) {
+            if expected.value == ExpectedSignal::Nothing {
+                problems.add::<()>(
+                    Problem::new(expected.span, "a wait without a bound")
+                        .hint("say for how long nothing must be seen: within: 2 s"),
+                );
+            }
+        }
+    }
+}
+
+fn check<T: Read + Clone>(arg: Option<&Arg<T>>, bindings: &Bindings, problems: &mut Problems) {
+    if let Some(arg) = arg {
+        arg.resolve(bindings, problems);
     }
 }
 

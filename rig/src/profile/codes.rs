@@ -1,0 +1,260 @@
+//! Codes: made from a profile's rules and a seed, and kept out of everything that is printed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::{DigitRange, Profile};
+use crate::source::{Node, Problem, Problems, Read};
+use crate::step::CodeKind;
+
+/// The digits of a code. They leave it by one door only, [`Code::digits_to_press`]; whatever
+/// prints a code prints how many digits it has.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code(String);
+
+/// A code that a scenario declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Declared {
+    /// Made from the rules for this kind.
+    Made(CodeKind),
+    /// Written out, because the literal is the point.
+    Literal(Code),
+    /// The one that the factory sets.
+    Factory,
+}
+
+/// Why no codes could be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodesError {
+    /// The product has no such code.
+    #[error("'{profile}' documents no {what}")]
+    Absent {
+        /// The profile.
+        profile: String,
+        /// What is absent.
+        what: &'static str,
+    },
+    /// The rules leave too few codes that differ enough.
+    #[error("'{profile}' leaves too few codes to make '{name}' from")]
+    TooFew {
+        /// The profile.
+        profile: String,
+        /// The code that could not be made.
+        name: String,
+    },
+}
+
+/// Draws for one code before giving up. With three digits and ten codes it takes a few.
+const DRAWS_MAX: u32 = 10_000;
+
+/// Codes are longer than this where the rules allow it: shorter ones are guessed too easily, also
+/// by a test that means to guess wrong.
+const DIGITS_PREFERRED: u8 = 4;
+
+impl Code {
+    /// The most digits that a code can have.
+    pub const DIGITS_MAX: u8 = 10;
+
+    /// A code from its digits; `None` if something else is among them, or none or too many.
+    pub fn from_digits(digits: &str) -> Option<Self> {
+        let fits = (1..=usize::from(Self::DIGITS_MAX)).contains(&digits.len());
+        (fits && digits.bytes().all(|digit| digit.is_ascii_digit())).then(|| Self(digits.into()))
+    }
+
+    /// The digits, for those who press the keys. They belong into no message, event or report.
+    pub fn digits_to_press(&self) -> &str {
+        &self.0
+    }
+
+    /// How many digits.
+    pub fn digit_count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many leading digits two codes have in common.
+    pub fn leading_in_common(&self, other: &Code) -> usize {
+        let pairs = self.0.bytes().zip(other.0.bytes());
+        pairs.take_while(|(one, two)| one == two).count()
+    }
+
+    /// Whether one is the beginning of the other, or both are the same.
+    fn begins_or_continues(&self, other: &Code) -> bool {
+        self.leading_in_common(other) == self.digit_count().min(other.digit_count())
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "code of {} digits", self.digit_count())
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Makes the codes of one run.
+///
+/// Each has the profile's form and none begins another, nor a factory code: an entry that is one
+/// of them is never a part of a second. A wrong code therefore is wrong whatever else is stored.
+/// Codes are not of the kind that people are told to avoid. Each name has its own stream of the
+/// seed, so that a scenario that declares one more code keeps the others, unless they collide.
+pub fn generate(
+    profile: &Profile,
+    seed: u64,
+    declared: &BTreeMap<String, Declared>,
+) -> Result<BTreeMap<String, Code>, CodesError> {
+    let absent = |what| CodesError::Absent {
+        profile: profile.id().to_owned(),
+        what,
+    };
+    let factory = profile.factory_code().map(|factory| &factory.code.value);
+    let mut codes = BTreeMap::new();
+    for (name, declared) in declared {
+        match declared {
+            Declared::Literal(code) => {
+                codes.insert(name.clone(), code.clone());
+            }
+            Declared::Factory => {
+                let code = factory.ok_or_else(|| absent("factory code"))?;
+                codes.insert(name.clone(), code.clone());
+            }
+            Declared::Made(_) => {}
+        }
+    }
+    for (name, declared) in declared {
+        let Declared::Made(kind) = declared else {
+            continue;
+        };
+        let rules = match kind {
+            CodeKind::User | CodeKind::Wrong => profile.codes.user.digits,
+            CodeKind::Master => {
+                let master = profile.codes.master.as_ref();
+                master.ok_or_else(|| absent("master code"))?.digits
+            }
+        };
+        let mut random = Random::new(seed, name);
+        let code = (0..DRAWS_MAX)
+            .map(|_| draw(rules, &mut random))
+            .find(|code| {
+                let mut others = codes.values().chain(factory);
+                !is_weak(code) && !others.any(|other| code.begins_or_continues(other))
+            })
+            .ok_or_else(|| CodesError::TooFew {
+                profile: profile.id().to_owned(),
+                name: name.clone(),
+            })?;
+        codes.insert(name.clone(), code);
+    }
+    Ok(codes)
+}
+
+fn draw(rules: DigitRange, random: &mut Random) -> Code {
+    let fewest = rules.from.max(DIGITS_PREFERRED.min(rules.to));
+    let digits = u64::from(fewest) + random.below(u64::from(rules.to - fewest) + 1);
+    Code(
+        (0..digits)
+            .map(|_| char::from(b'0' + random.below(10) as u8))
+            .collect(),
+    )
+}
+
+/// Whether people are told to avoid it: repeats, sequences and dates.
+pub fn is_weak(code: &Code) -> bool {
+    let digits = code.0.as_bytes();
+    if digits.len() < 3 {
+        return false;
+    }
+    let steps_by = |step: u8| {
+        digits
+            .windows(2)
+            .all(|pair| (pair[0] - b'0' + step) % 10 == pair[1] - b'0')
+    };
+    let repeats = (1..=digits.len() / 2)
+        .any(|period| digits.len() % period == 0 && is_periodic(digits, period));
+    steps_by(0) || steps_by(1) || steps_by(9) || repeats || is_date(&code.0)
+}
+
+fn is_periodic(digits: &[u8], period: usize) -> bool {
+    digits[period..]
+        .iter()
+        .zip(digits)
+        .all(|(later, earlier)| later == earlier)
+}
+
+/// Day and month in either order, with or without a year of two or four digits, or a year alone.
+fn is_date(digits: &str) -> bool {
+    let number = |range: std::ops::Range<usize>| digits[range].parse::<u32>().unwrap_or(0);
+    let day_and_month = |a: u32, b: u32| {
+        ((1..=31).contains(&a) && (1..=12).contains(&b))
+            || ((1..=12).contains(&a) && (1..=31).contains(&b))
+    };
+    let year = |year: u32| (1900..2100).contains(&year);
+    match digits.len() {
+        4 => year(number(0..4)) || day_and_month(number(0..2), number(2..4)),
+        6 => day_and_month(number(0..2), number(2..4)) || day_and_month(number(2..4), number(4..6)),
+        8 => {
+            (day_and_month(number(0..2), number(2..4)) && year(number(4..8)))
+                || (year(number(0..4)) && day_and_month(number(4..6), number(6..8)))
+        }
+        _ => false,
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): small, documented, and the same everywhere. Test codes
+/// guard nothing, so nothing stronger is needed.
+struct Random(u64);
+
+impl Random {
+    /// The stream of a seed that belongs to a name (FNV-1a).
+    fn new(seed: u64, name: &str) -> Self {
+        let name = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self(seed ^ name)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+    }
+}
+
+impl Read for Code {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let digits = crate::step::read_digits(node, problems)?;
+        Self::from_digits(&digits.value).or_else(|| {
+            let most = Self::DIGITS_MAX;
+            problems.add(Problem::new(
+                node.span,
+                format!(
+                    "a code of {} digits: at most {most} are supported",
+                    digits.len()
+                ),
+            ))
+        })
+    }
+}
+
+impl JsonSchema for Code {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "CodeDigits".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The digits of a code, in quotes",
+            "type": "string",
+            "pattern": format!("^[0-9]{{1,{}}}$", Self::DIGITS_MAX),
+        })
+    }
+}

@@ -1,0 +1,328 @@
+//! A scenario set against a profile: the runs, with every name replaced and every procedure
+//! written out. What cannot be run on this product is skipped with the reason; what is wrong is
+//! refused at its place in the scenario.
+
+mod expand;
+mod show;
+
+use crate::event::Nanos;
+use crate::profile::codes::Code;
+use crate::profile::{Button, Profile, Signal};
+use crate::quantity::{Millivolts, Percent};
+use crate::source::{Problems, Refused};
+use crate::step::{Bindings, Bound, DoorState, Drop, Phase, PhaseLabel, Times, WaitFor};
+
+use super::Scenario;
+use expand::Expansion;
+
+/// How far inside a hold window a hold is placed, and how far below it a hold is too short: the
+/// uncertainty of a measured hold (k = 2), taken twice, and one key scan of the lock.
+pub const HOLD_MARGIN: Nanos = Nanos(100_000_000);
+
+/// How far below a documented battery level the supply is set.
+pub const SUPPLY_MARGIN: Millivolts = Millivolts(100);
+
+/// One run of a scenario on a product, or the reason why there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedRun {
+    /// The scenario.
+    pub scenario: String,
+    /// The profile.
+    pub profile: String,
+    /// Which values the scenario's variants have: `off=1 s, passed=10 %`; empty without variants.
+    pub variant: String,
+    /// What is done.
+    pub course: Course,
+}
+
+/// What becomes of a planned run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Course {
+    /// It runs.
+    Runs(Script),
+    /// It does not, for this reason.
+    Skipped(String),
+}
+
+/// All that is done in one run.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Script {
+    /// Brings about what the scenario says is given.
+    pub setup: Vec<Act>,
+    /// The scenario's steps.
+    pub steps: Vec<Act>,
+    /// What is done in the end, whatever happened.
+    pub finally: Vec<Act>,
+}
+
+/// Something that is done, and what must then be seen. [`Display`](std::fmt::Display) says it in
+/// words, as events do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Act {
+    /// `file:line` of its step in the scenario or in the profile.
+    pub place: String,
+    /// What is done.
+    pub doing: Doing,
+    /// Which phase it is, for interruptions and reports.
+    pub phase: PhaseLabel,
+    /// What must then be seen.
+    pub expect: Option<Expected>,
+}
+
+/// What is done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Doing {
+    /// Enters a code.
+    Enter {
+        /// The code.
+        code: CodeUse,
+        /// The key that ends the entry.
+        submit: Option<String>,
+        /// How often.
+        times: Times,
+    },
+    /// Presses and releases a contact.
+    Press {
+        /// Which.
+        contact: Contact,
+        /// How long it is closed.
+        lasts: Nanos,
+        /// How often.
+        times: u32,
+    },
+    /// Holds a contact and measures for how long.
+    Hold {
+        /// Which.
+        contact: Contact,
+        /// How long, from the end of `during` on.
+        lasts: Nanos,
+        /// What is done first while it is held.
+        during: Vec<Act>,
+    },
+    /// Sets the supply.
+    Supply {
+        /// The terminal voltage; none for no battery.
+        millivolts: Option<Millivolts>,
+        /// How long to wait then.
+        lasts: Option<Nanos>,
+    },
+    /// Moves the door.
+    Door(DoorState),
+    /// Lets time pass.
+    Wait {
+        /// What for.
+        until: WaitFor,
+        /// Only this share of it.
+        share: Option<Percent>,
+        /// The time itself, or the bound of what is waited for.
+        at_most: Nanos,
+    },
+    /// Carries out a procedure of the profile.
+    Do {
+        /// Its name.
+        procedure: String,
+        /// Its steps. Of one that must be refused they end with the first that would be answered.
+        acts: Vec<Act>,
+        /// The lock must not carry it out.
+        refused: bool,
+        /// What a success changes in the lock.
+        effect: Effect,
+    },
+    /// The code must open.
+    Opens {
+        /// The code.
+        code: CodeUse,
+        /// The key that ends the entry.
+        submit: Option<String>,
+        /// How often.
+        times: u32,
+    },
+    /// The code must not open.
+    Refuses {
+        /// The code.
+        code: CodeUse,
+        /// The key that ends the entry.
+        submit: Option<String>,
+        /// How often.
+        times: u32,
+    },
+    /// Makes the supply fail while acts are carried out; what would come later is not done.
+    Interrupt {
+        /// In this phase: the first act that is labelled with it.
+        at: Phase,
+        /// In this way.
+        how: Drop,
+        /// For so long.
+        lasts: Nanos,
+        /// The acts.
+        acts: Vec<Act>,
+    },
+    /// The lock must hold exactly one of these sets of codes.
+    Settles(Vec<ResolvedSet>),
+    /// Only waits for what is expected.
+    Expect,
+}
+
+/// A code that a run uses.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CodeUse {
+    /// One that the scenario declares, by its name.
+    Named(String),
+    /// A literal in the file.
+    Literal(Code),
+    /// The code that the factory sets.
+    Factory,
+}
+
+/// A contact of the bench.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contact {
+    /// A button.
+    Button(Button),
+    /// A key, by its label.
+    Key(String),
+}
+
+/// What a success of a procedure changes in the lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing, or only what the procedures inside it change.
+    None,
+    /// What the profile says that a reset erases.
+    Resets,
+    /// This code opens from now on; what was in the slot does not.
+    StoresUserCode {
+        /// The code.
+        code: CodeUse,
+        /// The slot, from 1.
+        slot: u32,
+    },
+    /// This is the master code from now on.
+    StoresMasterCode {
+        /// The code.
+        code: CodeUse,
+    },
+}
+
+/// What must be seen after an act.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expected {
+    /// A signal.
+    Signal {
+        /// Its name.
+        name: String,
+        /// Its pattern; none where neither a source nor the reference choices give one.
+        pattern: Option<Signal>,
+        /// By when.
+        within: Nanos,
+        /// Whether a source documents it. If not, only the reference firmware is held to it.
+        promised: bool,
+        /// Whether it must be seen, or must not.
+        seen: bool,
+    },
+    /// No lamp and no beep for so long.
+    Nothing {
+        /// How long.
+        within: Nanos,
+    },
+}
+
+/// A set of codes that a lock may hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedSet {
+    /// Its name in the scenario.
+    pub name: String,
+    /// The codes; none for a lock without any.
+    pub codes: Vec<CodeUse>,
+}
+
+impl Act {
+    /// The acts inside this one.
+    pub fn inner(&self) -> &[Act] {
+        match &self.doing {
+            Doing::Hold { during: acts, .. }
+            | Doing::Do { acts, .. }
+            | Doing::Interrupt { acts, .. } => acts,
+            _ => &[],
+        }
+    }
+}
+
+/// The runs of a scenario on a product, in a stable order: the first variant of the file changes
+/// slowest.
+pub fn plan(scenario: &Scenario, profile: &Profile) -> Result<Vec<PlannedRun>, Refused> {
+    let planned = |variant: String, course: Course| PlannedRun {
+        scenario: scenario.id().to_owned(),
+        profile: profile.id().to_owned(),
+        variant,
+        course,
+    };
+    let abilities = profile.abilities();
+    let lacking: Vec<String> = scenario
+        .needs
+        .iter()
+        .filter(|need| !abilities.contains(&need.value))
+        .map(|need| expand::lacks(profile, &need.value))
+        .collect();
+    if !lacking.is_empty() {
+        let course = Course::Skipped(lacking.join("; "));
+        return Ok(vec![planned(String::new(), course)]);
+    }
+
+    let mut problems = Problems::default();
+    let mut runs: Vec<PlannedRun> = Vec::new();
+    for (variant, bindings) in combinations(scenario) {
+        let mut expansion = Expansion::new(scenario, profile, &abilities, &mut problems);
+        let course = match expansion.script(&bindings) {
+            Some(script) => without_twin(script, &runs),
+            // The reason is a problem, which is reported below.
+            None => Course::Skipped(expansion.skipped().unwrap_or_default()),
+        };
+        runs.push(planned(variant, course));
+    }
+    if problems.is_empty() {
+        Ok(runs)
+    } else {
+        Err(scenario.source().refuse(problems.into_vec()))
+    }
+}
+
+/// A script that an earlier variant has already is not run a second time.
+fn without_twin(script: Script, earlier: &[PlannedRun]) -> Course {
+    let twin = earlier
+        .iter()
+        .find(|run| run.course == Course::Runs(script.clone()));
+    match twin {
+        Some(twin) => Course::Skipped(format!(
+            "on this product it is the same as {}",
+            twin.variant
+        )),
+        None => Course::Runs(script),
+    }
+}
+
+/// Every combination of the variants' values, with its label.
+fn combinations(scenario: &Scenario) -> Vec<(String, Bindings)> {
+    let codes: Bindings = scenario
+        .codes
+        .names()
+        .map(|name| (name.to_owned(), Bound::Code(name.to_owned())))
+        .collect();
+    let mut combinations = vec![(String::new(), codes)];
+    for (name, values) in scenario.variants.iter() {
+        combinations = combinations
+            .iter()
+            .flat_map(|(label, bindings)| {
+                values.iter().map(move |value| {
+                    let comma = if label.is_empty() { "" } else { ", " };
+                    let written = value.0.scalar().unwrap_or_default();
+                    let label = format!("{label}{comma}{}={written}", name.value);
+                    let mut bindings = bindings.clone();
+                    bindings.insert(name.value.clone(), Bound::Written(value.0.clone()));
+                    (label, bindings)
+                })
+            })
+            .collect();
+    }
+    combinations
+}
