@@ -231,6 +231,8 @@ fn clocks_start_in_their_time_and_say_so() {
     assert_eq!(script.read(POWER + 0x418) >> 16, 0);
     assert_eq!(script.until(POWER + 0x104), millis(300));
     assert_eq!(script.read(POWER + 0x418), 1 << 16 | 1);
+    script.write(POWER + 0x104, 0).write(POWER + 8, 1);
+    assert_eq!(script.read(POWER + 0x104), 1, "a running clock says so again");
 }
 
 #[test]

@@ -90,12 +90,21 @@ impl Clock {
         }
     }
 
-    pub(super) fn task(&mut self, offset: u32, now: Ticks, wires: &mut Wires) {
+    pub(super) fn task(
+        &mut self,
+        offset: u32,
+        now: Ticks,
+        events: &mut Events,
+        wires: &mut Wires,
+    ) {
         match offset {
+            // A clock that runs already says so again: a bootloader leaves it running, and the
+            // application waits for the event all the same.
+            0x000 if self.fast == Oscillator::Running => events.raise(HFCLKSTARTED, wires),
+            0x008 if self.slow == Oscillator::Running => events.raise(LFCLKSTARTED, wires),
             0x000 if self.fast == Oscillator::Stopped => {
                 self.fast = Oscillator::Starting(now + CRYSTAL_START);
             }
-            0x000 if self.fast == Oscillator::Running => self.fast = Oscillator::Starting(now),
             0x004 => {
                 self.fast = Oscillator::Stopped;
                 wires.crystal = false;

@@ -174,7 +174,7 @@ impl Block for PowerClock {
 
     fn task(&mut self, offset: u32, now: Ticks, wires: &mut Wires) {
         // CONSTLAT and LOWPWR (0x78, 0x7c) choose a latency that this model does not have.
-        self.clock.task(offset, now, wires);
+        self.clock.task(offset, now, &mut self.events, wires);
     }
 
     fn next(&self, _wires: &Wires) -> Ticks {
