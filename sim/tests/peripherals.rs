@@ -6,6 +6,7 @@ use lockrig_sim::chip::peripherals::{Peripherals, Processor, ResetCause};
 use lockrig_sim::time::Ticks;
 
 const POWER: u32 = 0x4000_0000;
+const RADIO: u32 = 0x4000_1000;
 const UART: u32 = 0x4000_2000;
 const TWI0: u32 = 0x4000_3000;
 const SPI1: u32 = 0x4000_4000;
@@ -232,7 +233,11 @@ fn clocks_start_in_their_time_and_say_so() {
     assert_eq!(script.until(POWER + 0x104), millis(300));
     assert_eq!(script.read(POWER + 0x418), 1 << 16 | 1);
     script.write(POWER + 0x104, 0).write(POWER + 8, 1);
-    assert_eq!(script.read(POWER + 0x104), 1, "a running clock says so again");
+    assert_eq!(
+        script.read(POWER + 0x104),
+        1,
+        "a running clock says so again"
+    );
 }
 
 #[test]
@@ -833,6 +838,36 @@ fn an_empty_bus_refuses_addresses_and_reads_ones() {
         script.write(SPI1 + 0x108, 0);
         assert_eq!(script.read(SPI1 + 0x518), 0xff);
     }
+}
+
+#[test]
+fn the_radio_goes_through_its_states_on_an_empty_air() {
+    let mut script = Script::new();
+    // 1 Mbit/s, three address bytes and a prefix, 37 bytes; READY_START, END_DISABLE, and on to
+    // listening.
+    script
+        .write(RADIO + 0x518, 0x0203_0025)
+        .write(RADIO + 0x200, 0b1011)
+        .write(RADIO, 1);
+    assert_eq!(script.until(RADIO + 0x100), micros(140));
+    assert_eq!(
+        script.until(RADIO + 0x104),
+        micros(40),
+        "preamble and address"
+    );
+    assert_eq!(script.until(RADIO + 0x10c), micros(8 * (37 + 5)));
+    script.until(RADIO + 0x110);
+    script.wait(millis(1_000));
+    assert_eq!(script.read(RADIO + 0x550), 3, "it listens in vain");
+    script
+        .write(RADIO + 0x200, 0)
+        .write(RADIO + 0x110, 0)
+        .write(RADIO + 0x10, 1);
+    script.until(RADIO + 0x110);
+    assert_eq!(script.read(RADIO + 0x550), 0);
+    // Disabling what is disabled says so, too.
+    script.write(RADIO + 0x110, 0).write(RADIO + 0x10, 1);
+    script.until(RADIO + 0x110);
 }
 
 #[test]

@@ -168,7 +168,7 @@ impl FullBus<'_> {
         } else if Memory::is_flash(address) {
             // Flash takes whole words only.
             if lanes != u32::MAX {
-                return false;
+                return self.peripherals.nvmc.ignores_part_of_a_word(self.now);
             }
             self.wait_for_flash();
             let busy_until = self

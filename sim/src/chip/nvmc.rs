@@ -225,6 +225,23 @@ impl Nvmc {
         now
     }
 
+    /// A store of less than a word to flash. While writes are disabled it does nothing, as on the
+    /// chip: micro:bit programs store through a null pointer before their static constructors have
+    /// run, and live. While they are enabled it is refused with a fault. Returns whether it was
+    /// ignored.
+    pub fn ignores_part_of_a_word(&mut self, now: Ticks) -> bool {
+        let ignored = self.mode != Mode::Write;
+        if ignored {
+            self.note(
+                now,
+                0,
+                7,
+                "a store of less than a word to flash did nothing",
+            );
+        }
+        ignored
+    }
+
     /// Starts the erase that was requested through the registers, if any. Returns when the flash
     /// is readable again; `now` if nothing was started.
     pub fn erase(&mut self, memory: &mut Memory, now: Ticks) -> Ticks {

@@ -90,13 +90,7 @@ impl Clock {
         }
     }
 
-    pub(super) fn task(
-        &mut self,
-        offset: u32,
-        now: Ticks,
-        events: &mut Events,
-        wires: &mut Wires,
-    ) {
+    pub(super) fn task(&mut self, offset: u32, now: Ticks, events: &mut Events, wires: &mut Wires) {
         match offset {
             // A clock that runs already says so again: a bootloader leaves it running, and the
             // application waits for the event all the same.

@@ -45,6 +45,7 @@ enum State {
     ReceiverDisabling = 4,
     SenderRampUp = 9,
     SenderIdle = 10,
+    SendingAddress = 0x100 | 11,
     Sending = 11,
     SenderDisabling = 12,
 }
@@ -80,15 +81,26 @@ impl Radio {
         self.changes = at;
     }
 
-    /// Time on the air of the longest packet that PCNF1 allows: its real length is in RAM.
-    fn packet_time(&self) -> Ticks {
-        let bytes = 8 + u64::from(self.registers[(0x518 - REGISTERS as usize) / 4] & 0xff);
+    fn bytes_on_air(&self, bytes: u64) -> Ticks {
         let micros_of_four_bits = match self.registers[(0x510 - REGISTERS as usize) / 4] & 3 {
             1 => 2,  // 2 Mbit/s
             2 => 16, // 250 kbit/s
             _ => 4,
         };
         Ticks::from_micros(bytes * 2 * micros_of_four_bits)
+    }
+
+    /// Preamble, base address and prefix: a Bluetooth stack relies on when ADDRESS comes.
+    fn address_time(&self) -> Ticks {
+        let packet = self.registers[(0x518 - REGISTERS as usize) / 4];
+        self.bytes_on_air(2 + u64::from((packet >> 16) & 7))
+    }
+
+    /// The rest of the longest packet that PCNF1 allows, with header and CRC: its real length is
+    /// in RAM.
+    fn payload_time(&self) -> Ticks {
+        let packet = self.registers[(0x518 - REGISTERS as usize) / 4];
+        self.bytes_on_air(5 + u64::from(packet & 0xff))
     }
 
     fn short(&mut self, bit: u32, task: u32, now: Ticks, wires: &mut Wires) {
@@ -106,7 +118,7 @@ impl Block for Radio {
     fn read(&mut self, offset: u32, _now: Ticks, _wires: &mut Wires) -> u32 {
         match offset {
             SHORTS => self.shorts,
-            STATE => self.state as u32,
+            STATE => self.state as u32 & 0xff,
             RSSISAMPLE => QUIET,
             REGISTERS..REGISTERS_END => self.registers[(offset - REGISTERS) as usize / 4],
             _ => 0,
@@ -130,15 +142,20 @@ impl Block for Radio {
         match (offset, self.state) {
             (TXEN, State::Disabled) => self.becomes(State::SenderRampUp, now + RAMP_UP),
             (RXEN, State::Disabled) => self.becomes(State::ReceiverRampUp, now + RAMP_UP),
-            (START, State::SenderIdle) => self.becomes(State::Sending, now + self.packet_time()),
+            (START, State::SenderIdle) => {
+                self.becomes(State::SendingAddress, now + self.address_time());
+            }
             (START, State::ReceiverIdle) => self.becomes(State::Receiving, Ticks::NEVER),
-            (STOP, State::Sending) => self.becomes(State::SenderIdle, Ticks::NEVER),
+            (STOP, State::SendingAddress | State::Sending) => {
+                self.becomes(State::SenderIdle, Ticks::NEVER)
+            }
             (STOP, State::Receiving) => self.becomes(State::ReceiverIdle, Ticks::NEVER),
             // Disabled already: the event comes all the same, and firmware waits for it.
             (DISABLE, State::Disabled) => self.changes = now + Ticks(1),
-            (DISABLE, State::SenderRampUp | State::SenderIdle | State::Sending) => {
-                self.becomes(State::SenderDisabling, now + RAMP_DOWN);
-            }
+            (
+                DISABLE,
+                State::SenderRampUp | State::SenderIdle | State::SendingAddress | State::Sending,
+            ) => self.becomes(State::SenderDisabling, now + RAMP_DOWN),
             (DISABLE, State::ReceiverRampUp | State::ReceiverIdle | State::Receiving) => {
                 self.becomes(State::ReceiverDisabling, now + Ticks(1));
             }
@@ -171,11 +188,14 @@ impl Block for Radio {
                 self.events.raise(READY, wires);
                 self.short(0, START, now, wires);
             }
+            State::SendingAddress => {
+                self.events.raise(ADDRESS, wires);
+                self.becomes(State::Sending, now + self.payload_time());
+            }
             State::Sending => {
                 self.state = State::SenderIdle;
-                for event in [ADDRESS, PAYLOAD, END] {
-                    self.events.raise(event, wires);
-                }
+                self.events.raise(PAYLOAD, wires);
+                self.events.raise(END, wires);
                 self.short(1, DISABLE, now, wires);
                 self.short(5, START, now, wires);
             }
