@@ -15,7 +15,9 @@ use crate::driver::sense::{self, Sense};
 use crate::driver::supply::{self, Supply};
 use crate::driver::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
-use crate::port::{Branch, CutPoint, Interrupt, Level, Observation, PortId, Ports, Seen, Waited};
+use crate::port::{
+    Branch, CutPoint, Interrupt, Level, Observation, PortId, Ports, ProbePort, Seen, Waited,
+};
 use crate::quantity::{Microamps, Millivolts};
 
 pub use crate::driver::supply::Feed;
@@ -358,7 +360,7 @@ impl Bench {
 
     /// Opens the debug probe. Its calls take bench time; what happens meanwhile comes through the
     /// next `wait`, and no longest on-time is enforced until then.
-    pub fn probe(&mut self) -> Result<probe_rs::probe::Probe, DeviceTrouble> {
+    pub fn probe(&mut self) -> Result<ProbePort, DeviceTrouble> {
         let Some(probe) = self.file.probe.clone() else {
             return Err(self.absent("probe", "describe it under [probe]"));
         };

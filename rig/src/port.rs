@@ -13,6 +13,10 @@ use std::sync::{Arc, Mutex, Weak};
 
 use crate::event::Nanos;
 
+/// A debug probe that has been opened: the third kind of port. Its driver is `driver::probe`.
+pub use probe_rs::probe::Probe as ProbePort;
+
+pub mod real;
 pub mod real_probe;
 pub mod sim;
 pub mod sim_probe;
@@ -113,7 +117,7 @@ pub trait Ports: Send {
     /// Opens a debug probe.
     ///
     /// The caller drops it before the ports; a fork never carries it.
-    fn probe(&mut self, address: &str) -> Result<probe_rs::probe::Probe, PortTrouble>;
+    fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble>;
 
     /// Queues bytes and returns at once; they leave in order at the port's pace, while `wait` runs.
     ///
@@ -268,15 +272,18 @@ pub(crate) trait Wake: Send + Sync {
 impl Interrupt {
     /// Ends one wait of every bench that shares this flag.
     pub fn raise(&self) {
-        let mut raised = self.lock();
-        raised.times += 1;
-        raised.sleepers.retain(|sleeper| match sleeper.upgrade() {
-            Some(sleeper) => {
+        let sleepers = {
+            let mut raised = self.lock();
+            raised.times += 1;
+            raised.sleepers.retain(|sleeper| sleeper.strong_count() > 0);
+            raised.sleepers.clone()
+        };
+        // Not under our own lock: a sleeper looks at us under its own.
+        for sleeper in sleepers {
+            if let Some(sleeper) = sleeper.upgrade() {
                 sleeper.wake();
-                true
             }
-            None => false,
-        });
+        }
     }
 
     /// How many times it was raised.

@@ -14,7 +14,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("source", &[]),
     ("quantity", &["source", "event"]),
     ("port", &["event"]),
-    ("driver", &["port", "event", "image"]),
+    ("driver", &["port", "quantity", "event", "image"]),
     ("image", &[]),
     ("profile", &["source", "quantity", "event"]),
     ("scenario", &["profile", "source", "quantity", "event"]),

@@ -13,7 +13,7 @@ use lockrig_sim::time::Ticks;
 
 use super::{
     Branch, Change, CutPoint, Interrupt, Level, LineId, Observation, PortId, PortProblem,
-    PortTrouble, Ports, Seen, Torn, Waited, sim_probe,
+    PortTrouble, Ports, ProbePort, Seen, Torn, Waited, sim_probe,
 };
 use crate::event::Nanos;
 
@@ -129,7 +129,7 @@ impl Ports for SimPorts {
         Ok(LineId(at as u16))
     }
 
-    fn probe(&mut self, _address: &str) -> Result<probe_rs::probe::Probe, PortTrouble> {
+    fn probe(&mut self, _address: &str) -> Result<ProbePort, PortTrouble> {
         Ok(sim_probe::probe(Arc::clone(&self.bench)))
     }
 
