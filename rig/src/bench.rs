@@ -21,7 +21,7 @@ use crate::port::{
 use crate::quantity::{Microamps, Millivolts};
 
 pub use crate::driver::supply::Feed;
-pub use file::{BenchFile, Contact, Output};
+pub use file::{BenchFile, Contact, Output, schema};
 
 pub mod file;
 

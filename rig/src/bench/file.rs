@@ -722,9 +722,12 @@ impl<'t, 'p> Check<'t, 'p> {
     fn proof(&mut self, line: Option<&Spanned<String>>) -> Option<String> {
         let line = line?;
         if self.text.lines.get(line).is_none() {
-            let problem = Problem::new(line.span, format!("there is no line '{}'", line.value))
-                .did_you_mean(line, self.text.lines.names());
-            self.add(problem);
+            let problem = Problem::new(line.span, format!("there is no line '{}'", line.value));
+            self.add(if self.text.lines.is_empty() {
+                problem.hint("describe it under [lines], or leave 'line' out: then nothing proves the contact")
+            } else {
+                problem.did_you_mean(line, self.text.lines.names())
+            });
         }
         Some(line.value.clone())
     }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serialport::SerialPort;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio_serial::SerialStream;
 
@@ -38,7 +38,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 
 /// The ports of one real bench.
 pub struct RealPorts {
-    /// Only taken when dropped.
+    /// Made for the first port.
     runtime: Option<Runtime>,
     began: Instant,
     queue: Arc<Queue>,
@@ -92,33 +92,37 @@ impl Wake for Queue {
 
 impl RealPorts {
     /// No port is open yet; the clock starts at zero.
-    pub fn new(interrupt: Interrupt) -> io::Result<RealPorts> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("ports")
-            .enable_all()
-            .build()?;
+    pub fn new(interrupt: Interrupt) -> RealPorts {
         let queue = Arc::new(Queue::default());
         let sleeper: Weak<dyn Wake> = Arc::downgrade(&(Arc::clone(&queue) as Arc<dyn Wake>));
         interrupt.tell(sleeper);
-        Ok(RealPorts {
-            runtime: Some(runtime),
+        RealPorts {
+            runtime: None,
             began: Instant::now(),
             queue,
             ports: Vec::new(),
             interrupts_seen: interrupt.times(),
             interrupt,
-        })
+        }
     }
 
-    fn runtime(&self) -> &Runtime {
-        self.runtime
-            .as_ref()
-            .expect("it is only taken when dropped")
+    /// Where the tasks of the ports run.
+    fn handle(&mut self) -> io::Result<Handle> {
+        if let Some(runtime) = &self.runtime {
+            return Ok(runtime.handle().clone());
+        }
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("ports")
+            .enable_all()
+            .build()?;
+        let handle = runtime.handle().clone();
+        self.runtime = Some(runtime);
+        Ok(handle)
     }
 
     /// Moves bytes between `stream` and this port from now on.
-    fn spawn(&mut self, address: &str, baud: u32, stream: impl Stream) -> PortId {
+    fn spawn(&mut self, address: &str, baud: u32, stream: impl Stream, handle: &Handle) -> PortId {
         let port = PortId(self.ports.len() as u16);
         let (send, messages) = mpsc::channel(MESSAGES_MAX);
         let mover = Mover {
@@ -126,7 +130,7 @@ impl RealPorts {
             began: self.began,
             queue: Arc::clone(&self.queue),
         };
-        self.runtime().spawn(mover.run(stream, messages));
+        handle.spawn(mover.run(stream, messages));
         self.ports.push(Open {
             address: address.to_owned(),
             baud,
@@ -222,21 +226,18 @@ impl Ports for RealPorts {
         if let Some(known) = known {
             return Ok(PortId(known as u16));
         }
-        let runtime = self
-            .runtime
-            .as_ref()
-            .expect("it is only taken when dropped");
-        let _inside = runtime.enter();
+        let handle = self.handle().map_err(|why| trouble(address, &why))?;
+        let _inside = handle.enter();
         match address.strip_prefix("tcp://") {
             Some(host) => {
                 let stream = connect(host).map_err(|why| trouble(address, &why))?;
                 let stream = tokio::net::TcpStream::from_std(stream);
                 let stream = stream.map_err(|why| trouble(address, &why))?;
-                Ok(self.spawn(address, baud, stream))
+                Ok(self.spawn(address, baud, stream, &handle))
             }
             None => {
                 let stream = open_serial(address, baud)?;
-                Ok(self.spawn(address, baud, stream))
+                Ok(self.spawn(address, baud, stream, &handle))
             }
         }
     }

@@ -1,0 +1,338 @@
+//! Benches: their files, and everything that a bench does on the virtual instruments.
+//!
+//! Every `benches/bad/*.toml` is refused with exactly the text beside it. To accept new texts, run with
+//! `BLESS=1` and review the difference.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lockrig::bench::{Bench, BenchFile, Contact, Feed, Happening, What};
+use lockrig::driver::Trouble;
+use lockrig::event::Nanos;
+use lockrig::port::sim::SimPorts;
+use lockrig::port::{Interrupt, Waited};
+use lockrig::quantity::Millivolts;
+use lockrig::source::Source;
+
+const MS: fn(u64) -> Nanos = Nanos::from_millis;
+const NINE_VOLTS: Feed = Feed::On {
+    voltage: Millivolts(9_000),
+    resistance: None,
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("rig has a parent")
+        .to_owned()
+}
+
+fn board(name: &str) -> BenchFile {
+    let path = root().join("boards").join(name);
+    let text = fs::read_to_string(&path).expect("a shipped board can be read");
+    BenchFile::read(&Source::new(name, text)).expect("a shipped board is right")
+}
+
+fn connect(interrupt: Interrupt) -> Bench {
+    let ports = SimPorts::new("virtual-safe", 7, interrupt).expect("there is a virtual safe");
+    Bench::connect(board("virtual-safe.toml"), Box::new(ports)).expect("the instruments answer")
+}
+
+/// Everything that happens until `until`.
+fn watch(bench: &mut Bench, until: Nanos) -> Vec<Happening> {
+    let mut happenings = Vec::new();
+    loop {
+        match bench.wait(until) {
+            Waited::Saw(happening) => happenings.push(happening),
+            Waited::Deadline => return happenings,
+            Waited::Interrupted => panic!("nobody interrupts here"),
+        }
+    }
+}
+
+fn edges(happenings: &[Happening], name: &str) -> Vec<(Nanos, bool)> {
+    happenings
+        .iter()
+        .filter_map(|happening| match &happening.what {
+            What::Line { line, on, .. } if line == name => Some((happening.at, *on)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn bad_bench_files_are_refused_with_the_text_beside_them() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/benches/bad");
+    let mut paths: Vec<PathBuf> = fs::read_dir(&folder)
+        .expect("the folder is there")
+        .map(|entry| entry.expect("it can be listed").path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
+        .collect();
+    paths.sort();
+    assert!(paths.len() >= 8, "the bad files have gone");
+    for path in paths {
+        let name = path
+            .file_name()
+            .expect("a file has a name")
+            .to_string_lossy()
+            .into_owned();
+        let text = fs::read_to_string(&path).expect("a bad file can be read");
+        let refused = match BenchFile::read(&Source::new(name.as_str(), text)) {
+            Ok(_) => panic!("{name} was accepted"),
+            Err(refused) => refused.to_string(),
+        };
+        let beside = path.with_extension("txt");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&beside, &refused).expect("the text can be written");
+        }
+        let expected = fs::read_to_string(&beside)
+            .unwrap_or_default()
+            .replace("\r\n", "\n");
+        assert_eq!(refused, expected, "{name}");
+    }
+}
+
+#[test]
+fn the_shipped_boards_are_right_and_say_what_they_can_do() {
+    let safe = board("virtual-safe.toml");
+    let smart_lock = board("virtual-smart-lock.toml");
+    let desk = board("example-desk.toml");
+    for ability in [
+        "keypad",
+        "button.reset",
+        "door",
+        "jam",
+        "bolt",
+        "supply",
+        "supply.resistance",
+        "console",
+        "probe",
+        "branch",
+        "line.red",
+    ] {
+        assert!(safe.abilities().contains(ability), "{ability}");
+        assert!(smart_lock.abilities().contains(ability), "{ability}");
+    }
+    for ability in ["bolt", "branch", "supply.resistance"] {
+        assert!(!desk.abilities().contains(ability), "{ability}");
+    }
+    assert_eq!(desk.emulates, None);
+    assert_eq!(safe.keys().len(), 12);
+}
+
+#[test]
+fn the_schema_agrees_with_the_reader_on_the_keys() {
+    let schema = lockrig::bench::schema();
+    let properties = schema.get("properties").and_then(|one| one.as_object());
+    let properties = properties.expect("a bench is an object");
+    for key in ["bench", "emulates", "ports", "relays", "keys", "rest"] {
+        assert!(properties.contains_key(key), "{key}");
+    }
+    assert_eq!(schema.get("additionalProperties"), Some(&false.into()));
+}
+
+#[test]
+fn a_press_is_confirmed_and_seen_on_the_sense_line() {
+    let mut bench = connect(Interrupt::default());
+    let pressed = bench.now();
+    bench.press('5', true).expect("key 5 is wired");
+    let seen = watch(&mut bench, pressed + MS(100));
+    let confirmed = seen.iter().find_map(|happening| match &happening.what {
+        What::Switched {
+            contact: Contact::Key('5'),
+            closed: true,
+            asked,
+        } => Some((happening.at, *asked)),
+        _ => None,
+    });
+    let (at, asked) = confirmed.expect("the relay board confirms");
+    assert_eq!(asked, pressed);
+    assert!(
+        at.since(asked) <= MS(12),
+        "an order takes {}",
+        at.since(asked)
+    );
+    let (closed, _) = edges(&seen, "key")[0];
+    // 4.2 ms on the wire, 6 ms for the relay.
+    assert!(
+        closed.since(pressed) < MS(12),
+        "closed after {}",
+        closed.since(pressed)
+    );
+    assert_eq!(bench.was_on("key"), Some(true));
+    assert_eq!(bench.level("key"), Ok(true));
+}
+
+#[test]
+fn a_key_can_be_pressed_and_released_every_twenty_milliseconds() {
+    let mut bench = connect(Interrupt::default());
+    let begun = bench.now();
+    let keys = ['1', '2', '3', '4', '5'];
+    for key in keys {
+        bench.press(key, true).expect("the key is wired");
+        bench.press(key, false).expect("the key is wired");
+    }
+    let seen = watch(&mut bench, begun + MS(1_000));
+    let last = seen
+        .iter()
+        .rev()
+        .find(|seen| matches!(seen.what, What::Switched { .. }));
+    let last = last.expect("the relay board confirms").at;
+    let each = last.since(begun).0 / keys.len() as u64;
+    assert!(each <= MS(20).0, "a press takes {}", Nanos(each));
+}
+
+#[test]
+fn the_supply_is_set_measured_and_dropped() {
+    let mut bench = connect(Interrupt::default());
+    assert_eq!(
+        bench.supply_identity(),
+        Some("LOCKRIG,VIRTUAL SUPPLY,0,1.0")
+    );
+    bench.feed(NINE_VOLTS).expect("9 V is allowed");
+    let until = bench.now() + MS(300);
+    let seen = watch(&mut bench, until);
+    assert!(
+        seen.iter().any(|seen| matches!(
+            seen.what,
+            What::Fed {
+                feed: NINE_VOLTS,
+                ..
+            }
+        )),
+        "{seen:?}"
+    );
+    bench.measure().expect("there is a supply");
+    let until = bench.now() + MS(300);
+    let measured = watch(&mut bench, until)
+        .into_iter()
+        .find_map(|seen| match seen.what {
+            What::Measured {
+                voltage, current, ..
+            } => Some((voltage, current)),
+            _ => None,
+        });
+    let (voltage, current) = measured.expect("the supply measures");
+    assert!((8_900..=9_000).contains(&voltage.0), "{voltage}");
+    assert!(current.0 < 20_000, "{current}");
+    bench.feed(Feed::Off).expect("off is allowed");
+    let until = bench.now() + MS(300);
+    let seen = watch(&mut bench, until);
+    assert!(seen.iter().any(|seen| matches!(
+        seen.what,
+        What::Fed {
+            feed: Feed::Off,
+            ..
+        }
+    )));
+    let too_much = Feed::On {
+        voltage: Millivolts(12_000),
+        resistance: None,
+    };
+    assert_eq!(
+        bench.feed(too_much).expect_err("12 V is too much").what,
+        Trouble::Refused
+    );
+}
+
+#[test]
+fn going_to_rest_opens_what_is_closed_and_switches_the_supply_off() {
+    let mut bench = connect(Interrupt::default());
+    bench.feed(NINE_VOLTS).expect("9 V is allowed");
+    bench.button("reset", true).expect("the button is wired");
+    bench.door(true).expect("the door is wired");
+    let until = bench.now() + MS(200);
+    watch(&mut bench, until);
+    assert_eq!(bench.level("reset-button"), Ok(true));
+    // More orders, of which none may be carried out any more.
+    bench.press('1', true).expect("the key is wired");
+    bench.press('2', true).expect("the key is wired");
+    let begun = bench.now();
+    let rest = bench.to_rest();
+    assert_eq!(rest.failed, Vec::<String>::new());
+    assert_eq!(rest.outputs.len(), 17, "{:?}", rest.outputs);
+    assert!(
+        bench.now().since(begun) < MS(200),
+        "it took {}",
+        bench.now().since(begun)
+    );
+    let until = bench.now() + MS(100);
+    watch(&mut bench, until);
+    for line in ["reset-button", "door", "key"] {
+        assert_eq!(bench.level(line), Ok(false), "{line}");
+    }
+    let begun = bench.now();
+    bench.to_rest();
+    assert_eq!(bench.now(), begun, "what is at rest costs nothing");
+}
+
+#[test]
+fn the_driver_opens_a_contact_that_is_held_for_too_long() {
+    let mut bench = connect(Interrupt::default());
+    bench.button("reset", true).expect("the button is wired");
+    let until = bench.now() + Nanos::from_secs(130);
+    let seen = watch(&mut bench, until);
+    let overrun = seen.iter().find_map(|seen| match &seen.what {
+        What::Trouble(trouble) => Some(trouble.clone()),
+        _ => None,
+    });
+    let overrun = overrun.expect("two minutes are the longest");
+    assert_eq!(overrun.what, Trouble::Overrun);
+    assert_eq!(
+        overrun.to_string(),
+        "relay board on sim:relay: keeping 'button reset' (channel 13) closed: it was closed for \
+         2 min, its longest on-time; it has been opened"
+    );
+    assert_eq!(bench.level("reset-button"), Ok(false));
+}
+
+#[test]
+fn an_interrupt_ends_one_wait_and_going_to_rest_still_works() {
+    let interrupt = Interrupt::default();
+    let mut bench = connect(interrupt.clone());
+    bench.button("reset", true).expect("the button is wired");
+    let until = bench.now() + MS(100);
+    watch(&mut bench, until);
+    interrupt.raise();
+    let until = bench.now() + Nanos::from_secs(60);
+    assert_eq!(bench.wait(until), Waited::Interrupted);
+    interrupt.raise();
+    assert!(bench.to_rest().failed.is_empty());
+    let until = bench.now() + MS(50);
+    watch(&mut bench, until);
+    assert_eq!(bench.level("reset-button"), Ok(false));
+}
+
+#[test]
+fn a_fork_sees_the_same_and_leaves_the_other_alone() {
+    let mut bench = connect(Interrupt::default());
+    bench.feed(NINE_VOLTS).expect("9 V is allowed");
+    bench.press('5', true).expect("key 5 is wired");
+    let mut fork = bench.fork().expect("a virtual bench can branch");
+    let until = bench.now() + MS(500);
+    assert_eq!(watch(&mut bench, until), watch(&mut fork, until));
+    fork.press('5', false).expect("key 5 is wired");
+    let until = until + MS(100);
+    watch(&mut fork, until);
+    watch(&mut bench, until);
+    assert_eq!(
+        (bench.level("key"), fork.level("key")),
+        (Ok(true), Ok(false))
+    );
+}
+
+#[test]
+fn what_the_bench_lacks_is_named() {
+    let mut bench = connect(Interrupt::default());
+    let absent = bench
+        .button("rest", true)
+        .expect_err("there is no such button");
+    assert_eq!(absent.what, Trouble::Absent);
+    assert_eq!(
+        absent.to_string(),
+        "button rest: looking for it: bench 'virtual-safe' has none"
+    );
+}
