@@ -83,15 +83,15 @@ mod rtc {
 
         /// Sets the alarm, at the latest half a lap from now.
         pub fn alarm_at(&mut self, deadline_ms: Option<u64>) {
-            let now = self.ticks();
             // Rounded up: at the alarm the deadline has been reached.
-            let ahead = deadline_ms.map_or(TICKS_AHEAD_MAX, |deadline_ms| {
-                let deadline = deadline_ms.saturating_mul(4096).div_ceil(125);
-                deadline.saturating_sub(now)
+            let deadline = deadline_ms.map_or(u64::MAX, |deadline_ms| {
+                deadline_ms.saturating_mul(4096).div_ceil(125)
             });
             clear(&self.rtc.events_compare[0]);
-            let ahead = ahead.clamp(TICKS_AHEAD_MIN, TICKS_AHEAD_MAX);
-            put(&self.rtc.cc[0], (now + ahead - self.before) as u32 & MASK);
+            // Read only now: what a division takes is longer than the least that must lie ahead.
+            let now = self.ticks();
+            let at = deadline.clamp(now + TICKS_AHEAD_MIN, now + TICKS_AHEAD_MAX);
+            put(&self.rtc.cc[0], (at - self.before) as u32 & MASK);
         }
 
         /// Whether the alarm went off.
@@ -153,13 +153,12 @@ mod timer {
 
         /// Sets the alarm, at the latest half a lap from now.
         pub fn alarm_at(&mut self, deadline_ms: Option<u64>) {
-            let now = self.micros();
-            let ahead = deadline_ms.map_or(MICROS_AHEAD_MAX, |deadline_ms| {
-                deadline_ms.saturating_mul(1000).saturating_sub(now)
-            });
+            let deadline =
+                deadline_ms.map_or(u64::MAX, |deadline_ms| deadline_ms.saturating_mul(1000));
             clear(&self.timer.events_compare[0]);
-            let ahead = ahead.clamp(MICROS_AHEAD_MIN, MICROS_AHEAD_MAX);
-            put(&self.timer.cc[0], (now + ahead) as u32);
+            let now = self.micros();
+            let at = deadline.clamp(now + MICROS_AHEAD_MIN, now + MICROS_AHEAD_MAX);
+            put(&self.timer.cc[0], at as u32);
         }
 
         /// Whether the alarm went off.
