@@ -918,6 +918,69 @@ fn no_register_access_panics() {
 }
 
 #[test]
+fn no_sequence_of_accesses_panics_or_stops_time() {
+    // Random writes to the registers that exist, small spans of time, inputs and resets between.
+    let mut script = Script::new();
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut draw = |below: u32| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 33) as u32 % below
+    };
+    for _ in 0..200_000 {
+        let block = [0x4000_0000 + (draw(32) << 12), GPIO][usize::from(draw(10) == 0)];
+        let offset = [
+            draw(8) * 4,
+            0x100 + draw(20) * 4,
+            0x200,
+            0x300 + draw(20) * 4,
+        ]
+        .into_iter()
+        .chain([0x500 + draw(40) * 4, 0x540 + draw(4) * 4])
+        .nth(draw(6) as usize)
+        .unwrap_or(0);
+        let wire = 0x4000_0000 + (draw(20) << 12) + [0, 0x100, 0x140][draw(3) as usize];
+        let value = [
+            0,
+            1,
+            draw(16),
+            draw(1 << 17),
+            1 << draw(32),
+            u32::MAX,
+            wire + 4 * draw(4),
+        ][draw(7) as usize];
+        match draw(40) {
+            0 => script
+                .peripherals
+                .set_input(draw(32) as u8, draw(2) == 0, script.now),
+            1 => script
+                .peripherals
+                .set_supply(1_800 + draw(1_500), script.now),
+            2 => script.peripherals.uart_receive(draw(256) as u8, script.now),
+            3 if draw(100) == 0 => {
+                let cause = [ResetCause::Software, ResetCause::Pin, ResetCause::PowerOn];
+                script
+                    .peripherals
+                    .reset(cause[draw(3) as usize], script.now);
+            }
+            4..10 => {
+                script.read(block + offset);
+            }
+            10 => {
+                let span = [draw(200), draw(20_000)][usize::from(draw(20) == 0)];
+                script.wait(Ticks(u64::from(span)));
+                script.peripherals.take_outcome();
+                while script.peripherals.take_uart().is_some() {}
+            }
+            _ => {
+                script.write(block + offset, value);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_fork_goes_its_own_way_and_the_same_way() {
     let mut script = Script::new();
     slow_clock(&mut script);

@@ -151,8 +151,15 @@ fn an_operation_waits_for_the_one_before() {
 #[test]
 fn flash_refuses_while_the_power_fail_warning_is_raised() {
     let mut flash = Flash::new();
-    flash.register(POWER + 0x510, 1 | 2 << 1);
+    // Writes are enabled before the comparator is, so that only POFCON tells.
     flash.peripherals.set_supply(2_400, flash.now);
+    flash.register(NVMC + 0x504, 1);
+    flash.register(POWER + 0x510, 1 | 2 << 1);
+    let refused = flash
+        .peripherals
+        .nvmc
+        .store(&mut flash.memory, PAGE, 0, flash.now);
+    assert_eq!(refused, flash.now);
     assert_eq!(flash.begin_write(PAGE, 0), flash.now);
     assert_eq!(flash.begin_erase(0x508, PAGE), flash.now);
     assert_eq!(flash.peripherals.nvmc.operations(), 0);

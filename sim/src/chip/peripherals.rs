@@ -3,7 +3,7 @@
 //!
 //! Nothing is polled. Every peripheral knows when it next does something by itself; between such
 //! moments a count or a status is computed from the time at which it is asked for. Events go over
-//! [`wires`] to the PPI and from there to tasks within the same moment.
+//! `wires` to the PPI and from there to tasks within the same moment.
 //!
 //! Nothing here knows the core or the board. What is not modelled reads as rest, and is noted
 //! once: see [`Peripherals::take_notes`].
@@ -383,10 +383,6 @@ impl Peripherals {
         }
         let id = id_of(address);
         if id == Some(NVMC_ID) {
-            self.nvmc
-                .set_power_failing(self.blocks.power.power_failing());
-            self.nvmc
-                .set_protected_blocks(self.blocks.power.protected_blocks());
             return self.nvmc.write(offset, value, now);
         }
         let Some((id, block)) = id.and_then(|id| Some((id, self.blocks.get(id)?))) else {
@@ -410,8 +406,13 @@ impl Peripherals {
             block.write(offset, value, now, &mut self.wires);
         }
         self.touched |= 1 << id;
-        if id == POWER_ID && self.wires.off {
-            self.fall_silent();
+        if id == POWER_ID {
+            let power = &self.blocks.power;
+            self.nvmc.set_power_failing(power.power_failing());
+            self.nvmc.set_protected_blocks(power.protected_blocks());
+            if self.wires.off {
+                self.fall_silent();
+            }
         }
         self.refresh(now);
     }

@@ -155,7 +155,11 @@ impl Block for Timer {
             SHORTS => self.shorts = value & 0xf0f,
             MODE => self.counter_mode = value & 1 != 0,
             BITMODE => self.bit_mode = value & 3,
-            PRESCALER => self.prescaler = value & 0xf,
+            PRESCALER => {
+                // Allowed only while stopped (section 18.1.2); else the phase begins anew.
+                self.prescaler = value & 0xf;
+                self.since = now;
+            }
             CC..CC_END => self.compare[(offset - CC) as usize / 4] = value,
             _ => {}
         }
