@@ -311,8 +311,11 @@ impl Chip {
             self.reset(ResetCause::Pin);
             self.held = true;
         } else if !held {
-            self.held = false;
             self.core_busy = self.now + RESET_TIME;
+            // A catch that was set while the pin was low is for this end of the reset.
+            if std::mem::take(&mut self.held) {
+                self.catch_reset();
+            }
         }
     }
 
@@ -361,7 +364,7 @@ impl Chip {
             Ticks::ZERO => horizon,
             busy => horizon.min(busy),
         };
-        if self.power != Power::On || self.held || self.halting.is_halted() {
+        if self.power != Power::On || self.held || self.halting.holds() {
             if self.halting.is_halted() && self.tell_processor(Processor::Halted) {
                 return;
             }

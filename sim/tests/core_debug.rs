@@ -188,6 +188,26 @@ fn a_catch_set_under_reset_waits_for_the_debugger() {
 }
 
 #[test]
+fn a_catch_set_under_reset_halts_before_the_first_instruction_after_it() {
+    // As probes do it: the catch is set while the pin is low, debug is enabled some accesses after
+    // it is high again, and the core must not have run meanwhile.
+    let mut chip = blank_chip();
+    chip.memory_mut().load(0, &[0, 0x10, 0, 0x20, 1, 1, 0, 0]);
+    chip.memory_mut().load(0x100, &[1, 0x30, 0xfd, 0xe7]);
+    chip.set_reset(true);
+    Probe::attach(&mut chip).write(DEMCR, 1);
+    chip.set_reset(false);
+    let mut probe = Probe::attach(&mut chip);
+    probe.read(RAM);
+    probe.write(DHCSR, KEY | 1);
+    assert_eq!(probe.read(DHCSR) & S_HALT, S_HALT);
+    assert_eq!((probe.register(PC), probe.register(0)), (0x100, 0));
+    probe.write(DEMCR, 0);
+    probe.write(DHCSR, KEY | 1);
+    assert_eq!(probe.read(DHCSR) & S_HALT, 0);
+}
+
+#[test]
 fn bytes_stand_in_their_lanes_and_the_address_moves_on() {
     let mut chip = blank_chip();
     let mut probe = Probe::attach(&mut chip);

@@ -61,6 +61,12 @@ impl Halting {
         self.halted
     }
 
+    /// Whether the core stands still for the debugger: halted, or about to be before its first
+    /// instruction.
+    pub(in crate::chip) fn holds(&self) -> bool {
+        self.halted || self.catch_pending
+    }
+
     /// Whether the debugger is connected to the core: breakpoints halt instead of faulting.
     pub(in crate::chip) fn is_enabled(&self) -> bool {
         self.enabled
