@@ -10,6 +10,8 @@ use lockrig::driver::probe::{
 };
 use lockrig::image::{ChipMap, Image};
 use lockrig::port::sim_probe;
+use lockrig_sim::bench::{BenchSpec, Port, VirtualBench};
+use lockrig_sim::board::Line;
 use lockrig_sim::chip::Chip;
 use lockrig_sim::time::Ticks;
 
@@ -109,4 +111,366 @@ fn an_image_is_flashed_verified_and_run() {
     let first = probe.read_word(0x2000_0100).expect("RAM");
     let later = probe.read_word(0x2000_0100).expect("RAM");
     assert!(later > first, "{later} after {first}");
+}
+
+#[test]
+fn a_breakpoint_halts_and_a_step_goes_on() {
+    let chip = bare_chip();
+    let mut probe = attached(&chip, Attach::default());
+    probe
+        .flash(&counter(), Flashing::default(), &mut |_| {})
+        .expect("flash works");
+    probe.set_breakpoint(0x48).expect("a breakpoint");
+    probe.run().expect("the core runs");
+    assert_eq!(probe.wait_for_halt(10), Ok(Halt::Breakpoint));
+    assert_eq!(probe.register(Register::Pc), Ok(0x48));
+    assert_eq!(probe.register(Register::General(0)), Ok(1));
+    assert_eq!(probe.step(), Ok(0x44));
+    probe.run().expect("the core runs");
+    assert_eq!(probe.wait_for_halt(10), Ok(Halt::Breakpoint));
+    assert_eq!(probe.register(Register::General(0)), Ok(2));
+    probe
+        .set_register(Register::General(0), 99)
+        .expect("a register");
+    probe.clear_breakpoint(0x48).expect("it is there");
+    probe.run().expect("the core runs");
+    let trouble = probe.wait_for_halt(3).expect_err("nothing halts it");
+    assert_eq!(trouble.fault, Fault::Timeout);
+    probe.halt().expect("it halts");
+    assert!(probe.register(Register::General(0)).expect("it is halted") > 1_000);
+}
+
+#[test]
+fn memory_is_read_and_written_in_any_size() {
+    let chip = bare_chip();
+    let mut probe = attached(&chip, Attach::default());
+    let wrote: Vec<u8> = (0..=255).collect();
+    for length in [1, 2, 3, 5, 8, 64, 255] {
+        for start in [0x2000_0000, 0x2000_0001, 0x2000_0002, 0x2000_03FE] {
+            probe.write(start, &wrote[..length]).expect("RAM");
+            let mut read = vec![0; length];
+            probe.read(start, &mut read).expect("RAM");
+            assert_eq!(read, wrote[..length], "{length} bytes at {start:#x}");
+        }
+    }
+}
+
+#[test]
+fn records_for_the_uicr_are_flashed_too() {
+    let with_uicr = |word: [u8; 4]| {
+        let mut text = hex(0, &counter().segments()[0].bytes);
+        text.truncate(text.len() - images::record(0, 1, &[]).len());
+        text += &images::record(0, 4, &[0x10, 0x00]);
+        text += &images::record(0x10C0, 0, &word);
+        image(&(text + &images::record(0, 1, &[])))
+    };
+    let chip = bare_chip();
+    let mut probe = attached(&chip, Attach::default());
+    // Pages first: the UICR has to be erased by its own algorithm, not along with the chip.
+    for (erase, word) in [
+        (Erase::Pages, [0x78, 0x56, 0x34, 0x12]),
+        (Erase::Pages, [0xFF, 0x00, 0xFF, 0x01]),
+        (Erase::Chip, [0x0F, 0xF0, 0x0F, 0xF0]),
+    ] {
+        let image = with_uicr(word);
+        let how = Flashing {
+            erase,
+            verify: true,
+        };
+        let receipt = probe.flash(&image, how, &mut |_| {}).expect("flash works");
+        assert_eq!(receipt.settings_bytes, 4);
+        let read = probe.read_word(0x1000_10C0).expect("UICR");
+        assert_eq!(read, u32::from_le_bytes(word));
+    }
+}
+
+#[test]
+fn pages_that_the_image_leaves_out_are_kept_or_erased_as_told() {
+    let chip = bare_chip();
+    chip.lock()
+        .expect("nobody panicked")
+        .memory_mut()
+        .set_flash_word(0x3_C000, 0x1234);
+    let mut probe = attached(&chip, Attach::default());
+    let flash = |probe: &mut Probe, erase| {
+        let how = Flashing {
+            erase,
+            verify: false,
+        };
+        let receipt = probe.flash(&counter(), how, &mut |_| {});
+        assert!(!receipt.expect("flash works").verified);
+        probe.read_word(0x3_C000).expect("flash")
+    };
+    assert_eq!(flash(&mut probe, Erase::Pages), 0x1234);
+    assert_eq!(flash(&mut probe, Erase::Chip), u32::MAX);
+}
+
+#[test]
+fn flash_that_changed_is_named_by_its_first_address() {
+    let chip = bare_chip();
+    let mut probe = attached(&chip, Attach::default());
+    let image = counter();
+    probe
+        .flash(&image, Flashing::default(), &mut |_| {})
+        .expect("flash works");
+    probe.verify(&image).expect("it is there");
+    {
+        let mut chip = chip.lock().expect("nobody panicked");
+        let word = chip.memory().flash_word(0x44);
+        chip.memory_mut().set_flash_word(0x44, word & !0x1000);
+    }
+    let trouble = probe.verify(&image).expect_err("a bit changed");
+    insta::assert_snapshot!(format!("error: {trouble}\nhint: {}", trouble.hint), @r#"
+    error: probe "swd" on nRF51822_xxAA: verifying "test.hex": 0x00000045 holds 0x20, expected 0x30
+    hint: erase the whole chip and flash again; is the supply steady?
+    "#);
+}
+
+#[test]
+fn attaching_under_reset_halts_before_the_first_instruction() {
+    let chip = bare_chip();
+    let mut probe = attached(&chip, Attach::default());
+    probe
+        .flash(&counter(), Flashing::default(), &mut |_| {})
+        .expect("flash works");
+    probe.detach();
+    {
+        // On the nRF51 debug mode, in which the pin resets nothing, ends with the supply.
+        let mut chip = chip.lock().expect("nobody panicked");
+        chip.power_off();
+        chip.power_on();
+        let later = chip.now() + Ticks::from_millis(1);
+        while chip.now() < later {
+            chip.run(later);
+        }
+    }
+    let under_reset = Attach {
+        under_reset: true,
+        ..Attach::default()
+    };
+    let mut probe = attached(&chip, under_reset);
+    assert!(matches!(probe.state(), Ok(CoreState::Halted(_))));
+    assert_eq!(probe.register(Register::Pc), Ok(0x40));
+}
+
+#[test]
+fn a_session_ends_with_the_supply_and_another_begins_with_it() {
+    let chip = bare_chip();
+    let mut probe = attached(&chip, Attach::default());
+    probe
+        .flash(&counter(), Flashing::default(), &mut |_| {})
+        .expect("flash works");
+    chip.lock().expect("nobody panicked").power_off();
+    let trouble = probe.halt().expect_err("the supply is gone");
+    assert_eq!(trouble.fault, Fault::Lost, "{trouble}");
+    assert!(!probe.is_attached());
+    assert_eq!(probe.halt().map_err(|t| t.fault), Err(Fault::NotAttached));
+    let open = || Ok(sim_probe::probe(Arc::clone(&chip)));
+    let trouble = probe
+        .attach(&mut open.clone(), Attach::default())
+        .expect_err("no supply");
+    insta::assert_snapshot!(format!("error: {trouble}\nhint: {}", trouble.hint), @r#"
+    error: probe "swd" on nRF51822_xxAA: attaching: the target has 0 mV
+    hint: switch the supply on before attaching
+    "#);
+    chip.lock().expect("nobody panicked").power_on();
+    probe
+        .attach(&mut open.clone(), Attach::default())
+        .expect("the supply is back");
+    probe.halt().expect("the core is there");
+}
+
+#[test]
+fn a_blank_chip_is_attached_to_and_flashed() {
+    let chip = bare_chip();
+    {
+        // It has locked up before anybody looks at it.
+        let mut chip = chip.lock().expect("nobody panicked");
+        let later = chip.now() + Ticks::from_millis(5);
+        while chip.now() < later {
+            chip.run(later);
+        }
+    }
+    let mut probe = attached(&chip, Attach::default());
+    probe
+        .flash(&counter(), Flashing::default(), &mut |_| {})
+        .expect("flash works");
+}
+
+#[test]
+fn orders_that_make_no_sense_are_refused() {
+    let chip = bare_chip();
+    let mut probe = attached(&chip, Attach::default());
+    probe
+        .flash(&counter(), Flashing::default(), &mut |_| {})
+        .expect("flash works");
+    for unit in 0..4 {
+        probe
+            .set_breakpoint(0x100 + 4 * unit)
+            .expect("there are four");
+    }
+    let trouble = probe.set_breakpoint(0x200).expect_err("there are four");
+    assert!(trouble.fault.is_usage(), "{trouble}");
+    let trouble = probe.set_breakpoint(0x2000_0000).expect_err("RAM has none");
+    assert!(trouble.fault.is_usage(), "{trouble}");
+    probe.run().expect("the core runs");
+    let trouble = probe.register(Register::Pc).expect_err("it runs");
+    assert!(trouble.fault.is_usage(), "{trouble}");
+
+    let other = ChipMap::of("nRF51822_xxAC").expect("our target description knows it");
+    let bytes = hex(0, &counter().segments()[0].bytes);
+    let image = Image::read("other.hex", bytes.as_bytes(), &other).expect("a whole image");
+    let trouble = probe
+        .flash(&image, Flashing::default(), &mut |_| {})
+        .expect_err("another chip");
+    insta::assert_snapshot!(trouble, @r#"probe "swd" on nRF51822_xxAA: flashing "other.hex": the image was checked for nRF51822_xxAC"#);
+}
+
+#[test]
+fn a_probe_that_cannot_be_opened_says_what_was_seen() {
+    let mut probe = Probe::new("desk", CHIP);
+    let mut open = || lockrig::port::real_probe::open("1d50:6018:no-such-probe");
+    let trouble = probe
+        .attach(&mut open, Attach::default())
+        .expect_err("there is none");
+    assert!(matches!(trouble.fault, Fault::Port(_)));
+    let text = trouble.to_string();
+    assert!(
+        text.starts_with(
+            "probe \"desk\" on nRF51822_xxAA: opening the probe: 1d50:6018:no-such-probe: "
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_same_calls_take_the_same_bench_time() {
+    let run = || {
+        let chip = bare_chip();
+        let mut probe = attached(&chip, Attach::default());
+        let receipt = probe.flash(&counter(), Flashing::default(), &mut |_| {});
+        probe.set_breakpoint(0x48).expect("a breakpoint");
+        probe.run().expect("the core runs");
+        probe.wait_for_halt(10).expect("it halts");
+        probe.detach();
+        (now(&chip), receipt.expect("flash works"))
+    };
+    let first = run();
+    // Wall time between and within the calls changes nothing.
+    std::thread::sleep(std::time::Duration::from_millis(7));
+    assert_eq!(run(), first);
+}
+
+#[test]
+fn rtt_is_read_across_the_end_of_its_ring() {
+    // ldr r0, =0x20; ldr r1, =0x20000200; movs r2, #18; 1: ldmia r0!, {r3}; stmia r1!, {r3};
+    // subs r2, #1; bne 1b; b . - which copies a control block with one up-channel into RAM. Its
+    // ring has 16 bytes, is read at 12 and written at 3.
+    let mut bytes: Vec<u8> = [
+        0x2000_4000_u32,
+        0x9,
+        0x4904_4803,
+        0xC808_2212,
+        0x3A01_C108,
+        0xE7FE_D1FB,
+        0x20,
+        0x2000_0200,
+    ]
+    .iter()
+    .flat_map(|word| word.to_le_bytes())
+    .collect();
+    bytes.extend(b"SEGGER RTT\0\0\0\0\0\0");
+    for word in [1, 0, 0x2000_0230, 0x2000_0238, 16, 3, 12, 0_u32] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend(b"text\0\0\0\0lo!.........hel-");
+    let chip = bare_chip();
+    let mut probe = attached(&chip, Attach::default());
+    probe
+        .flash(&image(&hex(0, &bytes)), Flashing::default(), &mut |_| {})
+        .expect("flash works");
+    let trouble = probe.read_rtt(0).expect_err("nothing ran yet");
+    assert_eq!(trouble.fault, Fault::NoRtt, "{trouble}");
+    probe.run().expect("the core runs");
+    assert_eq!(probe.read_rtt(0).expect("a channel"), b"hel-lo!");
+    assert_eq!(probe.read_rtt(0).expect("a channel"), b"");
+    assert_eq!(probe.read_rtt(7).map_err(|t| t.fault), Err(Fault::NoRtt));
+}
+
+#[test]
+fn the_uicr_algorithm_is_what_its_source_says() {
+    // Assembles it again where LLVM's tools are installed; elsewhere there is nothing to compare.
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/targets/uicr.s");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (object, binary) = (folder.path().join("uicr.o"), folder.path().join("uicr.bin"));
+    let assembled = std::process::Command::new("llvm-mc")
+        .args([
+            "--triple=thumbv6m-none-eabi",
+            "--filetype=obj",
+            source,
+            "-o",
+        ])
+        .arg(&object)
+        .status();
+    if !assembled.is_ok_and(|status| status.success()) {
+        println!("skipped: llvm-mc is not installed");
+        return;
+    }
+    let copied = std::process::Command::new("llvm-objcopy")
+        .args(["-O", "binary", "-j", ".text"])
+        .args([&object, &binary])
+        .status();
+    assert!(
+        copied.is_ok_and(|status| status.success()),
+        "llvm-objcopy failed"
+    );
+    let registry = lockrig::image::registry(CHIP);
+    let target = registry.get_target_by_name(CHIP).expect("ours");
+    let algorithm = target
+        .flash_algorithms
+        .iter()
+        .find(|algorithm| algorithm.name == "nrf51-uicr")
+        .expect("it is in rig/targets/nrf51822.yaml");
+    let built = std::fs::read(binary).expect("what objcopy wrote");
+    assert_eq!(algorithm.instructions, built);
+}
+
+/// A virtual safe on a bench with its supply on.
+fn powered_bench() -> Arc<Mutex<VirtualBench>> {
+    let mut bench = VirtualBench::new(&BenchSpec::SAFE, 1);
+    bench.write(Port::Supply, b"VOLT 9;OUTP ON\n");
+    while bench.run_until(Ticks::from_millis(100)).is_some() {}
+    Arc::new(Mutex::new(bench))
+}
+
+#[test]
+fn a_whole_bench_is_flashed_and_its_lamp_lights() {
+    // ldr r0, =0x50000508 (OUTSET); ldr r1, =1 << 21; str r1, [r0, #0x10] (DIRSET); str r1, [r0];
+    // b .
+    let words = [
+        0x2000_4000_u32,
+        0x9,
+        0x4903_4802,
+        0x6001_6101,
+        0x46C0_E7FE,
+        0x5000_0508,
+        1 << 21,
+    ];
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let bench = powered_bench();
+    let mut probe = Probe::new("swd", CHIP);
+    let mut open = || Ok(sim_probe::probe(Arc::clone(&bench)));
+    probe
+        .attach(&mut open, Attach::default())
+        .expect("the chip is there");
+    probe
+        .flash(&image(&hex(0, &bytes)), Flashing::default(), &mut |_| {})
+        .expect("flash works");
+    assert!(!bench.lock().expect("nobody panicked").level(Line::Red));
+    probe.run().expect("the core runs");
+    probe.detach();
+    let mut bench = bench.lock().expect("nobody panicked");
+    let later = bench.now() + Ticks::from_millis(10);
+    while bench.run_until(later).is_some() {}
+    assert!(bench.level(Line::Red));
 }

@@ -36,6 +36,9 @@ const ATTEMPT_PAUSE: Duration = Duration::from_millis(20);
 /// How long to pause between two looks at a core that shall halt.
 const LOOK_PAUSE: Duration = Duration::from_millis(1);
 
+/// What an RTT control block starts with.
+const RTT_ID: &[u8; 16] = b"SEGGER RTT\0\0\0\0\0\0";
+
 /// Below this the chip is not running, whatever the probe's own threshold for a good level is.
 const TARGET_MILLIVOLTS_MIN: u32 = 1_700;
 
@@ -421,6 +424,7 @@ impl Probe {
             Err(error) => return Err(self.explain_flash(&doing, &error)),
         }
         self.reset_and_halt()?;
+        self.with_core(&doing, clear_rtt)?;
         let bytes = |segments: &[Segment]| segments.iter().map(|s| s.bytes.len() as u64).sum();
         Ok(Receipt {
             image: image.name().to_owned(),
@@ -664,6 +668,28 @@ impl Probe {
         }
         self.trouble(doing, fault, chain(&error))
     }
+}
+
+/// Takes away what looks like RTT control blocks. Those of the firmware before stay in RAM, and so do
+/// the flash algorithm's page buffers: a block that an image keeps in flash, to copy it into RAM,
+/// would be found in them before the firmware has made its own.
+fn clear_rtt(core: &mut Core<'_>) -> Result<(), probe_rs::Error> {
+    let regions = core
+        .memory_regions()
+        .filter_map(|region| region.as_ram_region());
+    let ranges: Vec<_> = regions.map(|region| region.range.clone()).collect();
+    for range in ranges {
+        let mut ram = vec![0; (range.end - range.start) as usize];
+        core.read(range.start, &mut ram)?;
+        for (at, _) in ram
+            .windows(RTT_ID.len())
+            .enumerate()
+            .filter(|(_, id)| id == RTT_ID)
+        {
+            core.write_8(range.start + at as u64, &[0; RTT_ID.len()])?;
+        }
+    }
+    core.flush()
 }
 
 fn read_rtt(
