@@ -19,7 +19,7 @@ pub mod peripherals;
 use self::bus::{Did, FastBus, FullBus};
 use self::core::decode::{self, Code, Op};
 use self::core::system::SV_CALL;
-use self::core::{Bus, Core, Doing, Exit, exception, execute};
+use self::core::{Bus, Core, Doing, Exit, Stretch, exception, execute};
 use self::debug::halting::{Halting, Reason};
 use self::debug::{DebugPort, PortState};
 use self::memory::Memory;
@@ -474,7 +474,7 @@ impl Chip {
             Exit::Budget => {}
             Exit::Refused => self.step(),
             Exit::Undecoded => self.memory.decode_ram(self.core.registers.r[15]),
-            Exit::Special(op) => self.special(op),
+            Exit::Special => self.special(),
             Exit::Return(target) => self.return_to(target),
         }
     }
@@ -487,8 +487,7 @@ impl Chip {
     /// One instruction over the full bus, or its fault.
     fn step(&mut self) {
         let at = self.core.registers.r[15];
-        let half = |ahead: usize| self.memory.fetch(at.wrapping_add(2 * ahead as u32));
-        let op = decode::at(at, half);
+        let op = self.decode(at);
         if !self.core.registers.thumb || op.code == Code::Careful {
             return self.fault();
         }
@@ -502,7 +501,12 @@ impl Chip {
             flash_busy: self.flash_busy,
             did: Did::default(),
         };
-        let exit = execute(&mut registers, &mut bus, (&[op], at), &mut left);
+        let code = Stretch {
+            base: at,
+            ops: &[op],
+            runs: &[decode::alone(op)],
+        };
+        let exit = execute(&mut registers, &mut bus, code, &mut left);
         let FullBus {
             now,
             flash_busy,
@@ -515,9 +519,16 @@ impl Chip {
         match exit {
             Exit::Budget | Exit::Undecoded => {}
             Exit::Refused => self.fault(),
-            Exit::Special(op) => self.special(op),
+            Exit::Special => self.special(),
             Exit::Return(target) => self.return_to(target),
         }
+    }
+
+    /// The instruction at an address, on its own.
+    fn decode(&self, address: u32) -> Op {
+        decode::at(address, |ahead| {
+            self.memory.fetch(address.wrapping_add(2 * ahead as u32))
+        })
     }
 
     /// Settles what accesses over the full bus led to.
@@ -605,8 +616,9 @@ impl Chip {
     }
 
     /// An instruction that needs more than registers and memory; R15 is its address.
-    fn special(&mut self, op: Op) {
+    fn special(&mut self) {
         let at = self.core.registers.r[15];
+        let op = self.decode(at);
         let (slots, cycles) = match op.code {
             Code::Cps => {
                 self.core.system.primask = op.imm != 0;

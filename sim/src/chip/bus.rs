@@ -1,11 +1,10 @@
 //! The two buses that code runs over: the fast one reaches RAM and idle flash and refuses the rest,
 //! the full one reaches everything and refuses what faults.
 
-use super::core::Bus;
-use super::core::decode::Op;
 use super::core::system::{self, Asked, System};
+use super::core::{Bus, Stretch};
 use super::debug::rom;
-use super::memory::{FLASH_BYTES, Flash, Memory, PAGE_BYTES, RAM_BYTES, RamCode, RamWords, UICR};
+use super::memory::{FLASH_BYTES, Flash, Memory, RAM_BYTES, RamCode, RamWords, UICR};
 use super::peripherals::Peripherals;
 use crate::time::Ticks;
 
@@ -54,11 +53,11 @@ impl FastBus<'_, '_> {
 
 impl<'code> Bus<'code> for FastBus<'_, 'code> {
     #[inline(always)]
-    fn code(&self, address: u32) -> Option<(&'code [Op], u32)> {
+    fn code(&self, address: u32) -> Option<Stretch<'code>> {
         if address < FLASH_BYTES && self.flash_idle {
-            Some((self.flash.slots(address), address & !(PAGE_BYTES - 1)))
+            Some(self.flash.stretch(address))
         } else if Memory::is_ram(address) {
-            self.ram_code.slots(address)
+            self.ram_code.stretch()
         } else {
             None
         }
@@ -205,7 +204,7 @@ fn is_peripheral(address: u32) -> bool {
 }
 
 impl<'code> Bus<'code> for FullBus<'_> {
-    fn code(&self, _address: u32) -> Option<(&'code [Op], u32)> {
+    fn code(&self, _address: u32) -> Option<Stretch<'code>> {
         None
     }
 

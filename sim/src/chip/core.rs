@@ -13,7 +13,7 @@ pub(crate) mod exception;
 pub(crate) mod execute;
 pub(crate) mod system;
 
-pub(crate) use execute::{Bus, Exit, Registers, execute};
+pub(crate) use execute::{Bus, Exit, Registers, Stretch, execute};
 pub(crate) use system::System;
 
 /// What the core is doing.
@@ -41,7 +41,7 @@ impl Core {
         Core {
             registers: Registers {
                 thumb: true,
-                z: 1,
+                nz: 1,
                 ..Registers::default()
             },
             system: System::new(),

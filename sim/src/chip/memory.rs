@@ -8,7 +8,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::core::decode::{self, Op};
+use super::core::Stretch;
+use super::core::decode::{self, Op, Run, Slots};
 
 /// Bytes of code flash, from address 0.
 pub const FLASH_BYTES: u32 = 256 * 1024;
@@ -37,7 +38,7 @@ const GRANULE_SHIFT: u32 = (RAM_BYTES / 32).trailing_zeros();
 #[derive(Debug)]
 pub(crate) struct Page {
     words: [u32; PAGE_WORDS],
-    slots: OnceLock<Box<[Op; PAGE_SLOTS]>>,
+    slots: OnceLock<Box<Slots<PAGE_SLOTS>>>,
 }
 
 impl Clone for Page {
@@ -75,32 +76,37 @@ impl Flash {
 
     /// The decoded page that holds a code address.
     #[inline]
-    pub(crate) fn slots(&self, address: u32) -> &[Op; PAGE_SLOTS] {
+    pub(crate) fn stretch(&self, address: u32) -> Stretch<'_> {
         let index = (address / PAGE_BYTES) as usize % CODE_PAGES;
+        let base = index as u32 * PAGE_BYTES;
         let page = &self.pages[index];
-        page.slots
-            .get_or_init(|| decode::page(&page.words, index as u32 * PAGE_BYTES))
+        let slots = page.slots.get_or_init(|| decode::page(&page.words, base));
+        Stretch {
+            base,
+            ops: &slots.ops,
+            runs: &slots.runs,
+        }
     }
 }
 
 /// Instructions decoded from RAM, one by one as they are first run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RamCode {
-    slots: Option<Arc<[Op; RAM_SLOTS]>>,
+    slots: Option<Arc<Slots<RAM_SLOTS>>>,
     /// Bit n: some instruction of the n-th 512 bytes is decoded.
     granules: u32,
 }
 
 impl RamCode {
-    /// The slots of the 1 KiB around a RAM address, and that address.
+    /// All of RAM as code, decoded or not; nothing before anything was decoded.
     #[inline]
-    pub(crate) fn slots(&self, address: u32) -> Option<(&[Op], u32)> {
+    pub(crate) fn stretch(&self) -> Option<Stretch<'_>> {
         let slots = self.slots.as_ref()?;
-        let first = (address % RAM_BYTES / PAGE_BYTES) as usize * PAGE_SLOTS;
-        Some((
-            &slots[first..first + PAGE_SLOTS],
-            address & !(PAGE_BYTES - 1),
-        ))
+        Some(Stretch {
+            base: RAM,
+            ops: &slots.ops,
+            runs: &slots.runs,
+        })
     }
 
     /// Whether a store to a RAM address may change decoded instructions.
@@ -113,10 +119,9 @@ impl RamCode {
         let Some(slots) = &mut self.slots else { return };
         let word = (address % RAM_BYTES) as usize / 4 * 2;
         let slots = Arc::make_mut(slots);
-        // An instruction also depends on the slots after it, as far as it reaches.
-        for slot in &mut slots[word.saturating_sub(decode::REACH - 1)..word + 2] {
-            *slot = Op::UNDECODED;
-        }
+        let range = word.saturating_sub(decode::REACH)..word + 2;
+        slots.ops[range.clone()].fill(Op::UNDECODED);
+        slots.runs[range].fill(Run::UNDECODED);
     }
 }
 
@@ -273,23 +278,25 @@ impl Memory {
         Some((word >> (address % 4 * 8)) as u16)
     }
 
-    /// Decodes the RAM instruction at `address`, so that it runs fast from now on.
+    /// Decodes the RAM instructions from `address` on, so that they run fast from now on.
     pub(crate) fn decode_ram(&mut self, address: u32) {
-        let slot = (address % RAM_BYTES / 2) as usize;
+        let first = (address % RAM_BYTES / 2) as usize;
         let ram = &self.ram;
-        let halfword = |slot: usize| {
-            let word = ram.get(slot / 2)?;
-            Some((word >> (slot % 2 * 16)) as u16)
+        let decode = |slot: usize| {
+            decode::at(RAM + 2 * slot as u32, |ahead| {
+                let word = ram.get((slot + ahead) / 2)?;
+                Some((word >> ((slot + ahead) % 2 * 16)) as u16)
+            })
         };
-        let op = decode::at(address, |ahead| halfword(slot + ahead));
+        let end = (first + decode::REACH).min(RAM_SLOTS);
         let slots = self
             .ram_code
             .slots
-            .get_or_insert_with(|| Arc::new([Op::UNDECODED; RAM_SLOTS]));
-        Arc::make_mut(slots)[slot] = op;
-        // The instruction reaches past its own slot, perhaps into the next granule.
-        for ahead in 0..decode::REACH as u32 {
-            self.ram_code.granules |= 1 << (((address + 2 * ahead) >> GRANULE_SHIFT) % 32);
+            .get_or_insert_with(|| Arc::new(Slots::UNDECODED));
+        Arc::make_mut(slots).fill(first..end, decode);
+        // The last instruction may reach one slot further.
+        for slot in first..=end {
+            self.ram_code.granules |= 1 << (((2 * slot as u32) >> GRANULE_SHIFT) % 32);
         }
     }
 }

@@ -8,8 +8,9 @@
 
 use crate::chip::memory::{PAGE_SLOTS, PAGE_WORDS};
 
-/// How many slots, from its own on, an operation may have been made from.
-pub(crate) const REACH: usize = 2;
+/// How many slots of RAM are decoded at a time, and so how far a run and the instructions in it may
+/// reach from any of their slots.
+pub(crate) const REACH: usize = 16;
 
 /// The number of a special register that does not exist.
 const NO_SPECIAL: u32 = 0xff;
@@ -64,9 +65,9 @@ pub(crate) enum Code {
     Mul,
     Bic,
     Mvn,
-    /// `d = d + m` without flags; `m` may be the PC.
+    /// `d = d + m` without flags.
     AddHigh,
-    /// `d = m` without flags; `m` may be the PC.
+    /// `d = m` without flags.
     MovHigh,
     /// Compares `n` with `m`, either of which may be the PC.
     CmpHigh,
@@ -135,8 +136,19 @@ pub(crate) enum Code {
     Ble,
     /// Two slots long; imm slots from the one after it.
     Bl,
-    /// Does nothing for `d` cycles and takes `n` slots.
     Nop,
+    /// DSB, DMB or ISB: takes two slots and does nothing.
+    Barrier,
+    /// Pairs: the second is a branch, in the next slot, imm slots from the one after it.
+    ///
+    /// `n = n - m` with m a number, then BNE.
+    SubImmBne,
+    /// Compares `n` with the number m, then BEQ.
+    CmpImmBeq,
+    CmpImmBne,
+    /// Compares `n` with `m`, then BEQ.
+    CmpRegBeq,
+    CmpRegBne,
     /// What follows needs more than registers and memory, and ends the fast loop.
     Undefined,
     Svc,
@@ -161,21 +173,199 @@ impl Op {
     }
 }
 
+impl Code {
+    /// Whether what comes next is not, or not surely, the next slot; or the operation needs to know
+    /// its own address.
+    fn ends_run(self) -> bool {
+        use Code::*;
+        !matches!(
+            self,
+            LslImm
+                | LsrImm
+                | AsrImm
+                | Movs
+                | AddReg
+                | SubReg
+                | AddImm
+                | SubImm
+                | MovImm
+                | CmpImm
+                | And
+                | Eor
+                | LslReg
+                | LsrReg
+                | AsrReg
+                | Adc
+                | Sbc
+                | Ror
+                | Tst
+                | Rsb
+                | CmpReg
+                | Cmn
+                | Orr
+                | Mul
+                | Bic
+                | Mvn
+                | AddHigh
+                | MovHigh
+                | Adr
+                | AddPlain
+                | LdrLiteral
+                | LdrReg
+                | LdrhReg
+                | LdrbReg
+                | LdrshReg
+                | LdrsbReg
+                | StrReg
+                | StrhReg
+                | StrbReg
+                | LdrImm
+                | LdrhImm
+                | LdrbImm
+                | StrImm
+                | StrhImm
+                | StrbImm
+                | Sxth
+                | Sxtb
+                | Uxth
+                | Uxtb
+                | Rev
+                | Rev16
+                | Revsh
+                | Push
+                | Pop
+                | Stm
+                | Ldm
+                | Nop
+        )
+    }
+
+    /// Whether two instructions are done as one.
+    pub(crate) fn is_pair(self) -> bool {
+        use Code::*;
+        matches!(
+            self,
+            SubImmBne | CmpImmBeq | CmpImmBne | CmpRegBeq | CmpRegBne
+        )
+    }
+}
+
+impl Op {
+    /// Cycles on a Cortex-M0 with zero wait states (Technical Reference Manual, 3.3); conditional
+    /// branches as not taken, and nothing for what ends the loop.
+    fn cycles(self) -> u16 {
+        let registers = self.imm.count_ones() as u16;
+        match self.code {
+            Code::LdrLiteral | Code::LdrReg | Code::LdrhReg | Code::LdrbReg => 2,
+            Code::LdrshReg | Code::LdrsbReg | Code::StrReg | Code::StrhReg | Code::StrbReg => 2,
+            Code::LdrImm | Code::LdrhImm | Code::LdrbImm => 2,
+            Code::StrImm | Code::StrhImm | Code::StrbImm => 2,
+            Code::Push | Code::Pop | Code::Stm | Code::Ldm => 1 + registers,
+            Code::PopPc => 4 + registers,
+            Code::AddToPc | Code::MovToPc | Code::Bx | Code::Blx | Code::B => 3,
+            Code::Bl | Code::Barrier => 4,
+            Code::Undecoded | Code::Careful | Code::Undefined | Code::Svc | Code::Bkpt => 0,
+            Code::Cps | Code::Wfi | Code::Wfe | Code::Sev | Code::Mrs | Code::Msr => 0,
+            _ => 1,
+        }
+    }
+
+    /// This operation and the branch after it as one, if they often come together.
+    fn pair_with(self, next: Op) -> Option<Op> {
+        let code = match (self.code, next.code) {
+            (Code::SubImm, Code::Bne) if self.d == self.n => Code::SubImmBne,
+            (Code::CmpImm, Code::Beq) => Code::CmpImmBeq,
+            (Code::CmpImm, Code::Bne) => Code::CmpImmBne,
+            (Code::CmpReg, Code::Beq) => Code::CmpRegBeq,
+            (Code::CmpReg, Code::Bne) => Code::CmpRegBne,
+            _ => return None,
+        };
+        let m = if self.code == Code::CmpReg {
+            self.m
+        } else {
+            self.imm as u8
+        };
+        Some(Op::new(code, 0, self.n, m, next.imm))
+    }
+}
+
+/// A run: operations that are executed one after the other, up to the next branch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// Slots to its end, at least one.
+    pub(crate) length: u16,
+    /// Cycles to its end, its branch not taken.
+    pub(crate) cycles: u16,
+}
+
+impl Run {
+    pub(crate) const UNDECODED: Run = Run {
+        length: 1,
+        cycles: 0,
+    };
+
+    /// The run that starts with an operation, before the run that starts in the next slot.
+    fn from(op: Op, next: Option<Run>) -> Run {
+        let alone = Run {
+            length: 1,
+            cycles: op.cycles(),
+        };
+        match next {
+            // What ends the loop costs nothing yet, and would not find the budget used up.
+            Some(next) if !op.code.ends_run() && next.cycles > 0 => Run {
+                length: 1 + next.length,
+                cycles: alone.cycles + next.cycles,
+            },
+            _ => alone,
+        }
+    }
+}
+
+/// A single operation as a run.
+pub(crate) fn alone(op: Op) -> Run {
+    Run::from(op, None)
+}
+
 /// Whether a halfword is the first of a 32-bit instruction.
 pub(crate) fn is_wide(half: u16) -> bool {
     half >= 0xe800
 }
 
+/// Slots of consecutive code, with the runs that start at each of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Slots<const N: usize> {
+    pub(crate) ops: [Op; N],
+    pub(crate) runs: [Run; N],
+}
+
+impl<const N: usize> Slots<N> {
+    pub(crate) const UNDECODED: Slots<N> = Slots {
+        ops: [Op::UNDECODED; N],
+        runs: [Run::UNDECODED; N],
+    };
+
+    /// Takes up the operations of the slots in a range, the last of which is taken as a run's end.
+    pub(crate) fn fill(&mut self, range: std::ops::Range<usize>, op: impl Fn(usize) -> Op) {
+        let mut next: Option<(Op, Run)> = None;
+        for slot in range.rev() {
+            let op = op(slot);
+            let run = Run::from(op, next.map(|(_, run)| run));
+            self.ops[slot] = next.and_then(|(next, _)| op.pair_with(next)).unwrap_or(op);
+            self.runs[slot] = run;
+            next = Some((op, run));
+        }
+    }
+}
+
 /// Decodes a whole page of flash whose first address is `base`.
-pub(crate) fn page(words: &[u32; PAGE_WORDS], base: u32) -> Box<[Op; PAGE_SLOTS]> {
-    let mut slots = Box::new([Op::UNDECODED; PAGE_SLOTS]);
-    for (slot, op) in slots.iter_mut().enumerate() {
-        let half = |ahead: usize| {
+pub(crate) fn page(words: &[u32; PAGE_WORDS], base: u32) -> Box<Slots<PAGE_SLOTS>> {
+    let mut slots = Box::new(Slots::UNDECODED);
+    slots.fill(0..PAGE_SLOTS, |slot| {
+        at(base + 2 * slot as u32, |ahead| {
             let word = words.get((slot + ahead) / 2)?;
             Some((word >> ((slot + ahead) % 2 * 16)) as u16)
-        };
-        *op = at(base + 2 * slot as u32, half);
-    }
+        })
+    });
     slots
 }
 
@@ -203,6 +393,7 @@ pub(crate) fn narrow(half: u16, address: u32) -> Op {
     let (low0, low3, low6, low8) = (bits(0, 3), bits(3, 3), bits(6, 3), bits(8, 3));
     let high_d = bits(0, 3) | bits(7, 1) << 3;
     let high_m = bits(3, 4);
+    let pc = address.wrapping_add(4);
     let op = Op::new;
     match half >> 11 {
         0b00000 if imm5 == 0 => op(Code::Movs, low0, low3, 0, 0),
@@ -255,10 +446,12 @@ pub(crate) fn narrow(half: u16, address: u32) -> Op {
         0b01000 => match (bits(8, 2), high_d) {
             (0b00, 13) => op(Code::AddToSp, 13, 13, high_m, 0),
             (0b00, 15) => op(Code::AddToPc, 15, 15, high_m, 0),
+            (0b00, _) if high_m == 15 => op(Code::AddPlain, high_d, high_d, 0, pc),
             (0b00, _) => op(Code::AddHigh, high_d, high_d, high_m, 0),
             (0b01, _) => op(Code::CmpHigh, 0, high_d, high_m, 0),
             (0b10, 13) => op(Code::MovToSp, 13, 0, high_m, 0),
             (0b10, 15) => op(Code::MovToPc, 15, 0, high_m, 0),
+            (0b10, _) if high_m == 15 => op(Code::Adr, high_d, 0, 0, pc),
             (0b10, _) => op(Code::MovHigh, high_d, 0, high_m, 0),
             _ if half & 7 != 0 => Op::UNDEFINED,
             _ if half & 0x80 == 0 => op(Code::Bx, 0, 0, high_m, 0),
@@ -356,7 +549,7 @@ fn miscellaneous(half: u16) -> Op {
         }
         // Of the flags that CPS may name only I exists here.
         0b011001 if half & 0x2e == 0x22 => op(Code::Cps, 0, 0, 0, u32::from(half >> 4 & 1)),
-        0b011001 if half & 0x2e == 0x20 => op(Code::Nop, 1, 1, 0, 0),
+        0b011001 if half & 0x2e == 0x20 => op(Code::Nop, 0, 0, 0, 0),
         0b101000 => op(Code::Rev, d, 0, m, 0),
         0b101001 => op(Code::Rev16, d, 0, m, 0),
         0b101011 => op(Code::Revsh, d, 0, m, 0),
@@ -367,7 +560,7 @@ fn miscellaneous(half: u16) -> Op {
             2 => op(Code::Wfe, 0, 0, 0, 0),
             3 => op(Code::Wfi, 0, 0, 0, 0),
             4 => op(Code::Sev, 0, 0, 0, 0),
-            _ => op(Code::Nop, 1, 1, 0, 0),
+            _ => op(Code::Nop, 0, 0, 0, 0),
         },
         _ => Op::UNDEFINED,
     }
@@ -403,7 +596,9 @@ pub(crate) fn wide(first: u16, second: u16) -> Op {
             op(Code::Msr, 0, (first & 0xf) as u8, 0, number)
         }
         // DSB, DMB and ISB with any option.
-        0xf3bf if matches!(second & 0xfff0, 0x8f40 | 0x8f50 | 0x8f60) => op(Code::Nop, 4, 2, 0, 0),
+        0xf3bf if matches!(second & 0xfff0, 0x8f40 | 0x8f50 | 0x8f60) => {
+            op(Code::Barrier, 0, 0, 0, 0)
+        }
         _ => Op::UNDEFINED,
     }
 }

@@ -6,17 +6,16 @@
 //! full bus. So an operation must change nothing before its last access is granted, except that
 //! stores may be repeated.
 
-use super::decode::{Code, Op};
+use super::decode::{Code, Op, Run};
 
 /// Registers and flags, in the form the loop wants them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Registers {
     /// R0 to R12, the current stack pointer, LR, and the address of the next instruction.
     pub(crate) r: [u32; 16],
-    /// N is the top bit.
-    pub(crate) n: u32,
-    /// Z is set if this is zero.
-    pub(crate) z: u32,
+    /// The last result: Z is set if the lower half is zero, N if bit 31 is set, or bit 32 where
+    /// both flags are.
+    pub(crate) nz: u64,
     pub(crate) c: bool,
     /// V is the top bit.
     pub(crate) v: u32,
@@ -27,34 +26,46 @@ pub(crate) struct Registers {
 impl Registers {
     /// N, Z, C and V in bits 31 to 28.
     pub(crate) fn apsr(&self) -> u32 {
-        (self.n & 1 << 31)
-            | u32::from(self.z == 0) << 30
+        u32::from(self.nz & NEGATIVE != 0) << 31
+            | u32::from(self.nz as u32 == 0) << 30
             | u32::from(self.c) << 29
             | (self.v >> 31) << 28
     }
 
     pub(crate) fn set_apsr(&mut self, value: u32) {
-        self.n = value;
-        self.z = u32::from(value & 1 << 30 == 0);
+        let (negative, zero) = (value & 1 << 31 != 0, value & 1 << 30 != 0);
+        self.nz = u64::from(negative) << 32 | u64::from(!zero);
         self.c = value & 1 << 29 != 0;
         self.v = value << 3;
     }
 }
+
+const NEGATIVE: u64 = 0x1_8000_0000;
 
 /// What data accesses and instruction fetches go to.
 ///
 /// A load or store returns nothing (`None`, `false`) if this bus cannot do it; it has then had no
 /// effect. Addresses may be unaligned and anywhere.
 pub(crate) trait Bus<'code> {
-    /// The decoded slots around an address and the address of the first, if this bus can run
-    /// code there.
-    fn code(&self, address: u32) -> Option<(&'code [Op], u32)>;
+    /// The decoded code around an address, if this bus can run code there.
+    fn code(&self, address: u32) -> Option<Stretch<'code>>;
     fn load32(&mut self, address: u32) -> Option<u32>;
     fn load16(&mut self, address: u32) -> Option<u32>;
     fn load8(&mut self, address: u32) -> Option<u32>;
     fn store32(&mut self, address: u32, value: u32) -> bool;
     fn store16(&mut self, address: u32, value: u32) -> bool;
     fn store8(&mut self, address: u32, value: u32) -> bool;
+}
+
+/// Decoded code from one address on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch<'code> {
+    /// The address of the first slot.
+    pub(crate) base: u32,
+    /// An operation for each slot.
+    pub(crate) ops: &'code [Op],
+    /// For each slot, the run that starts there; as many as operations.
+    pub(crate) runs: &'code [Run],
 }
 
 /// Why the loop ended. Unless said otherwise R15 is the address of the next instruction.
@@ -67,7 +78,7 @@ pub(crate) enum Exit {
     /// The operation at R15 is not decoded yet.
     Undecoded,
     /// The operation at R15 needs more than registers and memory; nothing was done.
-    Special(Op),
+    Special,
     /// A BX or POP was done whose target may be an exception return; R15 is unchanged.
     Return(u32),
 }
@@ -75,26 +86,33 @@ pub(crate) enum Exit {
 /// From here on a branch target may mean an exception return.
 const RETURNS: u32 = 0xf000_0000;
 
-/// Runs from R15 in `code` (whose first slot is at `base`) until `left` cycles are used up, counting
-/// them down, or something else ends the loop. At least one operation is tried.
+/// Runs from R15 in `code` until `left` cycles are used up, counting them down, or something else
+/// ends the loop. At least one operation is tried.
+///
+/// Code is executed in runs: operations up to and including the next branch, whose cycles are charged
+/// at once. Where a run costs more than is left, its first operation is executed alone.
 #[inline(always)]
 pub(crate) fn execute<'code, B: Bus<'code>>(
     registers: &mut Registers,
     bus: &mut B,
-    (mut code, mut base): (&'code [Op], u32),
+    code: Stretch<'code>,
     left: &mut i64,
 ) -> Exit {
     // Locals, so that flags and counters live in machine registers.
     let Registers {
         mut r,
-        mut n,
-        mut z,
+        mut nz,
         mut c,
         mut v,
         mut thumb,
     } = *registers;
+    let Stretch {
+        mut base,
+        mut ops,
+        mut runs,
+    } = code;
     let mut cycles = *left;
-    // The slot after the one being executed; wraps around for targets before `base`.
+    // The slot after the run being executed; wraps around for targets before `base`.
     let mut index = r[15].wrapping_sub(base) >> 1;
 
     macro_rules! r {
@@ -102,36 +120,28 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
             r[($register & 15) as usize]
         };
     }
-    macro_rules! leave {
-        ($exit:expr) => {{
-            index = index.wrapping_sub(1);
-            break $exit;
-        }};
-    }
-    macro_rules! need {
-        ($access:expr) => {
-            match $access {
-                Some(value) => value,
-                None => leave!(Exit::Refused),
-            }
-        };
-    }
-    macro_rules! must {
-        ($access:expr) => {
-            if !$access {
-                leave!(Exit::Refused)
-            }
-        };
-    }
     macro_rules! nz {
         ($value:expr) => {{
             let value: u32 = $value;
-            n = value;
-            z = value;
+            nz = u64::from(value);
             value
         }};
     }
-    // a + b + carry; subtraction is addition of the complement.
+    macro_rules! negative {
+        () => {
+            (nz & NEGATIVE != 0)
+        };
+    }
+    macro_rules! zero {
+        () => {
+            (nz as u32 == 0)
+        };
+    }
+    macro_rules! overflow {
+        () => {
+            ((v as i32) < 0)
+        };
+    }
     macro_rules! add {
         ($a:expr, $b:expr) => {{
             let (a, b): (u32, u32) = ($a, $b);
@@ -165,7 +175,7 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
             base.wrapping_add(index.wrapping_mul(2))
         };
     }
-    // The PC as an operand is four bytes past the instruction.
+    // The PC as an operand is four bytes past the instruction, which is the last of its run.
     macro_rules! operand {
         ($register:expr) => {{
             r[15] = next_address!().wrapping_add(2);
@@ -177,458 +187,427 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
             index = u32::wrapping_sub($target, base) >> 1
         };
     }
+    // A run's cycles count a conditional branch as not taken.
     macro_rules! branch {
         ($op:expr, $condition:expr) => {
             if $condition {
-                index = index.wrapping_add($op.imm).wrapping_sub(0);
-                3
-            } else {
-                1
+                index = index.wrapping_add($op.imm);
+                cycles -= 2;
             }
         };
     }
 
-    let exit = loop {
-        let Some(&op) = code.get(index as usize) else {
+    let exit = 'runs: loop {
+        let Some(&run) = runs.get(index as usize) else {
             let address = next_address!();
             match bus.code(address) {
-                Some((slots, first)) => {
-                    code = slots;
-                    base = first;
-                    index = address.wrapping_sub(first) >> 1;
+                Some(stretch) => {
+                    Stretch { base, ops, runs } = stretch;
+                    index = address.wrapping_sub(base) >> 1;
                     continue;
                 }
                 None => break Exit::Refused,
             }
         };
-        index = index.wrapping_add(1);
-        let cost: i64 = match op.code {
-            Code::Movs => {
-                r!(op.d) = nz!(r!(op.n));
-                1
-            }
-            Code::LslImm => {
-                let value = r!(op.n);
-                let shift = op.imm & 31;
-                c = value.wrapping_shl(shift.wrapping_sub(1)) >> 31 != 0;
-                r!(op.d) = nz!(value << shift);
-                1
-            }
-            Code::LsrImm => {
-                let value = u64::from(r!(op.n));
-                c = (value >> ((op.imm - 1) & 31)) & 1 != 0;
-                r!(op.d) = nz!((value >> (op.imm & 63)) as u32);
-                1
-            }
-            Code::AsrImm => {
-                let value = i64::from(r!(op.n) as i32);
-                c = (value >> ((op.imm - 1) & 31)) & 1 != 0;
-                r!(op.d) = nz!((value >> (op.imm & 63)) as u32);
-                1
-            }
-            Code::AddReg => {
-                r!(op.d) = add!(r!(op.n), r!(op.m));
-                1
-            }
-            Code::SubReg => {
-                r!(op.d) = sub!(r!(op.n), r!(op.m));
-                1
-            }
-            Code::AddImm => {
-                r!(op.d) = add!(r!(op.n), op.imm);
-                1
-            }
-            Code::SubImm => {
-                r!(op.d) = sub!(r!(op.n), op.imm);
-                1
-            }
-            Code::MovImm => {
-                r!(op.d) = nz!(op.imm);
-                1
-            }
-            Code::CmpImm => {
-                sub!(r!(op.n), op.imm);
-                1
-            }
-            Code::And => {
-                r!(op.d) = nz!(r!(op.n) & r!(op.m));
-                1
-            }
-            Code::Eor => {
-                r!(op.d) = nz!(r!(op.n) ^ r!(op.m));
-                1
-            }
-            Code::LslReg => {
-                let value = u64::from(r!(op.n));
-                let shift = r!(op.m) & 0xff;
-                // Bit 32 is the last bit shifted out; 63 stands for everything longer.
-                let shifted = value << shift.min(63);
-                if shift != 0 {
-                    c = shifted >> 32 & 1 != 0;
-                }
-                r!(op.d) = nz!(shifted as u32);
-                1
-            }
-            Code::LsrReg => {
-                let value = u64::from(r!(op.n)) << 1;
-                let shift = r!(op.m) & 0xff;
-                let shifted = value >> shift.min(63);
-                if shift != 0 {
-                    c = shifted & 1 != 0;
-                }
-                r!(op.d) = nz!((shifted >> 1) as u32);
-                1
-            }
-            Code::AsrReg => {
-                let value = i64::from(r!(op.n) as i32) << 1;
-                let shift = r!(op.m) & 0xff;
-                let shifted = value >> shift.min(63);
-                if shift != 0 {
-                    c = shifted & 1 != 0;
-                }
-                r!(op.d) = nz!((shifted >> 1) as u32);
-                1
-            }
-            Code::Ror => {
-                let shift = r!(op.m) & 0xff;
-                let value = r!(op.n).rotate_right(shift & 31);
-                if shift != 0 {
-                    c = value >> 31 != 0;
-                }
-                r!(op.d) = nz!(value);
-                1
-            }
-            Code::Adc => {
-                r!(op.d) = add_carry!(r!(op.n), r!(op.m));
-                1
-            }
-            Code::Sbc => {
-                r!(op.d) = add_carry!(r!(op.n), !r!(op.m));
-                1
-            }
-            Code::Tst => {
-                nz!(r!(op.n) & r!(op.m));
-                1
-            }
-            Code::Rsb => {
-                r!(op.d) = sub!(0, r!(op.m));
-                1
-            }
-            Code::CmpReg => {
-                sub!(r!(op.n), r!(op.m));
-                1
-            }
-            Code::Cmn => {
-                add!(r!(op.n), r!(op.m));
-                1
-            }
-            Code::Orr => {
-                r!(op.d) = nz!(r!(op.n) | r!(op.m));
-                1
-            }
-            Code::Mul => {
-                r!(op.d) = nz!(r!(op.n).wrapping_mul(r!(op.m)));
-                1
-            }
-            Code::Bic => {
-                r!(op.d) = nz!(r!(op.n) & !r!(op.m));
-                1
-            }
-            Code::Mvn => {
-                r!(op.d) = nz!(!r!(op.m));
-                1
-            }
-            Code::AddHigh => {
-                let value = operand!(op.m);
-                r!(op.d) = r!(op.d).wrapping_add(value);
-                1
-            }
-            Code::MovHigh => {
-                r!(op.d) = operand!(op.m);
-                1
-            }
-            Code::CmpHigh => {
-                let value = operand!(op.m);
-                sub!(r!(op.n), value);
-                1
-            }
-            Code::AddToSp => {
-                r[13] = r[13].wrapping_add(operand!(op.m)) & !3;
-                1
-            }
-            Code::MovToSp => {
-                r[13] = operand!(op.m) & !3;
-                1
-            }
-            Code::AddToPc => {
-                let value = operand!(op.m);
-                jump!(r[15].wrapping_add(value));
-                3
-            }
-            Code::MovToPc => {
-                let value = operand!(op.m);
-                jump!(value);
-                3
-            }
-            Code::Bx => {
-                let target = operand!(op.m);
-                if target >= RETURNS {
-                    index = index.wrapping_sub(1);
-                    cycles -= 3;
-                    break Exit::Return(target);
-                }
-                jump!(target);
-                if target & 1 == 0 {
-                    thumb = false;
-                    cycles -= 3;
-                    break Exit::Budget;
-                }
-                3
-            }
-            Code::Blx => {
-                let target = operand!(op.m);
-                r[14] = next_address!() | 1;
-                jump!(target);
-                if target & 1 == 0 {
-                    thumb = false;
-                    cycles -= 3;
-                    break Exit::Budget;
-                }
-                3
-            }
-            Code::Adr => {
-                r!(op.d) = op.imm;
-                1
-            }
-            Code::AddPlain => {
-                r!(op.d) = r!(op.n).wrapping_add(op.imm);
-                1
-            }
-            Code::LdrLiteral => {
-                r!(op.d) = need!(bus.load32(op.imm));
-                2
-            }
-            Code::LdrReg => {
-                r!(op.d) = need!(bus.load32(r!(op.n).wrapping_add(r!(op.m))));
-                2
-            }
-            Code::LdrhReg => {
-                r!(op.d) = need!(bus.load16(r!(op.n).wrapping_add(r!(op.m))));
-                2
-            }
-            Code::LdrbReg => {
-                r!(op.d) = need!(bus.load8(r!(op.n).wrapping_add(r!(op.m))));
-                2
-            }
-            Code::LdrshReg => {
-                let value = need!(bus.load16(r!(op.n).wrapping_add(r!(op.m))));
-                r!(op.d) = value as i16 as u32;
-                2
-            }
-            Code::LdrsbReg => {
-                let value = need!(bus.load8(r!(op.n).wrapping_add(r!(op.m))));
-                r!(op.d) = value as i8 as u32;
-                2
-            }
-            Code::StrReg => {
-                must!(bus.store32(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
-                2
-            }
-            Code::StrhReg => {
-                must!(bus.store16(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
-                2
-            }
-            Code::StrbReg => {
-                must!(bus.store8(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
-                2
-            }
-            Code::LdrImm => {
-                r!(op.d) = need!(bus.load32(r!(op.n).wrapping_add(op.imm)));
-                2
-            }
-            Code::LdrhImm => {
-                r!(op.d) = need!(bus.load16(r!(op.n).wrapping_add(op.imm)));
-                2
-            }
-            Code::LdrbImm => {
-                r!(op.d) = need!(bus.load8(r!(op.n).wrapping_add(op.imm)));
-                2
-            }
-            Code::StrImm => {
-                must!(bus.store32(r!(op.n).wrapping_add(op.imm), r!(op.d)));
-                2
-            }
-            Code::StrhImm => {
-                must!(bus.store16(r!(op.n).wrapping_add(op.imm), r!(op.d)));
-                2
-            }
-            Code::StrbImm => {
-                must!(bus.store8(r!(op.n).wrapping_add(op.imm), r!(op.d)));
-                2
-            }
-            Code::Sxth => {
-                r!(op.d) = r!(op.m) as i16 as u32;
-                1
-            }
-            Code::Sxtb => {
-                r!(op.d) = r!(op.m) as i8 as u32;
-                1
-            }
-            Code::Uxth => {
-                r!(op.d) = r!(op.m) & 0xffff;
-                1
-            }
-            Code::Uxtb => {
-                r!(op.d) = r!(op.m) & 0xff;
-                1
-            }
-            Code::Rev => {
-                r!(op.d) = r!(op.m).swap_bytes();
-                1
-            }
-            Code::Rev16 => {
-                r!(op.d) = r!(op.m).swap_bytes().rotate_left(16);
-                1
-            }
-            Code::Revsh => {
-                r!(op.d) = (r!(op.m) as u16).swap_bytes() as i16 as u32;
-                1
-            }
-            Code::Push => {
-                let count = op.imm.count_ones();
-                let bottom = r[13].wrapping_sub(4 * count);
-                let mut address = bottom;
-                let mut list = op.imm;
-                let mut granted = true;
-                while list != 0 {
-                    granted &= bus.store32(address, r!(list.trailing_zeros()));
-                    address = address.wrapping_add(4);
-                    list &= list - 1;
-                }
-                must!(granted);
-                r[13] = bottom;
-                i64::from(1 + count)
-            }
-            Code::Stm => {
-                let mut address = r!(op.n);
-                let mut list = op.imm;
-                let mut granted = true;
-                while list != 0 {
-                    granted &= bus.store32(address, r!(list.trailing_zeros()));
-                    address = address.wrapping_add(4);
-                    list &= list - 1;
-                }
-                must!(granted);
-                r!(op.n) = address;
-                i64::from(1 + op.imm.count_ones())
-            }
-            Code::Pop | Code::Ldm => {
-                let mut address = r!(op.n);
-                let mut list = op.imm;
-                // The base may be among the loaded registers, and any load may be refused.
-                let mut loaded = r;
-                let mut granted = true;
-                while list != 0 {
-                    match bus.load32(address) {
-                        Some(value) => loaded[(list.trailing_zeros() & 15) as usize] = value,
-                        None => granted = false,
-                    }
-                    address = address.wrapping_add(4);
-                    list &= list - 1;
-                }
-                must!(granted);
-                r = loaded;
-                if op.imm >> op.n & 1 == 0 {
-                    r!(op.n) = address;
-                }
-                i64::from(1 + op.imm.count_ones())
-            }
-            Code::PopPc => {
-                let mut address = r[13];
-                let mut list = op.imm;
-                let mut loaded = r;
-                let mut granted = true;
-                while list != 0 {
-                    match bus.load32(address) {
-                        Some(value) => loaded[(list.trailing_zeros() & 15) as usize] = value,
-                        None => granted = false,
-                    }
-                    address = address.wrapping_add(4);
-                    list &= list - 1;
-                }
-                let target = bus.load32(address);
-                must!(granted);
-                let target = need!(target);
-                r = loaded;
-                r[13] = address.wrapping_add(4);
-                let cost = i64::from(4 + op.imm.count_ones());
-                if target >= RETURNS {
-                    index = index.wrapping_sub(1);
-                    cycles -= cost;
-                    break Exit::Return(target);
-                }
-                jump!(target);
-                if target & 1 == 0 {
-                    thumb = false;
-                    cycles -= cost;
-                    break Exit::Budget;
-                }
-                cost
-            }
-            Code::B => {
-                index = index.wrapping_add(op.imm);
-                3
-            }
-            Code::Beq => branch!(op, z == 0),
-            Code::Bne => branch!(op, z != 0),
-            Code::Bcs => branch!(op, c),
-            Code::Bcc => branch!(op, !c),
-            Code::Bmi => branch!(op, (n as i32) < 0),
-            Code::Bpl => branch!(op, (n as i32) >= 0),
-            Code::Bvs => branch!(op, (v as i32) < 0),
-            Code::Bvc => branch!(op, (v as i32) >= 0),
-            Code::Bhi => branch!(op, c && z != 0),
-            Code::Bls => branch!(op, !c || z == 0),
-            Code::Bge => branch!(op, ((n ^ v) as i32) >= 0),
-            Code::Blt => branch!(op, ((n ^ v) as i32) < 0),
-            Code::Bgt => branch!(op, z != 0 && ((n ^ v) as i32) >= 0),
-            Code::Ble => branch!(op, z == 0 || ((n ^ v) as i32) < 0),
-            Code::Bl => {
-                index = index.wrapping_add(1);
-                r[14] = next_address!() | 1;
-                index = index.wrapping_add(op.imm);
-                4
-            }
-            Code::Nop => {
-                index = index.wrapping_add(u32::from(op.n) - 1);
-                i64::from(op.d)
-            }
-            Code::Undecoded => leave!(Exit::Undecoded),
-            Code::Careful => leave!(Exit::Refused),
-            Code::Undefined
-            | Code::Svc
-            | Code::Bkpt
-            | Code::Cps
-            | Code::Wfi
-            | Code::Wfe
-            | Code::Sev
-            | Code::Mrs
-            | Code::Msr => leave!(Exit::Special(op)),
-        };
+        let start = index as usize;
+        let mut length = usize::from(run.length);
+        let mut cost = i64::from(run.cycles);
+        if cost > cycles {
+            if ops[start].code.is_pair() {
+                break Exit::Refused;
+            }
+            if length > 1 {
+                length = 1;
+                cost -= i64::from(runs[start + 1].cycles);
+            }
+        }
         cycles -= cost;
+        index = index.wrapping_add(length as u32);
+        let mut rest = ops[start..start + length].iter();
+        // Ends the loop before the current operation, which was not done.
+        macro_rules! leave {
+            ($exit:expr) => {{
+                index = index.wrapping_sub(rest.len() as u32 + 1);
+                // From a run of which only one operation was tried no more than that was charged.
+                cycles += cost.min(i64::from(runs[index as usize].cycles));
+                break 'runs $exit;
+            }};
+        }
+        macro_rules! need {
+            ($access:expr) => {
+                match $access {
+                    Some(value) => value,
+                    None => leave!(Exit::Refused),
+                }
+            };
+        }
+        macro_rules! must {
+            ($access:expr) => {
+                if !$access {
+                    leave!(Exit::Refused)
+                }
+            };
+        }
+        // A branch to what a register or the stack says; an even target leaves Thumb state.
+        macro_rules! interwork {
+            ($target:expr) => {{
+                let target: u32 = $target;
+                jump!(target);
+                if target & 1 == 0 {
+                    thumb = false;
+                    break 'runs Exit::Budget;
+                }
+            }};
+        }
+        macro_rules! store_many {
+            ($address:expr, $list:expr) => {{
+                let mut address: u32 = $address;
+                let mut list: u32 = $list;
+                let mut granted = true;
+                while list != 0 {
+                    granted &= bus.store32(address, r!(list.trailing_zeros()));
+                    address = address.wrapping_add(4);
+                    list &= list - 1;
+                }
+                must!(granted);
+                address
+            }};
+        }
+        // Into a copy: the base may be among the registers, and any load may be refused.
+        macro_rules! load_many {
+            ($loaded:ident, $address:expr, $list:expr) => {{
+                let mut address: u32 = $address;
+                let mut list: u32 = $list;
+                let mut granted = true;
+                while list != 0 {
+                    match bus.load32(address) {
+                        Some(value) => $loaded[(list.trailing_zeros() & 15) as usize] = value,
+                        None => granted = false,
+                    }
+                    address = address.wrapping_add(4);
+                    list &= list - 1;
+                }
+                must!(granted);
+                address
+            }};
+        }
+        while let Some(op) = rest.next() {
+            match op.code {
+                Code::Movs => {
+                    r!(op.d) = nz!(r!(op.n));
+                }
+                Code::LslImm => {
+                    let value = r!(op.n);
+                    let shift = op.imm & 31;
+                    c = value.wrapping_shl(shift.wrapping_sub(1)) >> 31 != 0;
+                    r!(op.d) = nz!(value << shift);
+                }
+                Code::LsrImm => {
+                    let value = u64::from(r!(op.n));
+                    c = (value >> ((op.imm - 1) & 31)) & 1 != 0;
+                    r!(op.d) = nz!((value >> (op.imm & 63)) as u32);
+                }
+                Code::AsrImm => {
+                    let value = i64::from(r!(op.n) as i32);
+                    c = (value >> ((op.imm - 1) & 31)) & 1 != 0;
+                    r!(op.d) = nz!((value >> (op.imm & 63)) as u32);
+                }
+                Code::AddReg => {
+                    r!(op.d) = add!(r!(op.n), r!(op.m));
+                }
+                Code::SubReg => {
+                    r!(op.d) = sub!(r!(op.n), r!(op.m));
+                }
+                Code::AddImm => {
+                    r!(op.d) = add!(r!(op.n), op.imm);
+                }
+                Code::SubImm => {
+                    r!(op.d) = sub!(r!(op.n), op.imm);
+                }
+                Code::MovImm => {
+                    r!(op.d) = nz!(op.imm);
+                }
+                Code::CmpImm => {
+                    sub!(r!(op.n), op.imm);
+                }
+                Code::And => {
+                    r!(op.d) = nz!(r!(op.n) & r!(op.m));
+                }
+                Code::Eor => {
+                    r!(op.d) = nz!(r!(op.n) ^ r!(op.m));
+                }
+                Code::LslReg => {
+                    let value = u64::from(r!(op.n));
+                    let shift = r!(op.m) & 0xff;
+                    // Bit 32 is the last bit shifted out; 63 stands for everything longer.
+                    let shifted = value << shift.min(63);
+                    if shift != 0 {
+                        c = shifted >> 32 & 1 != 0;
+                    }
+                    r!(op.d) = nz!(shifted as u32);
+                }
+                Code::LsrReg => {
+                    let value = u64::from(r!(op.n)) << 1;
+                    let shift = r!(op.m) & 0xff;
+                    let shifted = value >> shift.min(63);
+                    if shift != 0 {
+                        c = shifted & 1 != 0;
+                    }
+                    r!(op.d) = nz!((shifted >> 1) as u32);
+                }
+                Code::AsrReg => {
+                    let value = i64::from(r!(op.n) as i32) << 1;
+                    let shift = r!(op.m) & 0xff;
+                    let shifted = value >> shift.min(63);
+                    if shift != 0 {
+                        c = shifted & 1 != 0;
+                    }
+                    r!(op.d) = nz!((shifted >> 1) as u32);
+                }
+                Code::Ror => {
+                    let shift = r!(op.m) & 0xff;
+                    let value = r!(op.n).rotate_right(shift & 31);
+                    if shift != 0 {
+                        c = value >> 31 != 0;
+                    }
+                    r!(op.d) = nz!(value);
+                }
+                Code::Adc => {
+                    r!(op.d) = add_carry!(r!(op.n), r!(op.m));
+                }
+                Code::Sbc => {
+                    r!(op.d) = add_carry!(r!(op.n), !r!(op.m));
+                }
+                Code::Tst => {
+                    nz!(r!(op.n) & r!(op.m));
+                }
+                Code::Rsb => {
+                    r!(op.d) = sub!(0, r!(op.m));
+                }
+                Code::CmpReg => {
+                    sub!(r!(op.n), r!(op.m));
+                }
+                Code::Cmn => {
+                    add!(r!(op.n), r!(op.m));
+                }
+                Code::Orr => {
+                    r!(op.d) = nz!(r!(op.n) | r!(op.m));
+                }
+                Code::Mul => {
+                    r!(op.d) = nz!(r!(op.n).wrapping_mul(r!(op.m)));
+                }
+                Code::Bic => {
+                    r!(op.d) = nz!(r!(op.n) & !r!(op.m));
+                }
+                Code::Mvn => {
+                    r!(op.d) = nz!(!r!(op.m));
+                }
+                Code::AddHigh => {
+                    r!(op.d) = r!(op.d).wrapping_add(r!(op.m));
+                }
+                Code::MovHigh => {
+                    r!(op.d) = r!(op.m);
+                }
+                Code::CmpHigh => {
+                    let value = operand!(op.m);
+                    sub!(r!(op.n), value);
+                }
+                Code::AddToSp => {
+                    r[13] = r[13].wrapping_add(operand!(op.m)) & !3;
+                }
+                Code::MovToSp => {
+                    r[13] = operand!(op.m) & !3;
+                }
+                Code::AddToPc => {
+                    let value = operand!(op.m);
+                    jump!(r[15].wrapping_add(value));
+                }
+                Code::MovToPc => {
+                    let value = operand!(op.m);
+                    jump!(value);
+                }
+                Code::Bx => {
+                    let target = operand!(op.m);
+                    if target >= RETURNS {
+                        index = index.wrapping_sub(1);
+                        break 'runs Exit::Return(target);
+                    }
+                    interwork!(target);
+                }
+                Code::Blx => {
+                    let target = operand!(op.m);
+                    r[14] = next_address!() | 1;
+                    interwork!(target);
+                }
+                Code::Adr => {
+                    r!(op.d) = op.imm;
+                }
+                Code::AddPlain => {
+                    r!(op.d) = r!(op.n).wrapping_add(op.imm);
+                }
+                Code::LdrLiteral => {
+                    r!(op.d) = need!(bus.load32(op.imm));
+                }
+                Code::LdrReg => {
+                    r!(op.d) = need!(bus.load32(r!(op.n).wrapping_add(r!(op.m))));
+                }
+                Code::LdrhReg => {
+                    r!(op.d) = need!(bus.load16(r!(op.n).wrapping_add(r!(op.m))));
+                }
+                Code::LdrbReg => {
+                    r!(op.d) = need!(bus.load8(r!(op.n).wrapping_add(r!(op.m))));
+                }
+                Code::LdrshReg => {
+                    let value = need!(bus.load16(r!(op.n).wrapping_add(r!(op.m))));
+                    r!(op.d) = value as i16 as u32;
+                }
+                Code::LdrsbReg => {
+                    let value = need!(bus.load8(r!(op.n).wrapping_add(r!(op.m))));
+                    r!(op.d) = value as i8 as u32;
+                }
+                Code::StrReg => {
+                    must!(bus.store32(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
+                }
+                Code::StrhReg => {
+                    must!(bus.store16(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
+                }
+                Code::StrbReg => {
+                    must!(bus.store8(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
+                }
+                Code::LdrImm => {
+                    r!(op.d) = need!(bus.load32(r!(op.n).wrapping_add(op.imm)));
+                }
+                Code::LdrhImm => {
+                    r!(op.d) = need!(bus.load16(r!(op.n).wrapping_add(op.imm)));
+                }
+                Code::LdrbImm => {
+                    r!(op.d) = need!(bus.load8(r!(op.n).wrapping_add(op.imm)));
+                }
+                Code::StrImm => {
+                    must!(bus.store32(r!(op.n).wrapping_add(op.imm), r!(op.d)));
+                }
+                Code::StrhImm => {
+                    must!(bus.store16(r!(op.n).wrapping_add(op.imm), r!(op.d)));
+                }
+                Code::StrbImm => {
+                    must!(bus.store8(r!(op.n).wrapping_add(op.imm), r!(op.d)));
+                }
+                Code::Sxth => {
+                    r!(op.d) = r!(op.m) as i16 as u32;
+                }
+                Code::Sxtb => {
+                    r!(op.d) = r!(op.m) as i8 as u32;
+                }
+                Code::Uxth => {
+                    r!(op.d) = r!(op.m) & 0xffff;
+                }
+                Code::Uxtb => {
+                    r!(op.d) = r!(op.m) & 0xff;
+                }
+                Code::Rev => {
+                    r!(op.d) = r!(op.m).swap_bytes();
+                }
+                Code::Rev16 => {
+                    r!(op.d) = r!(op.m).swap_bytes().rotate_left(16);
+                }
+                Code::Revsh => {
+                    r!(op.d) = (r!(op.m) as u16).swap_bytes() as i16 as u32;
+                }
+                Code::Push => {
+                    let bottom = r[13].wrapping_sub(4 * op.imm.count_ones());
+                    store_many!(bottom, op.imm);
+                    r[13] = bottom;
+                }
+                Code::Stm => {
+                    r!(op.n) = store_many!(r!(op.n), op.imm);
+                }
+                Code::Pop | Code::Ldm => {
+                    let mut loaded = r;
+                    let end = load_many!(loaded, r!(op.n), op.imm);
+                    r = loaded;
+                    if op.imm >> op.n & 1 == 0 {
+                        r!(op.n) = end;
+                    }
+                }
+                Code::PopPc => {
+                    let mut loaded = r;
+                    let end = load_many!(loaded, r[13], op.imm);
+                    let target = need!(bus.load32(end));
+                    r = loaded;
+                    r[13] = end.wrapping_add(4);
+                    if target >= RETURNS {
+                        index = index.wrapping_sub(1);
+                        break 'runs Exit::Return(target);
+                    }
+                    interwork!(target);
+                }
+                Code::B => index = index.wrapping_add(op.imm),
+                Code::Beq => branch!(op, zero!()),
+                Code::Bne => branch!(op, !zero!()),
+                Code::Bcs => branch!(op, c),
+                Code::Bcc => branch!(op, !c),
+                Code::Bmi => branch!(op, negative!()),
+                Code::Bpl => branch!(op, !negative!()),
+                Code::Bvs => branch!(op, overflow!()),
+                Code::Bvc => branch!(op, !overflow!()),
+                Code::Bhi => branch!(op, c && !zero!()),
+                Code::Bls => branch!(op, !c || zero!()),
+                Code::Bge => branch!(op, negative!() == overflow!()),
+                Code::Blt => branch!(op, negative!() != overflow!()),
+                Code::Bgt => branch!(op, !zero!() && negative!() == overflow!()),
+                Code::Ble => branch!(op, zero!() || negative!() != overflow!()),
+                Code::Bl => {
+                    index = index.wrapping_add(1);
+                    r[14] = next_address!() | 1;
+                    index = index.wrapping_add(op.imm);
+                }
+                Code::SubImmBne => {
+                    let difference = sub!(r!(op.n), u32::from(op.m));
+                    r!(op.n) = difference;
+                    branch!(op, difference != 0);
+                    break;
+                }
+                Code::CmpImmBeq => {
+                    let difference = sub!(r!(op.n), u32::from(op.m));
+                    branch!(op, difference == 0);
+                    break;
+                }
+                Code::CmpImmBne => {
+                    let difference = sub!(r!(op.n), u32::from(op.m));
+                    branch!(op, difference != 0);
+                    break;
+                }
+                Code::CmpRegBeq => {
+                    let difference = sub!(r!(op.n), r!(op.m));
+                    branch!(op, difference == 0);
+                    break;
+                }
+                Code::CmpRegBne => {
+                    let difference = sub!(r!(op.n), r!(op.m));
+                    branch!(op, difference != 0);
+                    break;
+                }
+                Code::Nop => {}
+                Code::Barrier => index = index.wrapping_add(1),
+                Code::Undecoded => leave!(Exit::Undecoded),
+                Code::Careful => leave!(Exit::Refused),
+                Code::Undefined
+                | Code::Svc
+                | Code::Bkpt
+                | Code::Cps
+                | Code::Wfi
+                | Code::Wfe
+                | Code::Sev
+                | Code::Mrs
+                | Code::Msr => leave!(Exit::Special),
+            }
+        }
         if cycles <= 0 {
             break Exit::Budget;
         }
     };
     r[15] = base.wrapping_add(index.wrapping_mul(2));
-    *registers = Registers {
-        r,
-        n,
-        z,
-        c,
-        v,
-        thumb,
-    };
+    *registers = Registers { r, nz, c, v, thumb };
     *left = cycles;
     exit
 }
