@@ -24,6 +24,9 @@ mod rtc {
     const CRYSTAL_STEPS_MAX: u32 = 1_500_000 / 32;
     const TO_31_250_HERTZ: u32 = 9;
     const BITS_16: u32 = 0;
+    /// 125 ms are 4,096 ticks.
+    const MILLIS: u64 = 125;
+    const TICKS_SHIFT: u32 = 12;
     const SOURCE_RC: u32 = 0;
     const SOURCE_CRYSTAL: u32 = 1;
 
@@ -62,7 +65,7 @@ mod rtc {
                 put(&clock.lfclksrc, SOURCE_RC);
                 start(&clock.tasks_lfclkstart);
             }
-            let waited_us = u64::from(steps()) * 32;
+            let waited_ticks = steps() * 16_384 / 15_625;
             start(&timer.tasks_stop);
             start(&timer.tasks_shutdown);
             put(&rtc.prescaler, 0);
@@ -72,25 +75,23 @@ mod rtc {
                 rtc,
                 laps: 0,
                 last: 0,
-                before: waited_us * 32_768 / 1_000_000,
+                before: u64::from(waited_ticks),
             }
         }
 
         /// Milliseconds since [`Clock::new`].
         pub fn now_ms(&mut self) -> u64 {
-            self.ticks() * 125 / 4096
+            (self.ticks() * MILLIS) >> TICKS_SHIFT
         }
 
         /// Sets the alarm, at the latest half a lap from now.
         pub fn alarm_at(&mut self, deadline_ms: Option<u64>) {
-            // Rounded up: at the alarm the deadline has been reached.
-            let deadline = deadline_ms.map_or(u64::MAX, |deadline_ms| {
-                deadline_ms.saturating_mul(4096).div_ceil(125)
-            });
-            clear(&self.rtc.events_compare[0]);
-            // Read only now: what a division takes is longer than the least that must lie ahead.
             let now = self.ticks();
-            let at = deadline.clamp(now + TICKS_AHEAD_MIN, now + TICKS_AHEAD_MAX);
+            let ahead =
+                deadline_ms.map_or(TICKS_AHEAD_MAX, |deadline_ms| ticks_to(deadline_ms, now));
+            clear(&self.rtc.events_compare[0]);
+            // Read anew: what a division takes is longer than the least that must lie ahead.
+            let at = (now + ahead).max(self.ticks() + TICKS_AHEAD_MIN);
             put(&self.rtc.cc[0], (at - self.before) as u32 & MASK);
         }
 
@@ -107,6 +108,17 @@ mod rtc {
             self.last = counter;
             self.before + (self.laps << BITS | u64::from(counter))
         }
+    }
+
+    /// How many ticks from `now` until the clock shows the deadline: never early, at most half a lap.
+    fn ticks_to(deadline_ms: u64, now: u64) -> u64 {
+        // In 1/4,096 ms, and small enough for the processor's own word.
+        let shown = now * MILLIS;
+        let ahead_ms = deadline_ms.saturating_sub(shown >> TICKS_SHIFT);
+        let ahead_ms = ahead_ms.min(TICKS_AHEAD_MAX * MILLIS >> TICKS_SHIFT) as u32;
+        let since = shown as u32 & ((1 << TICKS_SHIFT) - 1);
+        let ahead = (ahead_ms << TICKS_SHIFT).saturating_sub(since);
+        u64::from(ahead.div_ceil(MILLIS as u32))
     }
 }
 

@@ -159,7 +159,6 @@ fn main() -> ! {
 
 impl Board {
     /// Brings up the lock from what is stored.
-    #[inline(never)]
     fn power_on(
         &mut self,
         personality: Option<Personality>,
@@ -190,7 +189,6 @@ impl Board {
     }
 
     /// Once round: inputs, deadlines, outputs.
-    #[inline(never)]
     fn turn(&mut self) {
         let now_ms = self.begin();
         if self.inputs.is_resting() && self.effects.port.has_changed() {

@@ -18,11 +18,17 @@ static PAGE: [u8; PAGE_BYTES] = {
 };
 
 /// Reads the page as it is in flash now.
-#[expect(unsafe_code, reason = "a volatile read is unsafe in itself")]
-#[inline(never)]
 pub fn read() -> Result<Personality, PageError> {
-    // The page is rewritten after the image was built, so the compiler must not use what it knows of it.
-    // SAFETY: it is a valid reference, and any bytes are an array of bytes.
-    let page = unsafe { core::ptr::read_volatile(&PAGE) };
+    let mut page = [0; PAGE_BYTES];
+    for (byte, kept) in page.iter_mut().zip(&PAGE) {
+        *byte = read_byte(kept);
+    }
     Personality::from_page(&page)
+}
+
+/// The page is rewritten after the image was built, so the compiler must not use what it knows of it.
+#[expect(unsafe_code, reason = "a volatile read is unsafe in itself")]
+fn read_byte(kept: &u8) -> u8 {
+    // SAFETY: it is a valid reference.
+    unsafe { core::ptr::read_volatile(kept) }
 }

@@ -27,16 +27,20 @@ struct Track {
 }
 
 impl Track {
-    fn period_ms(&self) -> u64 {
-        u64::from(self.train.on_ms) + u64::from(self.train.off_ms)
+    fn period_ms(&self) -> u32 {
+        u32::from(self.train.on_ms) + u32::from(self.train.off_ms)
     }
 
-    /// When its last pulse ends.
-    fn end_ms(&self) -> u64 {
-        match u64::from(self.train.count) {
-            0 => self.start_ms,
-            count => self.start_ms + self.period_ms() * (count - 1) + u64::from(self.train.on_ms),
+    /// How long it takes until its last pulse ends.
+    fn length_ms(&self) -> u32 {
+        match u32::from(self.train.count) {
+            0 => 0,
+            count => self.period_ms() * (count - 1) + u32::from(self.train.on_ms),
         }
+    }
+
+    fn end_ms(&self) -> u64 {
+        self.start_ms + u64::from(self.length_ms())
     }
 
     /// Whether it is on, and when that changes next; nothing once it is over.
@@ -44,15 +48,17 @@ impl Track {
         if now_ms >= self.end_ms() {
             return None;
         }
-        let period_ms = self.period_ms().max(1);
-        let pulses = now_ms.saturating_sub(self.start_ms) / period_ms;
-        let begin_ms = self.start_ms + pulses * period_ms;
-        let off_ms = begin_ms + u64::from(self.train.on_ms);
-        if now_ms < off_ms {
-            Some((true, off_ms))
+        // Shorter than the longest train, so it fits.
+        let since_ms = now_ms.saturating_sub(self.start_ms) as u32;
+        let period_ms = self.period_ms();
+        let begin_ms = since_ms - since_ms % period_ms;
+        let off_ms = begin_ms + u32::from(self.train.on_ms);
+        let (on, change_ms) = if since_ms < off_ms {
+            (true, off_ms)
         } else {
-            Some((false, begin_ms + period_ms))
-        }
+            (false, begin_ms + period_ms)
+        };
+        Some((on, self.start_ms + u64::from(change_ms)))
     }
 }
 

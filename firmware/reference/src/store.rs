@@ -21,7 +21,6 @@ pub enum Unreadable {
 
 impl Store {
     /// Opens the journal; gives the record in it, or none if the chip is new.
-    #[inline(never)]
     pub fn open(pages: JournalPages) -> Result<(Self, Option<Record>), Unreadable> {
         let journal = Journal::open(pages).map_err(|_| Unreadable::Journal)?;
         let record = match journal.read() {
