@@ -8,6 +8,7 @@
 //! A bench knows nothing of scenarios, profiles or verdicts.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use crate::driver::console::{Console, Ended};
 use crate::driver::relay_board::{self, Relay, RelayBoard};
@@ -114,7 +115,7 @@ struct Attached<D> {
 /// The instruments around one board under test.
 pub struct Bench {
     ports: Box<dyn Ports>,
-    file: BenchFile,
+    file: Arc<BenchFile>,
     relays: Option<Attached<RelayBoard>>,
     supply: Option<Attached<Supply>>,
     console: Option<Attached<Console>>,
@@ -205,7 +206,7 @@ impl Bench {
         }
         let mut bench = Bench {
             ports,
-            file,
+            file: Arc::new(file),
             relays,
             supply,
             console,
@@ -380,20 +381,35 @@ impl Bench {
             if let Some(happening) = self.happenings.pop_front() {
                 return Waited::Saw(happening);
             }
-            let deadline = self.next_deadline().map_or(until, |next| next.min(until));
-            match self.ports.wait(deadline) {
-                Waited::Saw(observation) => self.deliver(observation),
+            match self.step(until) {
+                Waited::Saw(()) => {}
                 Waited::Interrupted => return Waited::Interrupted,
                 Waited::Deadline => {
-                    let now = self.now();
-                    self.tick(now);
                     self.pump();
-                    if self.happenings.is_empty() && now >= until {
+                    if self.happenings.is_empty() {
                         return Waited::Deadline;
                     }
                 }
             }
         }
+    }
+
+    /// Lets time pass until an observation, a driver's deadline or `until`; whatever came is with the
+    /// drivers then.
+    fn step(&mut self, until: Nanos) -> Waited<()> {
+        let deadline = self.next_deadline().map_or(until, |next| next.min(until));
+        match self.ports.wait(deadline) {
+            Waited::Saw(observation) => self.deliver(observation),
+            Waited::Interrupted => return Waited::Interrupted,
+            Waited::Deadline => {
+                let now = self.now();
+                self.tick(now);
+                if now >= until {
+                    return Waited::Deadline;
+                }
+            }
+        }
+        Waited::Saw(())
     }
 
     /// Brings every output to its rest state, in the order that the bench file gives, and waits for the
@@ -489,9 +505,7 @@ impl Bench {
                 return;
             }
             // Interrupted means: stop what you do. Going to rest is just that.
-            if let Waited::Saw(happening) = self.wait(until) {
-                seen.push(happening);
-            }
+            let _ = self.step(until);
         }
     }
 
@@ -500,7 +514,7 @@ impl Bench {
         let ports = self.ports.branch()?.fork();
         Some(Bench {
             ports,
-            file: self.file.clone(),
+            file: Arc::clone(&self.file),
             relays: self.relays.clone(),
             supply: self.supply.clone(),
             console: self.console.clone(),

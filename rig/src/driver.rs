@@ -120,7 +120,12 @@ impl DeviceTrouble {
             device: device.to_owned(),
             doing: doing.to_owned(),
             what,
-            saw: trouble.to_string(),
+            // The device's name mostly says already where it is.
+            saw: if device.contains(&trouble.address) {
+                trouble.saw
+            } else {
+                trouble.to_string()
+            },
             hint: hint.to_owned(),
         }
     }

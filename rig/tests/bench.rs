@@ -135,6 +135,13 @@ fn the_schema_agrees_with_the_reader_on_the_keys() {
 }
 
 #[test]
+fn connecting_takes_no_longer_than_the_instruments_answers() {
+    let bench = connect(Interrupt::default());
+    // 16 orders of 10 ms, and the supply's name at 9600 baud.
+    assert!(bench.now() < MS(400), "it took {}", bench.now());
+}
+
+#[test]
 fn a_press_is_confirmed_and_seen_on_the_sense_line() {
     let mut bench = connect(Interrupt::default());
     let pressed = bench.now();

@@ -524,7 +524,7 @@ fn thousandths(value: u32) -> String {
 
 /// A measured value: `8.990000`, `+8.99E+00`, sometimes with its unit behind it.
 fn reading(text: &str) -> Option<f64> {
-    let number = text.trim_end_matches(|one: char| matches!(one, 'V' | 'A' | ' '));
+    let number = text.trim_end_matches(['V', 'A', ' ']);
     number.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
