@@ -40,3 +40,194 @@ fn a_loop_adds_and_stores() {
     assert_eq!(chip.now(), start + Ticks(cycles));
     assert_eq!(chip.memory().ram_word(RESULT), 55);
 }
+
+/// Runs for a millisecond, whatever the pins do meanwhile.
+fn run(chip: &mut Chip) {
+    let until = chip.now() + Ticks::from_millis(1);
+    while chip.run(until) != Stopped::Deadline {}
+}
+
+/// What a program left from [`RESULT`] on: `count` words.
+fn results(chip: &Chip, count: u32) -> Vec<u32> {
+    (0..count)
+        .map(|n| chip.memory().ram_word(RESULT + 4 * n))
+        .collect()
+}
+
+/// The vector of interrupt line 20, a software interrupt.
+const SWI0: usize = 16 + 20;
+
+#[test]
+fn a_more_urgent_interrupt_preempts_and_an_equal_one_waits() {
+    // Lines 20 and 22 have priority 3, line 21 has 1; main pends 20, whose handler pends 22 and then
+    // 21. Each handler notes its line; that of 20 notes 25 at its end; main notes 1 after it.
+    let code = [
+        0x4f0e, 0x4e0f, 0x480f, 0x4910, 0x5031, 0x4c10, 0x2207, 0x0512, 0x6032, 0x2501, 0x052d,
+        0x5135, 0x2001, 0xc701, 0xe7fe, 0x2014, 0xc701, 0x00a9, 0x5131, 0x0069, 0x5131, 0x2019,
+        0xc701, 0x4770, 0x2015, 0xc701, 0x4770, 0x2016, 0xc701, 0x4770, 0x0000, 0x2000, 0xe100,
+        0xe000, 0x0314, 0x0000, 0x40c0, 0x00c0, 0x0100, 0x0000,
+    ];
+    let vectors = [(SWI0, 0x11e), (SWI0 + 1, 0x130), (SWI0 + 2, 0x136)];
+    let mut chip = chip(&vectors, &code);
+    run(&mut chip);
+    assert_eq!(results(&chip, 5), [20, 21, 25, 22, 1]);
+}
+
+#[test]
+fn a_masked_interrupt_ends_sleep_but_is_not_taken() {
+    // cpsid i; pend 20; note 1; wfi; note 2; cpsie i; note 3. The handler notes 20.
+    let code = [
+        0x4f09, 0x4e0a, 0x4c0a, 0x2501, 0x052d, 0x6035, 0xb672, 0x5135, 0x2001, 0xc701, 0xbf30,
+        0x2002, 0xc701, 0xb662, 0x2003, 0xc701, 0xe7fe, 0x2014, 0xc701, 0x4770, 0x0000, 0x2000,
+        0xe100, 0xe000, 0x0100, 0x0000,
+    ];
+    let mut chip = chip(&[(SWI0, 0x122)], &code);
+    run(&mut chip);
+    assert_eq!(results(&chip, 4), [1, 2, 20, 3]);
+}
+
+#[test]
+fn pendsv_follows_svcall_and_a_masked_svc_is_a_hard_fault_at_itself() {
+    // svc; note 1; cpsid i; svc (at 0x10c). SVCall notes 11, pends PendSV, notes 12; PendSV notes 14;
+    // HardFault notes the stacked PC and IPSR.
+    let code = [
+        0x4f0c, 0x4e0d, 0xdf07, 0x2001, 0xc701, 0xb672, 0xdf08, 0xe7fe, 0x200b, 0xc701, 0x4909,
+        0x2001, 0x0700, 0x6008, 0x200c, 0xc701, 0x4770, 0x200e, 0xc701, 0x4770, 0x9806, 0xc701,
+        0xf3ef, 0x8005, 0xc701, 0xe7fe, 0x0000, 0x2000, 0xe100, 0xe000, 0xed04, 0xe000,
+    ];
+    let mut chip = chip(&[(3, 0x128), (11, 0x110), (14, 0x122)], &code);
+    run(&mut chip);
+    assert_eq!(results(&chip, 6), [11, 12, 14, 1, 0x10c, 3]);
+}
+
+#[test]
+fn a_fault_within_hard_fault_locks_up_and_resets() {
+    // An unaligned load (at 0x106); HardFault notes the stacked PC and executes UDF.
+    let code = [
+        0x4f03, 0x4e04, 0x2003, 0x5839, 0xe7fe, 0x9806, 0xc701, 0xde00, 0x0000, 0x2000, 0xe100,
+        0xe000,
+    ];
+    const RESETREAS: u32 = 0x4000_0400;
+    const LOCKUP: u32 = 1 << 3;
+    let mut chip = chip(&[(3, 0x10a)], &code);
+    let now = chip.now();
+    assert_eq!(chip.peripherals_mut().read(RESETREAS, now), 0);
+    run(&mut chip);
+    assert_eq!(results(&chip, 1), [0x106]);
+    assert_eq!(chip.peripherals_mut().read(RESETREAS, now), LOCKUP);
+}
+
+#[test]
+fn sleep_on_exit_leaves_main_alone() {
+    // Sets SLEEPONEXIT, pends 20, would note 1. The handler notes 20.
+    let code = [
+        0x4f07, 0x4e08, 0x2002, 0x4908, 0x6008, 0x4c08, 0x2501, 0x052d, 0x6035, 0x5135, 0x2001,
+        0xc701, 0xe7fe, 0x2014, 0xc701, 0x4770, 0x0000, 0x2000, 0xe100, 0xe000, 0xed10, 0xe000,
+        0x0100, 0x0000,
+    ];
+    let mut chip = chip(&[(SWI0, 0x11a)], &code);
+    chip.memory_mut().set_ram_word(RESULT + 4, 0);
+    run(&mut chip);
+    assert_eq!(results(&chip, 2), [20, 0]);
+    assert!(chip.core_state().asleep);
+}
+
+#[test]
+fn an_event_is_remembered_until_it_is_waited_for() {
+    // sev; wfe; note 1; set SEVONPEND; pend 20, which is not enabled; wfe; note 2; wfe; note 3.
+    let code = [
+        0x4f09, 0x4e0a, 0xbf40, 0xbf20, 0x2001, 0xc701, 0x2010, 0x4908, 0x6008, 0x4c08, 0x2501,
+        0x052d, 0x5135, 0xbf20, 0x2002, 0xc701, 0xbf20, 0x2003, 0xc701, 0xe7fe, 0x0000, 0x2000,
+        0xe100, 0xe000, 0xed10, 0xe000, 0x0100, 0x0000,
+    ];
+    let mut chip = chip(&[], &code);
+    chip.memory_mut().set_ram_word(RESULT + 8, 0);
+    run(&mut chip);
+    assert_eq!(results(&chip, 3), [1, 2, 0]);
+    assert!(chip.core_state().asleep);
+}
+
+#[test]
+fn a_thread_on_the_process_stack_is_interrupted_there() {
+    // PSP = 0x20001004 (so the frame is realigned); svc. SVCall notes LR, PSP, the stacked xPSR,
+    // CONTROL and SP; main notes SP and R3, which it had set to 33.
+    let code = [
+        0x4f0c, 0x4e0d, 0x480d, 0xf380, 0x8809, 0x2002, 0xf380, 0x8814, 0xf3bf, 0x8f6f, 0x2321,
+        0xdf01, 0x4668, 0xc709, 0xe7fe, 0x4670, 0xf3ef, 0x8109, 0xc703, 0x69c8, 0xc701, 0xf3ef,
+        0x8014, 0x4669, 0xc703, 0x4770, 0x0000, 0x2000, 0xe100, 0xe000, 0x1004, 0x2000,
+    ];
+    let mut chip = chip(&[(11, 0x11e)], &code);
+    run(&mut chip);
+    let frame = 0x2000_0fe0;
+    assert_eq!(
+        results(&chip, 7),
+        [0xffff_fffd, frame, 0x0100_0200, 0, STACK, 0x2000_1004, 33]
+    );
+}
+
+#[test]
+fn the_same_program_leaves_the_same_state_however_it_is_sliced() {
+    let mut state = 7_u64;
+    let mut random = move |limit: u32| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        ((state >> 33) as u32) % limit
+    };
+    // HardFault goes on after the instruction that faulted: ldr r0, [sp, #24]; adds r0, #2; str r0,
+    // [sp, #24]; bx lr.
+    let handler = [0x9806, 0x3002, 0x9006, 0x4770];
+    for _ in 0..200 {
+        let mut code: Vec<u16> = (0..400)
+            .map(|_| match random(16) {
+                0..=7 => random(0x4400) as u16,
+                8..=10 => (0x5000 + random(0x4000)) as u16,
+                11 => (0xc000 + random(0x1000)) as u16,
+                // Short branches, mostly forwards.
+                12..=13 => (0xd000 | random(14) << 8 | random(6)) as u16,
+                14 => (0xd0fa | random(14) << 8 | random(4)) as u16,
+                _ => (0xb200 + random(0x100)) as u16,
+            })
+            .collect();
+        code.push(0xe7fe);
+        code.extend(handler);
+        let mut whole = chip(&[(3, 0x100 + 401 * 2)], &code);
+        let mut registers = whole.core_state().registers;
+        for register in &mut registers[..8] {
+            *register = RESULT + random(0x1000) * 2;
+        }
+        registers[13] = STACK - 0x100;
+        whole.set_core_registers(&registers, 1 << 24);
+        let mut sliced = whole.clone();
+        let until = whole.now() + Ticks(3_000);
+        while whole.run(until) != Stopped::Deadline {}
+        while sliced.now() < until {
+            let slice = sliced.now() + Ticks(1 + u64::from(random(5)));
+            sliced.run(slice.min(until));
+        }
+        assert_eq!(whole.now(), sliced.now());
+        assert_eq!(whole.core_state(), sliced.core_state());
+        let ram = |chip: &Chip| results(chip, 0x1000);
+        assert!(ram(&whole) == ram(&sliced), "RAM differs");
+    }
+}
+
+#[test]
+fn a_fork_goes_its_own_way() {
+    // Counts in RAM for ever: ldr r0, [r1]; adds r0, #1; str r0, [r1]; b .-6, with r1 = RESULT.
+    let code = [0x2101, 0x0749, 0x6808, 0x3001, 0x6008, 0xe7fb];
+    let mut chip = chip(&[], &code);
+    chip.memory_mut().set_ram_word(RESULT, 0);
+    run(&mut chip);
+    let mut fork = chip.clone();
+    fork.memory_mut().load(0x106, &[2]);
+    let before = results(&chip, 1)[0];
+    run(&mut chip);
+    run(&mut fork);
+    let counted = results(&chip, 1)[0] - before;
+    let by_fork = results(&fork, 1)[0] - before;
+    assert!(
+        counted > 1_000 && by_fork > 2 * counted - 4,
+        "{counted} {by_fork}"
+    );
+}
