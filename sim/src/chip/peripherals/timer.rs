@@ -103,17 +103,24 @@ impl Timer {
         self.shorts & (0x101 << channel) != 0
     }
 
-    /// When the count next becomes equal to a compare register, seen from the last settled state.
-    fn matches(&self, channel: usize) -> Ticks {
+    /// When the count next becomes equal to each compare register, seen from the last held state;
+    /// never for a value that is wider than the counter.
+    fn matches(&self) -> [Ticks; 4] {
         let mask = self.mask();
-        let ahead = self.compare[channel].wrapping_sub(self.count) & mask;
-        // Equal already: it was reported when it became so, and a whole turn is ahead.
-        let steps = if ahead == 0 {
-            u64::from(mask) + 1
-        } else {
-            u64::from(ahead)
-        };
-        self.since + Ticks(steps << self.shift())
+        let shift = self.shift();
+        self.compare.map(|compare| {
+            if compare > mask {
+                return Ticks::NEVER;
+            }
+            let ahead = compare.wrapping_sub(self.count) & mask;
+            // Equal already: it was reported when it became so, and a whole turn is ahead.
+            let steps = if ahead == 0 {
+                u64::from(mask) + 1
+            } else {
+                u64::from(ahead)
+            };
+            self.since + Ticks(steps << shift)
+        })
     }
 
     fn matched(&mut self, channel: usize, now: Ticks, wires: &mut Wires) {
@@ -125,11 +132,6 @@ impl Timer {
             self.hold(now);
             self.running = false;
         }
-    }
-
-    /// Whether a compare register could ever match: a value wider than the counter cannot.
-    fn reachable(&self, channel: usize) -> bool {
-        self.compare[channel] <= self.mask()
     }
 }
 
@@ -195,10 +197,11 @@ impl Block for Timer {
             return Ticks::NEVER;
         }
         let mut next = Ticks::NEVER;
-        for channel in 0..4 {
-            let seen = self.short(channel) || self.events.observable(COMPARE + channel as u32);
-            if seen && self.reachable(channel) {
-                next = next.min(self.matches(channel));
+        for (channel, at) in self.matches().into_iter().enumerate() {
+            if at < next
+                && (self.short(channel) || self.events.observable(COMPARE + channel as u32))
+            {
+                next = at;
             }
         }
         next
@@ -208,10 +211,9 @@ impl Block for Timer {
         if !self.running || self.counter_mode {
             return;
         }
-        let due: [bool; 4] =
-            std::array::from_fn(|channel| self.reachable(channel) && self.matches(channel) <= now);
+        let matches = self.matches();
         self.hold(now);
-        for (channel, _) in due.iter().enumerate().filter(|(_, due)| **due) {
+        for (channel, _) in matches.iter().enumerate().filter(|(_, at)| **at <= now) {
             self.matched(channel, now, wires);
         }
     }
