@@ -399,6 +399,13 @@ impl Chip {
                 return;
             }
         }
+        // The NVMC halts the CPU while it writes or erases, wherever the code stands (nRF51 Series
+        // Reference Manual 3.0, 6.1.1 and 6.1.3); interrupts wait, too.
+        if self.flash_busy != Ticks::ZERO {
+            self.awake += horizon - self.now;
+            self.now = horizon;
+            return;
+        }
         if self.tell_processor(Processor::Running) {
             return;
         }
@@ -406,11 +413,6 @@ impl Chip {
         if let Some(exception) = self.core.system.preempting(masked) {
             self.with_bus(|core, bus| core.enter(exception, bus));
             self.pass(exception::ENTRY_CYCLES);
-            return;
-        }
-        if self.flash_busy != Ticks::ZERO && !Memory::is_ram(self.core.registers.r[15]) {
-            self.awake += horizon - self.now;
-            self.now = horizon;
             return;
         }
         if self.halting.watches() {

@@ -122,6 +122,22 @@ fn code_in_ram_runs_to_its_breakpoint_instruction() {
 }
 
 #[test]
+fn code_in_ram_stands_still_while_flash_is_written() {
+    let mut chip = blank_chip();
+    let mut probe = Probe::attach(&mut chip);
+    probe.halt();
+    probe.write(0x4001_e504, 1);
+    // str r1, [r0]; ldr r2, [r3]; bkpt; nop
+    probe.write_all(RAM, &[0x681a_6001, 0xbf00_be00]);
+    for (register, value) in [(0, 0x1000), (1, 0x1234), (3, 0x4001_e400), (PC, RAM)] {
+        probe.set_register(register, value);
+    }
+    probe.run_until_halted();
+    assert_eq!(probe.register(2), 1, "the first look at READY finds it set");
+    assert_eq!(probe.read(0x1000), 0x1234);
+}
+
+#[test]
 fn a_step_ignores_the_breakpoint_it_starts_from() {
     let mut chip = blank_chip();
     // movs r0, #1 ... #4; b .
