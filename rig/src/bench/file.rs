@@ -412,7 +412,7 @@ impl BenchFile {
         }
         for line in &self.lines {
             abilities.insert(format!("line.{}", line.name));
-            if line.name.starts_with("bolt-") {
+            if matches!(line.name.as_str(), "bolt-withdrawn" | "bolt-thrown") {
                 abilities.insert("bolt".to_owned());
             }
         }

@@ -187,6 +187,10 @@ impl Supply {
     /// Goes to the rest feed; what waits is forgotten.
     pub fn rest(&mut self, now: Nanos, feed: Feed) {
         self.waiting.clear();
+        if feed == Feed::Off && self.under_way.is_some() {
+            // The answer to what is under way may never come; the output does not wait for it.
+            self.outbox.extend_from_slice(b"OUTP 0\n");
+        }
         self.note_asked(now, feed);
         self.waiting.push_back((now, Task::Feed(feed)));
         self.start_next(now);
@@ -636,6 +640,19 @@ mod tests {
             })
             .collect();
         assert_eq!(kinds, [Trouble::Silent, Trouble::Garbled]);
+    }
+
+    #[test]
+    fn going_to_rest_does_not_wait_for_an_answer_that_may_never_come() {
+        let mut supply = supply(None);
+        supply.feed(MS(0), NINE).expect("9 V is allowed");
+        said(&mut supply);
+        supply.rest(MS(10), Feed::Off);
+        assert_eq!(said(&mut supply), "OUTP 0\n");
+        supply.receive(MS(60), b"0,\"No error\"\n");
+        assert_eq!(said(&mut supply), "OUTP 0\nSYST:ERR?\n");
+        supply.receive(MS(90), b"0,\"No error\"\n");
+        assert!(supply.is_known_to_be(Feed::Off));
     }
 
     #[test]
