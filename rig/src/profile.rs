@@ -7,6 +7,7 @@
 mod check;
 pub mod codes;
 mod fact;
+mod personality;
 mod sections;
 mod signal;
 
@@ -19,15 +20,16 @@ use std::ops::Deref;
 use crate::event::Nanos;
 use crate::quantity::Millivolts;
 use crate::source::{Refused, Source, Spanned};
-use crate::step::Ability;
+use crate::step::{Ability, DoorState};
 
 pub use fact::Fact;
 pub use sections::{
-    AfterReset, Bolt, Button, CodeRules, CountedFrom, CountedWithin, DigitRange, Document,
-    EffectOf, Erased, Erases, Factory, FactoryCode, FactoryStays, HoldRange, HoldWindow, Keypad,
-    KeysDuring, Lockout, MasterCodes, OnPowerCycle, Parameter, Procedure, ProductKind, ProfileFile,
-    Reference, ReferenceBolt, ReferenceCodes, ReferenceLockout, ReferenceReset, ReferenceSupply,
-    Relock, Requires, Reset, Stage, SupplyRules, UserCodes, WeakCodes, Weakness,
+    AfterReset, Asked, Bolt, Button, Change, CodeRules, CountedFrom, CountedWithin, DigitRange,
+    Document, EffectOf, Erased, Erases, Factory, FactoryCode, FactoryStays, HoldRange, HoldWindow,
+    Keypad, KeysDuring, Lockout, MasterCodes, MasterState, OnPowerCycle, Parameter, Procedure,
+    ProductKind, ProfileFile, Reference, ReferenceBolt, ReferenceCodes, ReferenceLockout,
+    ReferenceReset, ReferenceSupply, Relock, Requires, Reset, Stage, Stores, SupplyRules,
+    UserCodes, WeakCodes, Weakness, WindowFrom,
 };
 pub use signal::{Lamp, Signal, Signals, Window};
 
@@ -77,6 +79,10 @@ impl Profile {
             Ability::Door,
         ];
         let supply = &self.supply;
+        let factory = match &self.codes.factory {
+            Fact::Known(Factory::Code(code)) => Some(code),
+            _ => None,
+        };
         let sometimes = [
             (self.lockout.is_some(), Ability::Lockout),
             (
@@ -87,7 +93,15 @@ impl Profile {
                 matches!(self.reset.hold, HoldWindow::Range(_)),
                 Ability::HoldWindow,
             ),
-            (self.factory_code().is_some(), Ability::FactoryCode),
+            (factory.is_some(), Ability::FactoryCode),
+            (
+                factory.is_some_and(|code| code.stays != FactoryStays::Always),
+                Ability::RevokedFactoryCode,
+            ),
+            (
+                self.reset.requires.door == Some(DoorState::Open),
+                Ability::OpenDoorReset,
+            ),
             (
                 supply.low.known().is_some() || supply.refuses_opening_below.known().is_some(),
                 Ability::LowBattery,
@@ -126,11 +140,18 @@ impl Profile {
         matches!(self.signals.get(name), Some(Fact::Known(_)))
     }
 
+    /// What the factory leaves; documented, or chosen for the reference firmware.
+    pub fn factory(&self) -> Option<&Factory> {
+        let chosen = self.reference.codes.factory.as_ref();
+        let chosen = chosen.map(|chosen| &chosen.value);
+        self.codes.factory.known().or(chosen)
+    }
+
     /// The code that the factory sets, where it is the same on every unit.
     pub fn factory_code(&self) -> Option<&FactoryCode> {
-        match &self.codes.factory {
-            Fact::Known(Factory::Code(code)) => Some(code),
-            _ => None,
+        match self.factory()? {
+            Factory::Code(code) => Some(code),
+            Factory::None => None,
         }
     }
 

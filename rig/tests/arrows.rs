@@ -16,8 +16,12 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("port", &["event"]),
     ("driver", &["port", "quantity", "event", "image"]),
     ("image", &[]),
-    ("profile", &["source", "quantity", "event"]),
-    ("scenario", &["profile", "source", "quantity", "event"]),
+    ("step", &["source", "quantity", "event"]),
+    ("profile", &["step", "source", "quantity", "event"]),
+    (
+        "scenario",
+        &["profile", "step", "source", "quantity", "event"],
+    ),
     (
         "bench",
         &["driver", "port", "source", "quantity", "event", "image"],

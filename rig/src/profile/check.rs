@@ -2,7 +2,7 @@
 //! declares, facts that contradict each other, choices where nothing is to be chosen.
 
 use super::sections::Parameter;
-use super::{Button, EffectOf, Fact, ProfileFile, Signal};
+use super::{Asked, Button, EffectOf, Fact, ProfileFile, Signal};
 use crate::event::Nanos;
 use crate::source::{OneOrMore, Problem, Problems, Span, Spanned};
 use crate::step::{Action, Bindings, Bound, Do, ExpectedSignal, Step};
@@ -12,6 +12,7 @@ pub(super) fn problems(file: &ProfileFile) -> Vec<Problem> {
     let mut problems = Problems::default();
     sources(file, &mut problems);
     keys(file, &mut problems);
+    changes(file, &mut problems);
     lockout(file, &mut problems);
     supply(file, &mut problems);
     signals(file, &mut problems);
@@ -196,9 +197,14 @@ fn sources(file: &ProfileFile, problems: &mut Problems) {
         Some(&file.signals.from),
     ];
     let procedures = file.procedures.iter().map(|(_, one)| &one.from);
+    let changes = file.changes.iter().map(|one| &one.from);
     let weaknesses = file.weaknesses.iter().map(|one| &one.from);
     let all = sections.into_iter().flatten().chain(procedures);
-    for name in all.chain(weaknesses).flat_map(OneOrMore::as_slice) {
+    for name in all
+        .chain(changes)
+        .chain(weaknesses)
+        .flat_map(OneOrMore::as_slice)
+    {
         if file.sources.get(name).is_none() {
             problems.add::<()>(
                 Problem::new(
@@ -225,6 +231,7 @@ fn keys(file: &ProfileFile, problems: &mut Problems) {
         }
     }
     let submits = [
+        file.codes.clear.as_ref(),
         file.codes.user.submit.as_ref(),
         file.codes
             .master
@@ -238,6 +245,48 @@ fn keys(file: &ProfileFile, problems: &mut Problems) {
                 Problem::new(key.span, format!("the keypad has no key '{}'", key.value))
                     .did_you_mean(key, file.keypad.labels()),
             );
+        }
+    }
+}
+
+fn changes(file: &ProfileFile, problems: &mut Problems) {
+    for change in &file.changes {
+        let at = change.from.as_slice().first();
+        let at = at.map_or(file.profile.span, |from| from.span);
+        let begins = [
+            change.tap.map(|button| button.span),
+            change.hold.map(|button| button.span),
+            change.keys.as_ref().map(|keys| keys.span),
+        ];
+        match begins.into_iter().flatten().collect::<Vec<_>>()[..] {
+            [_] => {}
+            [] => problems
+                .add::<()>(
+                    Problem::new(at, "nothing begins this change")
+                        .hint("say tap: program, hold: program or keys: \"000000\""),
+                )
+                .unwrap_or_default(),
+            [_, second, ..] => problems
+                .add::<()>(Problem::new(second, "a second thing begins this change"))
+                .unwrap_or_default(),
+        }
+        if let (Some(hold), None) = (change.hold, change.r#for) {
+            problems.add::<()>(
+                Problem::new(hold.span, "a hold of unknown length").hint("say for: 5 s"),
+            );
+        }
+        if !change.asks.contains(&Asked::New) {
+            problems.add::<()>(Problem::new(at, "this change asks for no new code"));
+        }
+        if let Some(keys) = &change.keys {
+            for label in keys.chars().map(String::from) {
+                if !file.keypad.labels().any(|known| known == label) {
+                    problems.add::<()>(Problem::new(
+                        keys.span,
+                        format!("the keypad has no key '{label}'"),
+                    ));
+                }
+            }
         }
     }
 }
@@ -347,6 +396,7 @@ fn silent_places(file: &ProfileFile, problems: &mut Problems) {
     let on_power_cycle = lockout.map_or(&Fact::Unknown, |lockout| &lockout.on_power_cycle);
     let mut choices = vec![
         clash(&chosen.codes.slots, &file.codes.user.slots),
+        clash(&chosen.codes.factory, &file.codes.factory),
         clash(&chosen.codes.idle_time_out, &file.codes.idle_time_out),
         clash(&chosen.codes.change_window, &file.codes.change_window),
         clash(&chosen.bolt.relocks_after, &file.bolt.relocks_after),

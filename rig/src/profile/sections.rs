@@ -31,6 +31,8 @@ file_table! {
         pub keypad: Keypad,
         /// Its codes.
         pub codes: CodeRules,
+        /// The ways in which codes are changed, as the lock sees them. The first that fits is taken.
+        pub changes: Vec<Change>,
         /// Its bolt.
         pub bolt: Bolt,
         /// What wrong codes lead to.
@@ -114,6 +116,10 @@ file_table! {
         pub idle_time_out: Fact<Nanos>,
         /// How long a new code is taken after a change was begun.
         pub change_window: Fact<Nanos> = default,
+        /// From when on that counts.
+        pub change_window_from: WindowFrom = default,
+        /// The key that forgets what was entered.
+        pub clear: Option<Spanned<String>>,
         /// Where it is documented.
         pub from: From,
     }
@@ -189,6 +195,80 @@ pub struct DigitRange {
     pub from: u8,
     /// The most.
     pub to: u8,
+}
+
+file_words! {
+    /// From when on the window for a new code counts.
+    #[derive(Default)]
+    pub enum WindowFrom as "when the window begins" {
+        /// From what began the change.
+        #[default]
+        Trigger,
+        /// From the last key or tap.
+        LastInput,
+    }
+}
+
+file_table! {
+    /// A way in which a code is changed.
+    pub struct Change as "a change" {
+        /// This button begins it when it is pressed and released.
+        pub tap: Option<Spanned<Button>>,
+        /// This button begins it when it is held.
+        pub hold: Option<Spanned<Button>>,
+        /// For so long.
+        pub r#for: Option<Nanos>,
+        /// These keys begin it, as the first of an entry: `000000`, `22*`.
+        pub keys: Option<Spanned<String>>,
+        /// What is then asked for, in order.
+        pub asks: Vec<Asked>,
+        /// Where the new code goes.
+        pub stores: Stores,
+        /// Whether it needs a master code to be set, or not to be set.
+        pub master: Option<MasterState>,
+        /// In which position it works.
+        pub requires: Requires = default,
+        /// Where it is documented.
+        pub from: From,
+    }
+}
+
+file_words! {
+    /// A code that a change asks for.
+    pub enum Asked as "a code that is asked for" {
+        /// A code that opens now.
+        Old,
+        /// The master code.
+        Master,
+        /// The new code.
+        New,
+        /// The new code once more.
+        Again,
+    }
+}
+
+file_words! {
+    /// Where a new code goes.
+    pub enum Stores as "where a new code goes" {
+        /// Into the first slot.
+        FirstSlot,
+        /// Into the slot whose number is how often the button was tapped.
+        TappedSlot,
+        /// Into the slot of the old code that was entered.
+        OwnSlot,
+        /// It becomes the master code.
+        Master,
+    }
+}
+
+file_words! {
+    /// Whether there is a master code.
+    pub enum MasterState as "whether a master code is set" {
+        /// There is.
+        Set,
+        /// There is none.
+        Unset,
+    }
 }
 
 file_table! {
@@ -345,7 +425,7 @@ file_table! {
 
 file_table! {
     /// In which position something works.
-    #[derive(Default)]
+    #[derive(Copy, Default)]
     pub struct Requires as "what a reset requires" {
         /// The door.
         pub door: Option<DoorState>,
@@ -488,6 +568,8 @@ file_table! {
     pub struct ReferenceCodes as "the section 'reference.codes'" {
         /// How many user codes.
         pub slots: Option<Spanned<u32>>,
+        /// What the factory leaves.
+        pub factory: Option<Spanned<Factory>>,
         /// The pause after which an entry is forgotten.
         pub idle_time_out: Option<Spanned<Nanos>>,
         /// How long a new code is taken.

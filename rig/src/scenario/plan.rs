@@ -5,8 +5,10 @@
 mod expand;
 mod show;
 
+use std::collections::BTreeMap;
+
 use crate::event::Nanos;
-use crate::profile::codes::Code;
+use crate::profile::codes::{Code, Declared};
 use crate::profile::{Button, Profile, Signal};
 use crate::quantity::{Millivolts, Percent};
 use crate::source::{Problems, Refused};
@@ -47,6 +49,9 @@ pub enum Course {
 /// All that is done in one run.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Script {
+    /// The codes of the scenario that this run uses, to be made by
+    /// [`codes::generate`](crate::profile::codes::generate).
+    pub codes: BTreeMap<String, Declared>,
     /// Brings about what the scenario says is given.
     pub setup: Vec<Act>,
     /// The scenario's steps.
@@ -237,6 +242,21 @@ pub struct ResolvedSet {
 }
 
 impl Act {
+    /// The codes that this act itself uses.
+    pub fn codes(&self) -> Vec<&CodeUse> {
+        match &self.doing {
+            Doing::Enter { code, .. }
+            | Doing::Opens { code, .. }
+            | Doing::Refuses { code, .. }
+            | Doing::Do {
+                effect: Effect::StoresUserCode { code, .. } | Effect::StoresMasterCode { code },
+                ..
+            } => vec![code],
+            Doing::Settles(sets) => sets.iter().flat_map(|set| &set.codes).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The acts inside this one.
     pub fn inner(&self) -> &[Act] {
         match &self.doing {

@@ -193,6 +193,10 @@ pub enum Ability {
     HoldWindow,
     /// The factory leaves a code that is the same on every unit.
     FactoryCode,
+    /// And a change of codes revokes it.
+    RevokedFactoryCode,
+    /// The reset works with an open door only.
+    OpenDoorReset,
     /// The lock documents what it does on a low battery.
     LowBattery,
     /// The profile has this procedure.
@@ -212,6 +216,8 @@ impl Ability {
         ("relock", Ability::Relock),
         ("reset.hold-window", Ability::HoldWindow),
         ("factory-code", Ability::FactoryCode),
+        ("factory-code.revoked", Ability::RevokedFactoryCode),
+        ("reset.open-door", Ability::OpenDoorReset),
         ("low-battery", Ability::LowBattery),
     ];
 }

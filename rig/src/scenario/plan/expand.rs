@@ -31,6 +31,10 @@ pub(super) fn lacks(profile: &Profile, ability: &Ability) -> String {
         }
         Ability::HoldWindow => format!("the sources of '{id}' give no hold window for the reset"),
         Ability::FactoryCode => format!("the sources of '{id}' give no factory code"),
+        Ability::RevokedFactoryCode => {
+            format!("the sources of '{id}' give no factory code that a change revokes")
+        }
+        Ability::OpenDoorReset => format!("the reset of '{id}' works with any door"),
         Ability::LowBattery => format!("the sources of '{id}' give no low-battery level"),
         Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door => {
             format!("'{id}' has no {ability}")
@@ -89,10 +93,18 @@ impl<'e> Expansion<'e> {
         let setup = self.setup(&scope);
         let steps = self.acts(&self.scenario.steps, &scope);
         let finally = self.acts(&self.scenario.finally, &scope);
+        let (setup, steps, finally) = (setup?, steps?, finally?);
+        let mut used = BTreeSet::new();
+        for acts in [&setup, &steps, &finally] {
+            names_of_codes(acts, &mut used);
+        }
+        let mut codes = self.scenario.declared_codes();
+        codes.retain(|name, _| used.contains(name));
         Some(Script {
-            setup: setup?,
-            steps: steps?,
-            finally: finally?,
+            codes,
+            setup,
+            steps,
+            finally,
         })
     }
 
@@ -709,6 +721,17 @@ fn plain(scope: &Scope<'_>, span: Span, doing: Doing) -> Act {
         doing,
         phase: Default::default(),
         expect: None,
+    }
+}
+
+fn names_of_codes(acts: &[Act], names: &mut BTreeSet<String>) {
+    for act in acts {
+        for code in act.codes() {
+            if let CodeUse::Named(name) = code {
+                names.insert(name.clone());
+            }
+        }
+        names_of_codes(act.inner(), names);
     }
 }
 

@@ -1,0 +1,384 @@
+//! Scenario, profile and requirement files: the shipped ones are read, agree with their schemas and
+//! give the plan that was reviewed; the bad ones are refused with the message beside them.
+//!
+//! `LOCKRIG_BLESS=1 cargo test -p lockrig --test files` writes the messages anew; review the diff.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lockrig::profile::codes::{Code, Declared, generate, is_weak};
+use lockrig::profile::{self, Profile, ProfileFile};
+use lockrig::scenario::{self, Course, Requirements, Scenario, ScenarioFile, plan};
+use lockrig::source::{Node, Read, Refused, Source, Spanned, Value};
+use lockrig::step::CodeKind;
+use rstest::rstest;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("rig has a parent")
+        .to_owned()
+}
+
+/// A file of the project, called by its path from the root.
+fn open(path: &Path) -> Source {
+    let name = path.strip_prefix(root()).unwrap_or(path);
+    let text = fs::read_to_string(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+    Source::new(name.to_string_lossy().replace('\\', "/"), text)
+}
+
+/// The YAML files of a folder, in the order of their names.
+fn folder(name: &str) -> Vec<Source> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(root().join(name))
+        .unwrap_or_else(|why| panic!("{name}: {why}"))
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
+        .filter(|path| !path.ends_with("requirements.yaml"))
+        .collect();
+    paths.sort();
+    paths.iter().map(|path| open(path)).collect()
+}
+
+fn requirements() -> Requirements {
+    let source = open(&root().join("scenarios/requirements.yaml"));
+    Requirements::read(&source).unwrap_or_else(|refused| panic!("{refused}"))
+}
+
+fn profiles() -> Vec<Profile> {
+    folder("scenarios/profiles")
+        .iter()
+        .map(|source| Profile::read(source).unwrap_or_else(|refused| panic!("{refused}")))
+        .collect()
+}
+
+fn scenarios() -> Vec<Scenario> {
+    let requirements = requirements();
+    folder("scenarios")
+        .iter()
+        .map(|source| {
+            Scenario::read(source, &requirements).unwrap_or_else(|refused| panic!("{refused}"))
+        })
+        .collect()
+}
+
+/// All runs of all scenarios on all profiles, in words.
+fn whole_plan() -> String {
+    let mut text = String::new();
+    for profile in profiles() {
+        for scenario in scenarios() {
+            let runs = plan(&scenario, &profile).unwrap_or_else(|refused| panic!("{refused}"));
+            for run in runs {
+                text += &run.to_string();
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn the_requirements_are_r01_to_r69() {
+    let ids: Vec<String> = requirements()
+        .requirements
+        .iter()
+        .map(|one| one.id.value.to_string())
+        .collect();
+    let wanted: Vec<String> = (1..=69).map(|number| format!("R{number:02}")).collect();
+    assert_eq!(ids, wanted);
+}
+
+#[test]
+fn scenarios_and_profiles_are_called_like_their_files() {
+    let scenarios = scenarios();
+    let scenarios = scenarios.iter().map(|one| (one.id(), one.source()));
+    let profiles = profiles();
+    let profiles = profiles.iter().map(|one| (one.id(), one.source()));
+    for (id, source) in scenarios.chain(profiles) {
+        let name = format!("/{id}.yaml");
+        assert!(
+            source.name().ends_with(&name),
+            "'{id}' in {}",
+            source.name()
+        );
+    }
+}
+
+#[test]
+fn the_plan_is_the_one_that_was_reviewed() {
+    insta::assert_snapshot!(whole_plan());
+}
+
+#[test]
+fn the_plan_is_the_same_each_time() {
+    assert_eq!(whole_plan(), whole_plan());
+}
+
+#[test]
+fn every_scenario_runs_somewhere_and_every_run_has_its_codes() {
+    let profiles = profiles();
+    for scenario in scenarios() {
+        let mut runs = 0;
+        for profile in &profiles {
+            for run in plan(&scenario, profile).expect("planned above") {
+                let Course::Runs(script) = run.course else {
+                    continue;
+                };
+                runs += 1;
+                let codes = generate(profile, 1, &script.codes);
+                assert_eq!(codes.map(|codes| codes.len()), Ok(script.codes.len()));
+            }
+        }
+        assert!(runs > 0, "'{}' runs on no profile", scenario.id());
+    }
+}
+
+#[rstest]
+fn a_bad_file_is_refused_with_the_message_beside_it(
+    #[files("../scenarios/bad/*.yaml")] path: PathBuf,
+) {
+    let source = open(&path);
+    let got = match read_bad(&path, &source) {
+        Ok(()) => panic!("{} is accepted", source.name()),
+        Err(refused) => format!("{refused}\n"),
+    };
+    let beside = path.with_extension("stderr");
+    if std::env::var_os("LOCKRIG_BLESS").is_some() {
+        fs::write(&beside, &got).expect("the message can be written");
+    }
+    let wanted = fs::read_to_string(&beside).unwrap_or_default();
+    assert_eq!(got, wanted, "LOCKRIG_BLESS=1 accepts what was got");
+}
+
+/// A bad file is a scenario unless its name says otherwise. The first line of one that is wrong
+/// only against a product names it: `# against: stack-on-red-button`.
+fn read_bad(path: &Path, source: &Source) -> Result<(), Refused> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name.starts_with("profile-") {
+        return Profile::read(source).map(|_| ());
+    }
+    if name.starts_with("personality-") {
+        return Profile::read(source)?.personality().map(|_| ());
+    }
+    if name.starts_with("requirements-") {
+        return Requirements::read(source).map(|_| ());
+    }
+    let scenario = Scenario::read(source, &requirements())?;
+    let first = source.text().lines().next().unwrap_or_default();
+    let against = first
+        .strip_prefix("# against: ")
+        .unwrap_or_else(|| panic!("{} is accepted, and is against no profile", source.name()));
+    let profiles = profiles();
+    let profile = profiles.iter().find(|profile| profile.id() == against);
+    plan(&scenario, profile.expect("a shipped profile")).map(|_| ())
+}
+
+#[test]
+fn every_bad_message_has_its_file() {
+    for entry in fs::read_dir(root().join("scenarios/bad")).expect("the folder is there") {
+        let path = entry.expect("a readable folder").path();
+        let file = path.with_extension("yaml");
+        assert!(file.exists(), "{} stands alone", path.display());
+    }
+}
+
+/// A node as the JSON that a schema validator looks at.
+fn json(node: &Node) -> serde_json::Value {
+    match &node.value {
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Table(entries) => entries
+            .iter()
+            .map(|(key, value)| (key.value.clone(), json(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        Value::Scalar { text, quoted: true } => text.as_str().into(),
+        Value::Scalar { text, .. } => match text.as_str() {
+            "" | "~" | "null" => serde_json::Value::Null,
+            "true" => true.into(),
+            "false" => false.into(),
+            text => match (text.parse::<i64>(), text.parse::<f64>()) {
+                (Ok(integer), _) => integer.into(),
+                (_, Ok(float)) if float.is_finite() => float.into(),
+                _ => text.into(),
+            },
+        },
+    }
+}
+
+/// The document, and each document that differs from it by one key: one more in some table, or one
+/// fewer.
+fn with_one_key_changed(node: &Node) -> Vec<(String, Node)> {
+    let replaced = |value: Value| Node {
+        span: node.span,
+        value,
+    };
+    match &node.value {
+        Value::Scalar { .. } => Vec::new(),
+        Value::List(items) => items
+            .iter()
+            .enumerate()
+            .flat_map(|(at, item)| {
+                with_one_key_changed(item)
+                    .into_iter()
+                    .map(move |(what, changed)| {
+                        let mut items = items.clone();
+                        items[at] = changed;
+                        (format!("[{at}]{what}"), replaced(Value::List(items)))
+                    })
+            })
+            .collect(),
+        Value::Table(entries) => {
+            let mut more = entries.clone();
+            let unknown = Value::Scalar {
+                text: "x y".into(),
+                quoted: true,
+            };
+            more.push((
+                Spanned::new("no-such-key".into(), node.span),
+                replaced(unknown),
+            ));
+            let mut changed = vec![(".no-such-key added".into(), replaced(Value::Table(more)))];
+            for (at, (key, value)) in entries.iter().enumerate() {
+                let mut fewer = entries.clone();
+                fewer.remove(at);
+                changed.push((
+                    format!(".{} removed", key.value),
+                    replaced(Value::Table(fewer)),
+                ));
+                for (what, inner) in with_one_key_changed(value) {
+                    let mut entries = entries.clone();
+                    entries[at].1 = inner;
+                    changed.push((
+                        format!(".{}{what}", key.value),
+                        replaced(Value::Table(entries)),
+                    ));
+                }
+            }
+            changed
+        }
+    }
+}
+
+/// The reader's and an independent validator's opinion of every file and of every file with one
+/// key more or fewer.
+fn schema_and_reader_agree<T: Read>(schema: &serde_json::Value, files: &[Source]) {
+    let validator = jsonschema::validator_for(schema).expect("the schema is one");
+    let (mut accepted, mut refused) = (0, 0);
+    for source in files {
+        let node = source.yaml().unwrap_or_else(|refused| panic!("{refused}"));
+        let errors: Vec<String> = validator
+            .iter_errors(&json(&node))
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", source.name());
+        for (what, changed) in with_one_key_changed(&node) {
+            let reader = source.read::<T>(&changed);
+            let schema = validator.is_valid(&json(&changed));
+            assert_eq!(
+                reader.is_ok(),
+                schema,
+                "{}{what}: the reader says {}",
+                source.name(),
+                reader.map_or_else(|refused| refused.to_string(), |_| "yes".into())
+            );
+            *if schema { &mut accepted } else { &mut refused } += 1;
+        }
+    }
+    assert!(accepted > 0 && refused > 0, "{accepted} and {refused}");
+}
+
+#[test]
+fn the_schema_of_scenarios_and_their_reader_agree() {
+    schema_and_reader_agree::<ScenarioFile>(&scenario::schema(), &folder("scenarios"));
+}
+
+#[test]
+fn the_schema_of_profiles_and_their_reader_agree() {
+    schema_and_reader_agree::<ProfileFile>(&profile::schema(), &folder("scenarios/profiles"));
+}
+
+fn declared() -> BTreeMap<String, Declared> {
+    let mut declared: BTreeMap<String, Declared> = ["a", "b", "c", "guess", "other-guess"]
+        .into_iter()
+        .map(|name| (name.to_owned(), Declared::Made(CodeKind::User)))
+        .collect();
+    let literal = Code::from_digits("1234").expect("digits");
+    declared.insert("weak".into(), Declared::Literal(literal));
+    declared
+}
+
+#[test]
+fn codes_follow_the_rules_and_are_no_part_of_each_other() {
+    for profile in profiles() {
+        for seed in 0..500 {
+            let codes = generate(&profile, seed, &declared()).expect("enough codes");
+            let factory = profile.factory_code().map(|factory| &factory.code.value);
+            let all: Vec<&Code> = codes.values().chain(factory).collect();
+            for (name, code) in &codes {
+                let rules = profile.codes.user.digits;
+                let digits = u8::try_from(code.digit_count()).expect("short");
+                assert!((rules.from..=rules.to).contains(&digits), "{name}: {code}");
+                assert!(name == "weak" || !is_weak(code), "{name} is weak");
+            }
+            for (at, one) in all.iter().enumerate() {
+                for other in &all[at + 1..] {
+                    let (one, other) = (one.digits_to_press(), other.digits_to_press());
+                    assert!(!one.starts_with(other) && !other.starts_with(one));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn codes_come_from_the_seed_and_from_their_own_name() {
+    let profile = &profiles()[0];
+    let codes = |seed, declared| generate(profile, seed, declared).expect("enough codes");
+    let all = declared();
+    assert_eq!(codes(7, &all), codes(7, &all));
+    assert_ne!(codes(7, &all), codes(8, &all));
+    let mut fewer = all.clone();
+    fewer.remove("b");
+    assert_eq!(codes(7, &fewer)["c"], codes(7, &all)["c"]);
+}
+
+#[test]
+fn codes_that_people_are_told_to_avoid_are_weak() {
+    let weak = |digits: &str| is_weak(&Code::from_digits(digits).expect("digits"));
+    for digits in [
+        "1234", "4321", "7890", "0000", "1212", "123123", "111111", "1987", "2024", "3112", "1231",
+        "311299", "991231", "31121999", "19991231", "159159",
+    ] {
+        assert!(weak(digits), "{digits}");
+    }
+    for digits in ["4937", "8264", "60718", "9946382", "48"] {
+        assert!(!weak(digits), "{digits}");
+    }
+}
+
+#[test]
+fn nothing_that_is_printed_holds_digits() {
+    let profile = &profiles()[0];
+    let codes = generate(profile, 3, &declared()).expect("enough codes");
+    for code in codes.values() {
+        let printed = format!("{code} {code:?} {codes:?} {profile:?}");
+        assert!(!printed.contains(code.digits_to_press()), "{printed}");
+    }
+    let literal = code_entry::Code::parse("159").expect("digits");
+    assert!(!format!("{literal:?}").contains("159"));
+}
+
+#[test]
+fn every_profile_makes_a_personality_that_fits_its_page() {
+    for profile in profiles() {
+        let personality = profile
+            .personality()
+            .unwrap_or_else(|refused| panic!("{refused}"));
+        let page = personality.to_page().expect("it fits");
+        let read = code_entry::Personality::from_page(&page);
+        assert_eq!(read.as_ref(), Ok(&personality));
+        insta::assert_debug_snapshot!(profile.id(), personality);
+    }
+}
