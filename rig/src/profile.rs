@@ -48,11 +48,7 @@ impl Profile {
     pub fn read(source: &Source) -> Result<Self, Refused> {
         let node = source.yaml()?;
         source.refuse_newer(&node, VERSION)?;
-        let file: ProfileFile = source.read(&node)?;
-        let problems = check::problems(&file);
-        if !problems.is_empty() {
-            return Err(source.refuse(problems));
-        }
+        let file = source.read_and_check(&node, check::check)?;
         Ok(Self {
             source: source.clone(),
             file,

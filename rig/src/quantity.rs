@@ -76,7 +76,11 @@ impl Units {
             Ok(amount) if amount <= most => Some(amount),
             Ok(_) => problems.add(Problem::new(
                 node.span,
-                format!("{} of {text} is more than fits", self.quantity),
+                format!(
+                    "{} of {text} is too much: at most {}",
+                    self.quantity,
+                    self.show(most)
+                ),
             )),
             Err(hint) => problems.expected_hint(self.quantity, node, &hint),
         }
@@ -121,19 +125,19 @@ impl Units {
         u64::try_from(amount / u128::from(scale)).map_err(|_| example)
     }
 
-    /// In the largest unit that divides it, as a file would write it.
-    fn show(&self, amount: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// In the largest unit that gives at most three decimals, as a file would write it.
+    fn show(&self, amount: u64) -> String {
+        let fits = |size: u64| amount >= size && u128::from(amount) * 1_000 % u128::from(size) == 0;
         let (unit, size) = self
             .units
             .iter()
             .rev()
-            .find(|(_, size)| amount % size == 0 && amount >= *size)
-            .unwrap_or(&self.units[self.units.len().min(1) - 1]);
-        // Zero is written in the usual unit.
-        if amount == 0 {
-            return write!(f, "0 {}", self.example);
-        }
-        write!(f, "{} {unit}", amount / size)
+            .find(|(_, size)| fits(*size))
+            .unwrap_or(&self.units[0]);
+        let thousandths = u128::from(amount % size) * 1_000 / u128::from(*size);
+        let decimals = format!(".{thousandths:03}");
+        let decimals = decimals.trim_end_matches('0').trim_end_matches('.');
+        format!("{}{decimals} {unit}", amount / size)
     }
 
     fn schema(&self) -> Schema {
@@ -181,7 +185,7 @@ macro_rules! shown {
     ($($type:ident in $units:ident;)*) => { $(
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                $units.show(u64::from(self.0), f)
+                f.write_str(&$units.show(u64::from(self.0)))
             }
         }
     )* };

@@ -22,8 +22,8 @@ use crate::step::{
 };
 
 pub use plan::{
-    Act, CodeUse, Contact, Course, Doing, Effect, Expected, HOLD_MARGIN, PlannedRun, ResolvedSet,
-    SUPPLY_MARGIN, Script, plan,
+    Act, CodeUse, Contact, Course, Doing, Effect, Expected, PlannedRun, ResolvedSet, SUPPLY_MARGIN,
+    Script, TIME_MARGIN, plan,
 };
 pub use requirement::{Evidence, Requirement, RequirementId, Requirements};
 
@@ -86,12 +86,9 @@ impl Scenario {
     pub fn read(source: &Source, requirements: &Requirements) -> Result<Self, Refused> {
         let node = source.yaml()?;
         source.refuse_newer(&node, VERSION)?;
-        let file: ScenarioFile = source.read(&node)?;
-        let mut problems = Problems::default();
-        file.check(requirements, &mut problems);
-        if !problems.is_empty() {
-            return Err(source.refuse(problems.into_vec()));
-        }
+        let file = source.read_and_check(&node, |file: &ScenarioFile, problems| {
+            file.check(requirements, problems);
+        })?;
         Ok(Self {
             source: source.clone(),
             file,
@@ -119,16 +116,17 @@ impl Scenario {
 
 impl ScenarioFile {
     fn check(&self, requirements: &Requirements, problems: &mut Problems) {
+        // Of a file that is refused already, the steps may be among the refused.
+        if self.steps.is_empty() && problems.is_empty() {
+            problems.add::<()>(Problem::new(
+                self.scenario.span,
+                format!("'{}' has no steps", self.scenario.value),
+            ));
+        }
         if self.intent.trim().is_empty() {
             problems.add::<()>(Problem::new(
                 self.intent.span,
                 "the intent is empty: say what a pass of this scenario shows",
-            ));
-        }
-        if self.steps.is_empty() {
-            problems.add::<()>(Problem::new(
-                self.scenario.span,
-                format!("'{}' has no steps", self.scenario.value),
             ));
         }
         for covered in &self.covers {

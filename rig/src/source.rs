@@ -162,8 +162,21 @@ impl Source {
 
     /// Reads a `T` from a node of this file.
     pub fn read<T: Read>(&self, node: &Node) -> Result<T, Refused> {
+        self.read_and_check(node, |_, _| ())
+    }
+
+    /// Reads a `T` and looks for what is wrong with it although each of its values is well formed.
+    /// The check also sees a file that is refused already, without the list items that were.
+    pub fn read_and_check<T: Read>(
+        &self,
+        node: &Node,
+        check: impl FnOnce(&T, &mut Problems),
+    ) -> Result<T, Refused> {
         let mut problems = Problems::default();
         let value = T::read(node, &mut problems);
+        if let Some(value) = &value {
+            check(value, &mut problems);
+        }
         match value {
             Some(value) if problems.is_empty() => Ok(value),
             _ => Err(self.refuse(problems.into_vec())),

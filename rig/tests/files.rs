@@ -65,14 +65,30 @@ fn scenarios() -> Vec<Scenario> {
         .collect()
 }
 
-/// All runs of all scenarios on all profiles, in words.
+/// All runs of all scenarios on all profiles, in words. Of a variant that has as many acts as the
+/// first one only those that differ are told.
 fn whole_plan() -> String {
     let mut text = String::new();
     for profile in profiles() {
         for scenario in scenarios() {
             let runs = plan(&scenario, &profile).unwrap_or_else(|refused| panic!("{refused}"));
+            let mut first: Option<Vec<String>> = None;
             for run in runs {
-                text += &run.to_string();
+                let lines: Vec<String> = run.to_string().lines().map(str::to_owned).collect();
+                let told = match &first {
+                    Some(first) if first.len() == lines.len() => lines
+                        .iter()
+                        .zip(first)
+                        .filter(|(line, first)| line != first)
+                        .map(|(line, _)| line.clone())
+                        .collect(),
+                    _ => lines.clone(),
+                };
+                text += &told.join("\n");
+                text += "\n";
+                if first.is_none() && matches!(run.course, Course::Runs(_)) {
+                    first = Some(lines);
+                }
             }
         }
     }
@@ -109,6 +125,64 @@ fn scenarios_and_profiles_are_called_like_their_files() {
 #[test]
 fn the_plan_is_the_one_that_was_reviewed() {
     insta::assert_snapshot!(whole_plan());
+}
+
+/// The holds of a scenario's runs on the red-button safe, if its manual gave this window; or why
+/// there is none.
+fn holds_in_window(window: &str) -> Vec<String> {
+    let source = open(&root().join("scenarios/profiles/stack-on-red-button.yaml"));
+    let text = source
+        .text()
+        .replace("hold: tap ", &format!("hold: {window} "));
+    assert_ne!(text, source.text());
+    let profile = Profile::read(&Source::new("windowed.yaml", text));
+    let profile = profile.unwrap_or_else(|refused| panic!("{refused}"));
+    let scenarios = scenarios();
+    let forgotten = scenarios.iter().find(|one| one.id() == "forgotten-code");
+    let runs = plan(forgotten.expect("shipped"), &profile).expect("planned");
+    runs.iter()
+        .map(|run| match &run.course {
+            Course::Skipped(reason) => format!("{}: {reason}", run.variant),
+            Course::Runs(_) => {
+                let text = run.to_string();
+                let line = text.split("steps").nth(1).unwrap_or_default();
+                let hold = line
+                    .split("hold button reset for ")
+                    .nth(1)
+                    .unwrap_or_default();
+                let hold = hold.split(':').next().unwrap_or_default();
+                format!("{}: {hold}", run.variant)
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn holds_are_placed_just_inside_the_documented_window() {
+    assert_eq!(
+        holds_in_window("{ from: 5 s, to: 10 s }"),
+        [
+            "hold=shortest: 5.1 s",
+            "hold=middle: 7.5 s",
+            "hold=longest: 9.9 s"
+        ]
+    );
+    assert_eq!(
+        holds_in_window("{ from: 5 s, to: unspecified }")[0],
+        "hold=shortest: 5.1 s"
+    );
+}
+
+#[test]
+fn a_variant_that_does_the_same_as_an_earlier_one_is_skipped_and_says_so() {
+    assert_eq!(
+        holds_in_window("{ from: 5 s, to: 5 s }"),
+        [
+            "hold=shortest: 5 s",
+            "hold=middle: on this product it is the same as hold=shortest",
+            "hold=longest: on this product it is the same as hold=shortest",
+        ]
+    );
 }
 
 #[test]

@@ -7,25 +7,24 @@ use crate::event::Nanos;
 use crate::source::{OneOrMore, Problem, Problems, Span, Spanned};
 use crate::step::{Action, Bindings, Bound, Do, ExpectedSignal, Step};
 
-/// Everything that is wrong.
-pub(super) fn problems(file: &ProfileFile) -> Vec<Problem> {
-    let mut problems = Problems::default();
-    sources(file, &mut problems);
-    keys(file, &mut problems);
-    changes(file, &mut problems);
-    lockout(file, &mut problems);
-    supply(file, &mut problems);
-    signals(file, &mut problems);
-    weaknesses(file, &mut problems);
-    silent_places(file, &mut problems);
+/// Finds everything that is wrong.
+pub(super) fn check(file: &ProfileFile, problems: &mut Problems) {
+    sources(file, problems);
+    keys(file, problems);
+    changes(file, problems);
+    lockout(file, problems);
+    supply(file, problems);
+    signals(file, problems);
+    weaknesses(file, problems);
+    silent_places(file, problems);
     for (name, procedure) in file.procedures.iter() {
         let bindings = defaults(procedure.with.iter());
         Step::walk(&procedure.steps, &mut |step| {
-            step.check(&bindings, &mut problems);
-            names_in(file, step, &mut problems);
+            step.check(&bindings, problems);
+            names_in(file, step, problems);
         });
         if let Some(after) = &procedure.after {
-            known_procedure(file, after, &mut problems);
+            known_procedure(file, after, problems);
         }
         let stores = matches!(
             procedure.effect,
@@ -47,7 +46,6 @@ pub(super) fn problems(file: &ProfileFile) -> Vec<Problem> {
             ));
         }
     }
-    problems.into_vec()
 }
 
 /// Finds the names in a step of a scenario or procedure that this profile does not know.
@@ -295,7 +293,8 @@ fn lockout(file: &ProfileFile, problems: &mut Problems) {
     let Some(lockout) = &file.lockout else {
         return;
     };
-    if lockout.stages.is_empty() {
+    // Of a file that is refused already, the stages may be among the refused.
+    if lockout.stages.is_empty() && problems.is_empty() {
         let from = lockout.from.as_slice().first();
         problems.add::<()>(
             Problem::new(

@@ -376,7 +376,7 @@ impl Making<'_> {
     }
 
     fn pattern(&mut self, name: &str, signal: &Signal) -> Option<Pattern> {
-        let span = self.profile.profile.span;
+        let span = self.signal_span(name);
         let lamps: Vec<(&str, Lamp)> = signal
             .lamps()
             .filter(|(_, lamp)| *lamp != Lamp::Dark)
@@ -417,6 +417,13 @@ impl Making<'_> {
         Some(Pattern { light, sound })
     }
 
+    fn signal_span(&self, name: &str) -> Span {
+        let mut names = self.profile.signals.iter().map(|(name, _)| name);
+        names
+            .find(|known| known.value == name)
+            .map_or(self.profile.profile.span, |name| name.span)
+    }
+
     fn lit_ms(&mut self) -> Option<u16> {
         let window = self.needed(self.profile.change_window(), "codes.change-window")?;
         let millis = self.millis(window)?;
@@ -425,7 +432,7 @@ impl Making<'_> {
 
     /// Equal pulses that fit into the signal's time and ranges.
     fn train(&mut self, name: &str, signal: &Signal, count: u32) -> Option<Train> {
-        let span = self.profile.profile.span;
+        let span = self.signal_span(name);
         let pulses = u64::from(count) * 2;
         // A quarter of the time is left for the lock to think.
         let fits = Nanos(signal.within.0 / 4 * 3 / pulses.max(1));

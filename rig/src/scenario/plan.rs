@@ -17,9 +17,10 @@ use crate::step::{Bindings, Bound, DoorState, Drop, Phase, PhaseLabel, Times, Wa
 use super::Scenario;
 use expand::Expansion;
 
-/// How far inside a hold window a hold is placed, and how far below it a hold is too short: the
-/// uncertainty of a measured hold (k = 2), taken twice, and one key scan of the lock.
-pub const HOLD_MARGIN: Nanos = Nanos(100_000_000);
+/// How far inside a hold window a hold is placed, how far below it a hold is too short, and how long
+/// after its end a documented time is over: the uncertainty of a measured time (k = 2), taken twice,
+/// and one key scan of the lock.
+pub const TIME_MARGIN: Nanos = Nanos(100_000_000);
 
 /// How far below a documented battery level the supply is set.
 pub const SUPPLY_MARGIN: Millivolts = Millivolts(100);

@@ -62,23 +62,17 @@ impl Requirements {
     pub fn read(source: &Source) -> Result<Self, Refused> {
         let node = source.yaml()?;
         source.refuse_newer(&node, super::VERSION)?;
-        let list: Self = source.read(&node)?;
-        let problems: Vec<Problem> = list
-            .requirements
-            .windows(2)
-            .filter(|pair| pair[0].id.value >= pair[1].id.value)
-            .map(|pair| {
-                Problem::new(
-                    pair[1].id.span,
-                    format!("{} does not follow {}", pair[1].id.value, pair[0].id.value),
-                )
-            })
-            .collect();
-        if problems.is_empty() {
-            Ok(list)
-        } else {
-            Err(source.refuse(problems))
-        }
+        source.read_and_check(&node, |list: &Self, problems| {
+            for pair in list.requirements.windows(2) {
+                let (before, after) = (pair[0].id, pair[1].id);
+                if before.value >= after.value {
+                    problems.add::<()>(Problem::new(
+                        after.span,
+                        format!("{} does not follow {}", after.value, before.value),
+                    ));
+                }
+            }
+        })
     }
 
     /// A requirement by its number.

@@ -156,11 +156,13 @@ impl<'n> Table<'n> {
 }
 /// The candidate that was probably meant.
 pub(crate) fn closest<'c>(written: &str, candidates: &[&'c str]) -> Option<&'c str> {
-    let far = 1 + written.chars().count() / 4;
     candidates
         .iter()
         .map(|candidate| (strsim::damerau_levenshtein(written, candidate), *candidate))
-        .filter(|(distance, _)| *distance <= far)
+        // One letter in three: of two short words the one is not a misspelling of the other.
+        .filter(|(distance, candidate)| {
+            *distance <= (written.len().max(candidate.len()) / 3).min(3)
+        })
         .min()
         .map(|(_, candidate)| candidate)
 }
@@ -375,22 +377,19 @@ impl<T: Read> Read for Box<T> {
     }
 }
 
+/// Items that were refused are left out, so that the others are looked at as well.
 impl<T: Read> Read for Vec<T> {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         match &node.value {
-            Value::List(items) => read_all(items.iter(), problems),
+            Value::List(items) => Some(
+                items
+                    .iter()
+                    .filter_map(|item| T::read(item, problems))
+                    .collect(),
+            ),
             _ => problems.expected_hint("a list", node, "write [a, b], or '- ' before each"),
         }
     }
-}
-
-/// Reads every node, also after one of them was refused.
-fn read_all<'n, T: Read>(
-    nodes: impl Iterator<Item = &'n Node>,
-    problems: &mut Problems,
-) -> Option<Vec<T>> {
-    let read: Vec<Option<T>> = nodes.map(|node| T::read(node, problems)).collect();
-    read.into_iter().collect()
 }
 
 /// One value, or a list of them.

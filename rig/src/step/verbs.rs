@@ -334,23 +334,59 @@ impl Read for Step {
         let Value::Table(entries) = &node.value else {
             return problems.expected("a step (a table with one verb)", node);
         };
-        let has = |verb: &str| entries.iter().any(|(key, _)| key.value == verb);
-        let Some(verb) = Action::VERBS.iter().find(|verb| has(&key_of(verb))) else {
-            let verbs: Vec<String> = Action::VERBS.iter().map(|verb| key_of(verb)).collect();
-            let (span, written) = match entries.first() {
-                Some((key, _)) => (key.span, key.value.as_str()),
-                None => (node.span, ""),
-            };
-            return problems.add(
-                Problem::new(span, format!("a step needs a verb, '{written}' is none"))
-                    .did_you_mean(written, verbs.iter().map(String::as_str)),
+        let verb_of = |key: &str| Action::VERBS.iter().find(|verb| key_of(verb) == key);
+        let verbs: Vec<_> = entries
+            .iter()
+            .filter_map(|(key, _)| Some((key, *verb_of(&key.value)?)))
+            .collect();
+        // Beside another verb, `expect` is its modifier.
+        let (expects, acts): (Vec<_>, Vec<_>) =
+            verbs.into_iter().partition(|(_, verb)| *verb == "Expect");
+        let Some((_, verb)) = acts.first().or(expects.first()) else {
+            return without_verb(node, entries, problems);
+        };
+        for (second, _) in acts.iter().skip(1) {
+            problems.add::<()>(
+                Problem::new(
+                    second.span,
+                    format!("a second verb in one step: '{}'", second.value),
+                )
+                .hint("write it as a step of its own"),
             );
+        }
+        let others: Vec<Span> = acts.iter().skip(1).map(|(key, _)| key.span).collect();
+        let own = Node {
+            span: node.span,
+            value: Value::Table(
+                entries
+                    .iter()
+                    .filter(|(key, _)| !others.contains(&key.span))
+                    .cloned()
+                    .collect(),
+            ),
         };
         Some(Self {
             span: node.span,
-            action: Action::read_verb(verb, node, problems)?,
+            action: Action::read_verb(verb, &own, problems)?,
         })
     }
+}
+
+fn without_verb(
+    node: &Node,
+    entries: &[(Spanned<String>, Node)],
+    problems: &mut Problems,
+) -> Option<Step> {
+    let verbs: Vec<String> = Action::VERBS.iter().map(|verb| key_of(verb)).collect();
+    let verbs = verbs.iter().map(String::as_str);
+    problems.add(match entries.first() {
+        Some((key, _)) => Problem::new(
+            key.span,
+            format!("a step needs a verb, '{}' is none", key.value),
+        )
+        .did_you_mean(&key.value, verbs),
+        None => Problem::new(node.span, "a step without a verb").did_you_mean("", verbs),
+    })
 }
 
 impl JsonSchema for Step {

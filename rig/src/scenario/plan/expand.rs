@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Act, CodeUse, Contact, Doing, Effect, Expected, HOLD_MARGIN, ResolvedSet, SUPPLY_MARGIN, Script,
+    Act, CodeUse, Contact, Doing, Effect, Expected, ResolvedSet, SUPPLY_MARGIN, Script, TIME_MARGIN,
 };
 use crate::event::Nanos;
 use crate::profile::codes::{Code, Declared};
@@ -156,10 +156,9 @@ impl<'e> Expansion<'e> {
             let slot = index as u32 + 1;
             if self.profile.slots().is_some_and(|slots| slot > slots) {
                 let slots = self.profile.slots().unwrap_or(0);
+                let (id, wanted) = (self.profile.id(), given.user_codes.len());
                 return self.skip(format!(
-                    "'{}' holds {slots} codes, {} are given",
-                    self.profile.id(),
-                    given.user_codes.len()
+                    "{wanted} user codes are given, '{id}' has room for {slots}"
                 ));
             }
             let mut arguments = Bindings::new();
@@ -333,18 +332,23 @@ impl<'e> Expansion<'e> {
                 ));
             }
         };
-        let margin = HOLD_MARGIN;
+        // Of a window that is narrower than two margins, both ends are its middle.
+        let half = |to: Nanos| Nanos(to.since(range.from).0 / 2);
+        let margin = match range.to {
+            Fact::Known(to) => TIME_MARGIN.min(half(to)),
+            Fact::Unknown | Fact::Unspecified => TIME_MARGIN,
+        };
         match (length, range.to) {
             (HoldFor::Shortest, _) => Some(range.from + margin),
-            (HoldFor::TooShort, _) if range.from > margin => Some(range.from.since(margin)),
+            (HoldFor::TooShort, _) if range.from > TIME_MARGIN => {
+                Some(range.from.since(TIME_MARGIN))
+            }
             (HoldFor::TooShort, _) => self.skip(format!(
                 "the hold window of '{id}' begins at {}, so nothing is too short",
                 range.from
             )),
             (HoldFor::Longest, Fact::Known(to)) => Some(to.since(margin)),
-            (HoldFor::Middle, Fact::Known(to)) => {
-                Some(range.from + Nanos(to.since(range.from).0 / 2))
-            }
+            (HoldFor::Middle, Fact::Known(to)) => Some(range.from + half(to)),
             (word, _) => self.skip(format!(
                 "the manual of '{id}' gives no end of the hold window, so there is no '{word}'"
             )),
@@ -373,8 +377,8 @@ impl<'e> Expansion<'e> {
             },
             WaitFor::Handing if self.profile.bolt.learns_handing == YesNo::No => return Some(None),
             WaitFor::Handing => self.profile.handing_lasts(),
-            WaitFor::EntryTimeOut => self.profile.idle_time_out(),
-            WaitFor::ChangeWindow => self.profile.change_window(),
+            WaitFor::EntryTimeOut => self.profile.idle_time_out().map(|time| time + TIME_MARGIN),
+            WaitFor::ChangeWindow => self.profile.change_window().map(|time| time + TIME_MARGIN),
             WaitFor::Idle => wait.within,
         };
         let Some(at_most) = wait.within.or(bound) else {
