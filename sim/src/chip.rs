@@ -19,7 +19,7 @@ pub mod peripherals;
 use self::bus::{Did, FastBus, FullBus};
 use self::core::decode::{self, Code, Op};
 use self::core::system::SV_CALL;
-use self::core::{Bus, Core, Doing, Exit, Stretch, exception, execute};
+use self::core::{Bus, Core, Doing, Exit, Registers, Stretch, exception, execute};
 use self::debug::halting::{Halting, Reason};
 use self::debug::{DebugPort, PortState};
 use self::memory::Memory;
@@ -29,6 +29,11 @@ use crate::time::Ticks;
 /// From a reset's cause to the core's first instruction. The reference manual gives no figure for
 /// soft resets; what matters is that a chip that resets for ever lets time pass.
 const RESET_TIME: Ticks = Ticks::from_micros(10);
+
+/// The most cycles that the core is given at once.
+const BUDGET_MAX: u64 = 1 << 40;
+/// Polls of other registers that a polling loop may do in one round.
+const OTHER_POLLS_MAX: u8 = 4;
 
 /// Why [`Chip::run`] returned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,6 +72,17 @@ impl Stops {
             .into_iter()
             .find_map(|(pending, stopped)| std::mem::take(pending).then_some(stopped))
     }
+}
+
+/// A read of a register that changes by events only, since when nothing but core registers changed.
+/// If the same read comes again with the same registers, the core waits in a loop for that event,
+/// and the rounds until then need not be executed.
+#[derive(Clone, Debug)]
+struct Poll {
+    registers: Registers,
+    at: Ticks,
+    /// Such reads since then.
+    others: u8,
 }
 
 /// The core's registers.
@@ -117,6 +133,7 @@ pub struct Chip {
     /// When the peripherals next need to be advanced.
     next_event: Ticks,
     stops: Stops,
+    poll: Option<Poll>,
     seed: u64,
     power_cycles: u64,
     awake: Ticks,
@@ -138,6 +155,7 @@ impl Chip {
             flash_busy: Ticks::ZERO,
             next_event: Ticks::NEVER,
             stops: Stops::default(),
+            poll: None,
             seed,
             power_cycles: 0,
             awake: Ticks::ZERO,
@@ -156,6 +174,7 @@ impl Chip {
 
     /// The memories, to put an image into or to look after the supply was cut.
     pub fn memory_mut(&mut self) -> &mut Memory {
+        self.poll = None;
         &mut self.memory
     }
 
@@ -439,7 +458,7 @@ impl Chip {
             self.halt(Reason::Breakpoint);
             return;
         }
-        self.step();
+        self.step(self.now);
         if stepping && !self.halting.is_halted() && self.core.doing != Doing::LockedUp {
             // A step over WFI does not wait: the pending halt is a reason to wake.
             self.core.doing = Doing::Running;
@@ -449,7 +468,7 @@ impl Chip {
 
     /// Runs instructions until the horizon or one that needs care, and that one.
     fn burst(&mut self, horizon: Ticks) {
-        let budget = i64::try_from((horizon - self.now).0).unwrap_or(i64::MAX);
+        let budget = (horizon - self.now).0.min(BUDGET_MAX) as i64;
         let mut left = budget;
         let mut exit = Exit::Refused;
         if self.core.registers.thumb {
@@ -464,17 +483,21 @@ impl Chip {
                 flash_idle,
                 ram,
                 ram_code,
+                stored: false,
             };
             exit = match bus.code(self.core.registers.r[15]) {
                 Some(code) => execute(&mut self.core.registers, &mut bus, code, &mut left),
                 None if Memory::is_ram(self.core.registers.r[15]) => Exit::Undecoded,
                 None => Exit::Refused,
             };
+            if bus.stored {
+                self.poll = None;
+            }
         }
         self.pass((budget - left) as u64);
         match exit {
             Exit::Budget => {}
-            Exit::Refused => self.step(),
+            Exit::Refused => self.step(horizon),
             Exit::Undecoded => self.memory.decode_ram(self.core.registers.r[15]),
             Exit::Special => self.special(),
             Exit::Return(target) => self.return_to(target),
@@ -486,8 +509,9 @@ impl Chip {
         self.awake += Ticks(cycles);
     }
 
-    /// One instruction over the full bus, or its fault.
-    fn step(&mut self) {
+    /// One instruction over the full bus, or its fault. If it polls what does not change before the
+    /// horizon, all rounds until then.
+    fn step(&mut self, horizon: Ticks) {
         let at = self.core.registers.r[15];
         let op = self.decode(at);
         if !self.core.registers.thumb || op.code == Code::Careful {
@@ -515,15 +539,52 @@ impl Chip {
             did,
             ..
         } = bus;
-        self.core.registers = registers;
+        let before = std::mem::replace(&mut self.core.registers, registers);
+        let earlier = self.poll.take().filter(|_| did.polled);
+        let started = self.now;
         self.account(now, flash_busy, did);
         self.pass((1 - left) as u64);
         match exit {
-            Exit::Budget | Exit::Undecoded => {}
+            Exit::Budget | Exit::Undecoded => {
+                if did.polled && !did.peripherals {
+                    self.wait_polling(earlier, before, started, horizon);
+                }
+            }
             Exit::Refused => self.fault(),
             Exit::Special => self.special(),
             Exit::Return(target) => self.return_to(target),
         }
+    }
+
+    /// Skips the rounds of a polling loop, if this is one, and remembers this round.
+    fn wait_polling(
+        &mut self,
+        earlier: Option<Poll>,
+        registers: Registers,
+        started: Ticks,
+        horizon: Ticks,
+    ) {
+        self.poll = match earlier {
+            Some(earlier) if earlier.registers == registers => {
+                let round = (started - earlier.at).0;
+                let skipped = horizon.since(started + Ticks(1)).0 / round * round;
+                self.pass(skipped);
+                Some(Poll {
+                    registers,
+                    at: started + Ticks(skipped),
+                    others: 0,
+                })
+            }
+            Some(earlier) if earlier.others < OTHER_POLLS_MAX => Some(Poll {
+                others: earlier.others + 1,
+                ..earlier
+            }),
+            _ => Some(Poll {
+                registers,
+                at: started,
+                others: 0,
+            }),
+        };
     }
 
     /// The instruction at an address, on its own.
@@ -548,6 +609,7 @@ impl Chip {
 
     /// Lets the core do something that touches its stack and vectors.
     fn with_bus(&mut self, act: impl FnOnce(&mut Core, &mut FullBus<'_>)) {
+        self.poll = None;
         let mut bus = FullBus {
             memory: &mut self.memory,
             peripherals: &mut self.peripherals,
@@ -591,6 +653,7 @@ impl Chip {
     }
 
     fn probe_access<T>(&mut self, access: impl FnOnce(&mut FullBus<'_>) -> T) -> T {
+        self.poll = None;
         let mut bus = FullBus {
             memory: &mut self.memory,
             peripherals: &mut self.peripherals,
@@ -619,6 +682,7 @@ impl Chip {
 
     /// An instruction that needs more than registers and memory; R15 is its address.
     fn special(&mut self) {
+        self.poll = None;
         let at = self.core.registers.r[15];
         let op = self.decode(at);
         let (slots, cycles) = match op.code {
@@ -661,6 +725,7 @@ impl Chip {
 
     /// Takes what the peripherals did: interrupt lines, their next event, and what they ask for.
     fn heed_peripherals(&mut self) {
+        self.poll = None;
         self.next_event = self.peripherals.next_event();
         self.core.system.set_lines(self.peripherals.interrupts());
         let Outcome {

@@ -231,3 +231,39 @@ fn a_fork_goes_its_own_way() {
         "{counted} {by_fork}"
     );
 }
+
+#[test]
+fn waiting_for_an_event_takes_as_long_as_executing_it_would() {
+    // TIMER0 at 16 MHz, one shot after 1,000 ticks; a loop counts how often it looks at
+    // EVENTS_COMPARE[0] and, in between, at EVENTS_COMPARE[1]; then notes the count.
+    //   loop: ldr r0, [r1]; ldr r3, [r1, #4]; adds r2, #1; cmp r0, #0; beq loop; note r2
+    let program = |counts: bool| {
+        let count = if counts { 0x3201 } else { 0x46c0 };
+        let code = [
+            0x4909, 0x4f0a, 0x2200, 0x480a, 0x4b0a, 0x6003, 0x4b0a, 0x2400, 0x4d0a, 0x515c, 0x2401,
+            0x601c, 0x6808, 0x684b, count, 0x2800, 0xd0fa, 0xc704, 0xe7fe, 0x0000, 0x8140, 0x4000,
+            0x0000, 0x2000, 0x8540, 0x4000, 0x03e8, 0x0000, 0x8000, 0x4000, 0x0510, 0x0000,
+        ];
+        let mut chip = chip(&[], &code);
+        let start = chip.now();
+        // The program is over when it left its result.
+        chip.memory_mut().set_ram_word(RESULT, u32::MAX);
+        for slice in 1.. {
+            while chip.run(start + Ticks(slice)) != Stopped::Deadline {}
+            if chip.memory().ram_word(RESULT) != u32::MAX {
+                break;
+            }
+            assert!(slice < 100_000, "the event never comes");
+        }
+        let ended = chip.now();
+        let mut skipping = self::chip(&[], &code);
+        skipping.memory_mut().set_ram_word(RESULT, u32::MAX);
+        while skipping.run(ended) != Stopped::Deadline {}
+        assert_eq!(results(&skipping, 1), results(&chip, 1));
+        assert_eq!(skipping.core_state(), chip.core_state());
+        assert_eq!(skipping.now(), ended);
+        ended - start
+    };
+    // A loop that counts is never in the same state twice and has to be executed.
+    assert_eq!(program(true), program(false));
+}

@@ -23,6 +23,8 @@ pub(super) struct FastBus<'a, 'code> {
     pub(super) flash_idle: bool,
     pub(super) ram: &'a mut RamWords,
     pub(super) ram_code: &'code RamCode,
+    /// Something was stored.
+    pub(super) stored: bool,
 }
 
 impl FastBus<'_, '_> {
@@ -45,6 +47,7 @@ impl FastBus<'_, '_> {
         if offset >= RAM_BYTES || self.ram_code.near(offset) {
             return false;
         }
+        self.stored = true;
         let word = &mut self.ram[(offset / 4) as usize];
         *word = *word & !lanes | value & lanes;
         true
@@ -118,8 +121,10 @@ pub(super) struct FullBus<'a> {
 /// What accesses over a [`FullBus`] had as consequences.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Did {
-    /// A peripheral was accessed.
+    /// A peripheral was accessed that may have changed by that.
     pub(super) peripherals: bool,
+    /// A register was read that changes by events only.
+    pub(super) polled: bool,
     /// A flash operation was started or waited for.
     pub(super) flash: bool,
     /// AIRCR.SYSRESETREQ was written.
@@ -146,7 +151,11 @@ impl FullBus<'_> {
             self.wait_for_flash();
             Some(self.memory.flash_word(address))
         } else if is_peripheral(address) || (FICR..UICR).contains(&address) {
-            self.did.peripherals = true;
+            if changes_by_events_only(address) {
+                self.did.polled = true;
+            } else {
+                self.did.peripherals = true;
+            }
             Some(self.peripherals.read(address & !3, self.now))
         } else if address & !0xfff == system::BASE {
             Some(self.system.as_ref()?.read(address - system::BASE))
@@ -197,6 +206,17 @@ impl FullBus<'_> {
         }
         true
     }
+}
+
+/// Whether a register keeps its value until the peripherals' next event, the end of a flash
+/// operation, or a write, and reading it does nothing else: event registers, the pins' levels, and
+/// whether flash is ready.
+fn changes_by_events_only(address: u32) -> bool {
+    const PINS: u32 = 0x5000_0510;
+    const FLASH_READY: u32 = 0x4001_e400;
+    let event = (0x4000_0000..0x4002_0000).contains(&address)
+        && (0x100..0x180).contains(&(address & 0xfff));
+    event || matches!(address & !3, PINS | FLASH_READY)
 }
 
 fn is_peripheral(address: u32) -> bool {

@@ -120,6 +120,8 @@ pub(crate) enum Code {
     Ldm,
     /// Relative branches: imm slots from the next one.
     B,
+    /// A branch to itself.
+    BSelf,
     Beq,
     Bne,
     Bcs,
@@ -262,7 +264,7 @@ impl Op {
             Code::StrImm | Code::StrhImm | Code::StrbImm => 2,
             Code::Push | Code::Pop | Code::Stm | Code::Ldm => 1 + registers,
             Code::PopPc => 4 + registers,
-            Code::AddToPc | Code::MovToPc | Code::Bx | Code::Blx | Code::B => 3,
+            Code::AddToPc | Code::MovToPc | Code::Bx | Code::Blx | Code::B | Code::BSelf => 3,
             Code::Bl | Code::Barrier => 4,
             Code::Undecoded | Code::Careful | Code::Undefined | Code::Svc | Code::Bkpt => 0,
             Code::Cps | Code::Wfi | Code::Wfe | Code::Sev | Code::Mrs | Code::Msr => 0,
@@ -507,6 +509,7 @@ pub(crate) fn narrow(half: u16, address: u32) -> Op {
             // The offset counts from four bytes on; a slot offset counts from the next slot.
             op(code, 0, 0, 0, (imm8 as u8 as i8 as i32 + 1) as u32)
         }
+        0b11100 if half == 0xe7fe => op(Code::BSelf, 0, 0, 0, 0),
         _ => op(
             Code::B,
             0,

@@ -9,7 +9,7 @@
 use super::decode::{Code, Op, Run};
 
 /// Registers and flags, in the form the loop wants them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Registers {
     /// R0 to R12, the current stack pointer, LR, and the address of the next instruction.
     pub(crate) r: [u32; 16],
@@ -542,6 +542,11 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
                     interwork!(target);
                 }
                 Code::B => index = index.wrapping_add(op.imm),
+                Code::BSelf => {
+                    // Only an exception leads out of here, and those come when the budget is used up.
+                    index = index.wrapping_sub(1);
+                    cycles -= (cycles.max(0) + 2) / 3 * 3;
+                }
                 Code::Beq => branch!(op, zero!()),
                 Code::Bne => branch!(op, !zero!()),
                 Code::Bcs => branch!(op, c),
