@@ -536,16 +536,16 @@ impl Personality {
             }
             _ => {}
         }
-        let place = |step: Step| change.steps.iter().position(|asked| *asked == step);
-        let new = place(Step::New).ok_or(RuleError::Steps)?;
-        let confirmed_late = place(Step::Again).is_none_or(|again| again > new);
+        let mut before_new = change.steps.iter().take_while(|step| **step != Step::New);
+        let leads_to_new =
+            change.steps.contains(&Step::New) && before_new.all(|step| *step != Step::Again);
         let target_known = match change.target {
             Target::Slot(slot) => (1..=self.codes.user_slots).contains(&slot),
             Target::Tapped => matches!(change.trigger, Trigger::Tap(_)),
             Target::Own => change.steps.contains(&Step::Old),
             Target::Master => true,
         };
-        if confirmed_late && target_known {
+        if leads_to_new && target_known {
             Ok(())
         } else {
             Err(RuleError::Steps)

@@ -149,7 +149,7 @@ impl Match {
     fn compare(&mut self, slot: u8, stored: &Code, entered: &Code) {
         // Of a difference of 0 to 255 only 0 wraps, and fills the upper byte.
         let equal = (u16::from(stored.differs_from(entered)).wrapping_sub(1) >> 8) as u8;
-        self.slot = (self.slot & !equal) | (slot & equal);
+        self.slot ^= (self.slot ^ slot) & equal;
         self.any |= equal;
     }
 

@@ -87,10 +87,9 @@ impl Personality {
 }
 
 fn word(bytes: &[u8]) -> u32 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |word, &byte| word << 8 | u32::from(byte))
+    let mut word = [0; 4];
+    word.copy_from_slice(bytes);
+    u32::from_le_bytes(word)
 }
 
 /// CRC-32 as in Ethernet and ZIP, bit by bit: it runs once at start-up, and a table would cost 1 KiB of flash.

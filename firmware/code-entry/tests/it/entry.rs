@@ -92,6 +92,15 @@ fn ten_digits_are_the_most_of_all(#[case] typed: &str, #[case] told: &str) {
 }
 
 #[test]
+fn too_many_digits_are_not_taken_for_fewer() {
+    let mut lock = safe();
+    lock.entry.digits_max = 10;
+    let mut board = Board::with_record(lock, |record| record.users[0] = code("123456789"));
+    board.keys("12345678901#");
+    assert!(board.told().contains("refused"));
+}
+
+#[test]
 fn a_key_that_is_down_already_is_not_pressed_again() {
     let mut board = Board::new(safe());
     board.down('1');

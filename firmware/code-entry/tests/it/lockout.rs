@@ -342,6 +342,14 @@ fn after_a_power_cut_earlier_attempts_count_as_made_just_now() {
 }
 
 #[test]
+fn more_attempts_than_a_stage_waits_for_lock_out_at_the_next() {
+    // As left by a personality that waited for more.
+    let mut board = Board::with_record(safe(), |record| record.recent = 7);
+    wrong(&mut board, 1);
+    assert_eq!(board.state(), State::Lockout);
+}
+
+#[test]
 fn a_lockout_that_lost_its_stage_runs_on() {
     for left_ms in [1, 5, 20_000] {
         let mut board = Board::with_record(safe(), |record| record.lockout_left_ms = left_ms);

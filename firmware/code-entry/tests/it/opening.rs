@@ -99,6 +99,16 @@ fn every_slot_opens_and_tells_its_number() {
 }
 
 #[test]
+fn a_code_in_two_slots_opens_as_the_later_one() {
+    let mut board = Board::with_record(smart_lock(), |record| {
+        record.users[2] = code("1234");
+        record.users[4] = code("1234");
+    });
+    board.keys("1234#");
+    assert!(board.told().contains("accepted slot=5;"));
+}
+
+#[test]
 fn codes_that_differ_alike_in_two_places_are_not_taken_for_equal() {
     // The packed difference of 1212 and 3434 is the same in both bytes.
     let mut board = Board::with_record(safe(), |record| record.users[0] = code("1212"));

@@ -157,6 +157,40 @@ fn a_long_second_press_neither_resets_nor_gives_more_time() {
 }
 
 #[test]
+fn another_buttons_hold_does_not_begin_the_window() {
+    let mut lock = smart_lock();
+    let mut other = lock.changes[2].clone();
+    other.trigger = Trigger::Hold {
+        button: Button::Reset,
+        hold_ms: 1_000,
+    };
+    lock.changes.push(other).expect("room");
+    let mut board = Board::new(lock);
+    board.found.program_button_down = true;
+    let mut board = board.power_cycle();
+    board.wait(30_000);
+    board.hold(Button::Reset, 1_000);
+    assert_eq!(board.lock.next_deadline(), None);
+    assert_eq!(board.state(), State::ResetArmed);
+}
+
+#[test]
+fn a_reset_that_keeps_the_hand_does_not_move_the_bolt() {
+    let mut lock = smart_lock();
+    lock.changes.clear();
+    lock.reset.trigger = ResetTrigger::Tap {
+        button: Button::Program,
+    };
+    lock.reset.erases = Parts::USER_CODES;
+    let mut board = Board::new(lock);
+    board.tap(Button::Program);
+    assert_eq!(
+        board.told(),
+        "commit; reset done; codes users=0; signal reset-done"
+    );
+}
+
+#[test]
 fn keys_are_not_taken_while_a_reset_is_armed() {
     let mut board = refitted();
     board.wait(30_000);
