@@ -7,7 +7,8 @@ use std::{env, fmt, fs, io};
 use crate::manifest::Toolchain;
 use crate::{Image, Project};
 
-const TARGET: &str = "thumbv6m-none-eabi";
+/// What the images are built for.
+pub const TARGET: &str = "thumbv6m-none-eabi";
 
 /// Which tools build, where they are not rustup's.
 #[derive(Clone, Default, Debug)]
@@ -87,6 +88,12 @@ impl Tools {
             llvm: field("LLVM version:")?,
             builds_core: self.build_std,
         })
+    }
+
+    /// Whether there is a `core` for the target, compiled or to be built.
+    pub fn has_core(&self, project: &Project) -> Result<bool, BuildError> {
+        let folder = self.rustc(project, &["--print", "target-libdir", "--target", TARGET])?;
+        Ok(self.build_std || Path::new(folder.trim()).is_dir())
     }
 
     /// Builds an image; gives the file's bytes.

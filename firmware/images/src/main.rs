@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{env, fs};
 
-use firmware_images::build::Tools;
+use firmware_images::build::{TARGET, Tools};
 use firmware_images::manifest::{Entry, Manifest};
 use firmware_images::{IMAGES, Project, sha256};
 
@@ -85,6 +85,12 @@ fn check(project: &Project, tools: &Tools) -> Result<ExitCode, String> {
         println!(
             "not comparable: built with {}, you have {toolchain}",
             manifest.toolchain
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !tools.has_core(project).map_err(text)? {
+        println!(
+            "not comparable: {toolchain} has no core for {TARGET}; hint: 'rustup target add {TARGET}'"
         );
         return Ok(ExitCode::SUCCESS);
     }

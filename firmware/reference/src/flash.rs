@@ -60,6 +60,10 @@ impl JournalPages {
 
     /// Waits until the supply is high enough, for a while. The chip ignores flash operations while it warns.
     fn await_supply(&self) -> Result<(), Refused> {
+        // The comparison also runs where every event of POWER reads as raised.
+        if cfg!(feature = "tick-timer0") {
+            return Ok(());
+        }
         for _ in 0..SUPPLY_LOOKS_MAX {
             // The warning is an event, not a level; the comparator starts anew when it is configured.
             clear(&self.power.events_pofwarn);

@@ -139,8 +139,14 @@ impl Inputs {
     }
 }
 
+/// What the comparison sees instead of pins, which not every emulator has: a locked lock that nobody touches.
+const UNTOUCHED: u32 = DOOR_CLOSED | BOLT_THROWN;
+
 /// Which contacts are closed: the keys in the order of [`LAYOUT`], then the switches.
 fn sample(port: &Port) -> u32 {
+    if cfg!(feature = "tick-timer0") {
+        return UNTOUCHED;
+    }
     let mut closed = 0;
     for row in 0..ROWS.len() {
         port.select_rows(|index| index == row);
@@ -154,6 +160,9 @@ fn sample(port: &Port) -> u32 {
 
 /// Which switches are closed, in the order of [`SWITCHES`].
 fn switches(port: &Port) -> u32 {
+    if cfg!(feature = "tick-timer0") {
+        return UNTOUCHED >> KEYS;
+    }
     SWITCHES
         .iter()
         .enumerate()
