@@ -50,18 +50,17 @@ pub(super) fn check(file: &ProfileFile, problems: &mut Problems) {
 
 /// Finds the names in a step of a scenario or procedure that this profile does not know.
 pub(crate) fn names_in(file: &ProfileFile, step: &Step, problems: &mut Problems) {
-    if let Some(expected) = step.expect() {
-        if let ExpectedSignal::Signal(name) = &expected.value {
-            if file.signals.get(name).is_none() {
-                problems.add::<()>(
-                    Problem::new(
-                        expected.span,
-                        format!("'{}' has no signal '{name}'", file.profile.value),
-                    )
-                    .did_you_mean(name, file.signals.names()),
-                );
-            }
-        }
+    if let Some(expected) = step.expect()
+        && let ExpectedSignal::Signal(name) = &expected.value
+        && file.signals.get(name).is_none()
+    {
+        problems.add::<()>(
+            Problem::new(
+                expected.span,
+                format!("'{}' has no signal '{name}'", file.profile.value),
+            )
+            .did_you_mean(name, file.signals.names()),
+        );
     }
     match &step.action {
         Action::Press(press) => known_contact(file, &press.press, problems),

@@ -175,7 +175,7 @@ pub fn is_weak(code: &Code) -> bool {
             .all(|pair| (pair[0] - b'0' + step) % 10 == pair[1] - b'0')
     };
     let repeats = (1..=digits.len() / 2)
-        .any(|period| digits.len() % period == 0 && is_periodic(digits, period));
+        .any(|period| digits.len().is_multiple_of(period) && is_periodic(digits, period));
     steps_by(0) || steps_by(1) || steps_by(9) || repeats || is_date(&code.0)
 }
 

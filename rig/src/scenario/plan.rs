@@ -2,8 +2,10 @@
 //! written out. What cannot be run on this product is skipped with the reason; what is wrong is
 //! refused at its place in the scenario.
 
+mod call;
 mod expand;
 mod show;
+mod values;
 
 use std::collections::BTreeMap;
 

@@ -280,11 +280,11 @@ impl Step {
             }
             Action::Do(step) => {
                 for (_, argument) in step.with.iter() {
-                    if let Ok(name) = argument.name() {
-                        if !bindings.contains_key(&name.value) {
-                            let known = bindings.keys().map(String::as_str);
-                            problems.add::<()>(undeclared(&name, known));
-                        }
+                    if let Ok(name) = argument.name()
+                        && !bindings.contains_key(&name.value)
+                    {
+                        let known = bindings.keys().map(String::as_str);
+                        problems.add::<()>(undeclared(&name, known));
                     }
                 }
             }
@@ -312,13 +312,13 @@ impl Step {
             }
             Action::Expect(_) => {}
         }
-        if let (Some(expected), None) = (self.expect(), self.within()) {
-            if expected.value == ExpectedSignal::Nothing {
-                problems.add::<()>(
-                    Problem::new(expected.span, "a wait without a bound")
-                        .hint("say for how long nothing must be seen: within: 2 s"),
-                );
-            }
+        if let (Some(expected), None) = (self.expect(), self.within())
+            && expected.value == ExpectedSignal::Nothing
+        {
+            problems.add::<()>(
+                Problem::new(expected.span, "a wait without a bound")
+                    .hint("say for how long nothing must be seen: within: 2 s"),
+            );
         }
     }
 }
