@@ -16,14 +16,18 @@
 //! - [`image`]: firmware images, and what is wrong with a bad one.
 
 pub mod bench;
+pub mod campaign;
+pub mod cli;
 pub mod driver;
 pub mod event;
 pub mod image;
 pub mod oracle;
 pub mod port;
 pub mod profile;
+pub mod project;
 pub mod quantity;
 pub mod report;
+pub mod run;
 pub mod scenario;
 pub mod source;
 pub mod step;

@@ -1,2 +1,7 @@
-//! The `lockrig` command.
-fn main() {}
+//! The `lockrig` command: parse, call, turn the verdict into an exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lockrig::cli::main()
+}

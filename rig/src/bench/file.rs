@@ -31,6 +31,8 @@ pub struct BenchText as "a bench file" {
     pub version: Spanned<u32>,
     /// What stands there, for people.
     pub about: Option<String>,
+    /// What kind of lock stands there. Without it, the bench takes products of every kind.
+    pub lock: Option<LockKind>,
     /// The chip of the board under test, as probe-rs calls it. A bench without one (a mechanical lock) leaves it out.
     pub chip: Option<String>,
     /// The image that is flashed where nobody names another: the name of a shipped one, or a path.
@@ -61,6 +63,16 @@ pub struct BenchText as "a bench file" {
     pub probe: Option<ProbeText>,
     /// How the outputs go to rest.
     pub rest: RestText,
+}
+}
+
+file_words! {
+/// Kinds of lock, as profiles name them.
+pub enum LockKind as "a kind of lock" {
+    /// A safe's lock.
+    Safe,
+    /// A smart lock.
+    SmartLock,
 }
 }
 
@@ -261,6 +273,8 @@ pub struct BenchFile {
     pub name: String,
     /// What stands there, for people.
     pub about: Option<String>,
+    /// What kind of lock stands there; none for a bench that takes every kind.
+    pub lock: Option<LockKind>,
     /// The chip, as probe-rs calls it.
     pub chip: Option<String>,
     /// The image that is flashed where nobody names another.
@@ -506,6 +520,7 @@ impl<'t, 'p> Check<'t, 'p> {
         Some(BenchFile {
             name: text.bench.value.clone(),
             about: text.about.clone(),
+            lock: text.lock,
             chip: text.chip.clone(),
             image: text.image.clone(),
             emulates: text.emulates.as_ref().map(|name| name.value.clone()),

@@ -8,10 +8,9 @@ use crate::event::{Event, Nanos, Standing, What};
 
 #[derive(Default)]
 pub struct Timing {
-    /// Moment of the last contact of any key, as sensed.
-    key_closed: Option<Nanos>,
-    /// A wrong code whose refusal is still to be seen: leading digits that were right.
-    waiting: Option<(Nanos, usize)>,
+    /// A wrong code whose refusal is still to be seen: leading digits that were right, and when its
+    /// last key made contact, as sensed.
+    waiting: Option<(usize, Option<Nanos>)>,
     /// Leading digits that were right, and the time it took.
     refusals: Vec<(usize, Nanos)>,
 }
@@ -19,19 +18,22 @@ pub struct Timing {
 impl Oracle for Timing {
     fn see(&mut self, event: &Event, facts: &Facts) -> Option<Finding> {
         match &event.what {
-            What::LineChanged { line, high: true } if line == "key" => {
-                self.key_closed = Some(event.at)
-            }
             What::CodeEntered {
                 standing: Standing::Invalid,
                 leading,
                 ..
             } => {
-                self.waiting = self.key_closed.map(|closed| (closed, *leading));
+                self.waiting = Some((*leading, None));
+            }
+            What::LineChanged { line, high: true } if line == "key" => {
+                // Only the first contact counts: the rest is bounce, or the next code.
+                if let Some((_, closed @ None)) = &mut self.waiting {
+                    *closed = Some(event.at);
+                }
             }
             What::LineChanged { line, high: true } if line == "red" || line == "beeper" => {
-                let (closed, leading) = self.waiting.take()?;
-                let took = event.at.since(closed);
+                let (leading, closed) = self.waiting.take()?;
+                let took = event.at.since(closed?);
                 let other = self.refusals.iter().find(|(digits, before)| {
                     *digits != leading && took.0.abs_diff(before.0) > facts.resolution.0
                 });

@@ -61,6 +61,8 @@ pub struct Script {
     pub steps: Vec<Act>,
     /// What is done in the end, whatever happened.
     pub finally: Vec<Act>,
+    /// How the bolt is thrown again after an opening; empty where it relocks by itself.
+    pub lock: Vec<Act>,
 }
 
 /// Something that is done, and what must then be seen. [`Display`](std::fmt::Display) says it in

@@ -86,7 +86,8 @@ impl<'e> Expansion<'e> {
         let setup = self.setup(&scope);
         let steps = self.acts(&self.scenario.steps, &scope);
         let finally = self.acts(&self.scenario.finally, &scope);
-        let (setup, steps, finally) = (setup?, steps?, finally?);
+        let lock = self.lock(&scope);
+        let (setup, steps, finally, lock) = (setup?, steps?, finally?, lock?);
         let mut used = BTreeSet::new();
         for acts in [&setup, &steps, &finally] {
             names_of_codes(acts, &mut used);
@@ -98,7 +99,24 @@ impl<'e> Expansion<'e> {
             setup,
             steps,
             finally,
+            lock,
         })
+    }
+
+    /// The procedure that throws the bolt, where the product has one.
+    fn lock(&mut self, scope: &Scope<'_>) -> Option<Vec<Act>> {
+        let mut acts = Vec::new();
+        if self.profile.procedures.get("lock").is_some() {
+            let call = Call {
+                name: "lock",
+                span: self.scenario.scenario.span,
+                arguments: Bindings::new(),
+                refused: false,
+                expect: None,
+            };
+            self.call(&call, scope, &mut acts)?;
+        }
+        Some(acts)
     }
 
     pub(super) fn skip<T>(&mut self, reason: String) -> Option<T> {

@@ -1,0 +1,432 @@
+//! Many runs: each board is flashed once for each image and personality, then the runs follow.
+//!
+//! On a virtual bench every run starts from a fork of the flashed board, so runs are independent and
+//! can be carried out at once. On a real bench they follow each other, and the board is flashed anew
+//! before each, because every scenario starts from the factory state.
+
+use std::collections::BTreeMap;
+use std::io::{self, LineWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::bench::{Bench, BenchFile, Feed};
+use crate::driver::DeviceTrouble;
+use crate::driver::probe::{Attach, Flashing, Probe, ProbeTrouble};
+use crate::event::{FileHash, Nanos, What};
+use crate::image::{ChipMap, Image};
+use crate::port::{Interrupt, PortProblem, PortTrouble, Ports, Waited};
+use crate::profile::Profile;
+use crate::profile::codes::Code;
+use crate::report::{Summary, junit, summarise};
+use crate::run::{self, Setup};
+use crate::scenario::{PlannedRun, Script};
+use crate::verdict::Verdict;
+
+/// A bench with a board and a product on it, and the runs that are to be carried out there.
+pub struct Group {
+    /// The bench.
+    pub bench: BenchFile,
+    /// The product.
+    pub profile: Arc<Profile>,
+    /// The image, with the product's personality in it where it takes one.
+    pub image: Option<Image>,
+    /// SHA-256 of the personality page, where there is one.
+    pub personality: Option<String>,
+    /// The runs, in the order of the plan.
+    pub jobs: Vec<Job>,
+}
+
+/// One run to be carried out.
+#[derive(Clone)]
+pub struct Job {
+    /// Its folder's name; unique in the campaign.
+    pub id: String,
+    /// Its place in the campaign.
+    pub number: usize,
+    /// Which scenario, product and variant it is.
+    pub plan: Arc<PlannedRun>,
+    /// Its steps.
+    pub script: Arc<Script>,
+    /// The codes that the seed gave.
+    pub codes: Arc<BTreeMap<String, Code>>,
+    /// The seed.
+    pub seed: u64,
+    /// Hashes of the files it is made from.
+    pub files: Vec<FileHash>,
+}
+
+/// What is told while a campaign goes on.
+pub enum Report {
+    /// A board was flashed.
+    Flashed {
+        /// The bench and product.
+        group: String,
+    },
+    /// A run is over.
+    Ran(Box<Ran>),
+}
+
+/// A run that is over.
+pub struct Ran {
+    /// Its folder's name.
+    pub id: String,
+    /// Its place in the campaign.
+    pub number: usize,
+    /// What came of it.
+    pub summary: Summary,
+    /// Seed it had; none for a run that was skipped.
+    pub seed: Option<u64>,
+    /// Wall time it took.
+    pub took: std::time::Duration,
+}
+
+/// How ports are opened: given from outside, so that nothing here knows what a bench is made of.
+pub type Opener =
+    Arc<dyn Fn(&BenchFile, u64, Interrupt) -> Result<Box<dyn Ports>, DeviceTrouble> + Send + Sync>;
+
+/// What a campaign needs besides its groups.
+pub struct Campaign {
+    /// Where the runs' folders go; it exists.
+    pub folder: PathBuf,
+    /// How many runs at once, on virtual benches.
+    pub jobs: usize,
+    /// Seed of what is drawn while boards are flashed.
+    pub seed: u64,
+    /// Opens ports.
+    pub open: Opener,
+    /// Stops everything.
+    pub interrupt: Interrupt,
+    /// Set when no further run shall begin.
+    pub cancelled: Arc<AtomicBool>,
+}
+
+impl Campaign {
+    /// Carries out all groups, one after the other, and tells of each run as it ends. Runs that never
+    /// began because the campaign was stopped are not told of.
+    pub async fn carry_out(&self, groups: Vec<Group>, told: mpsc::Sender<Report>) {
+        for group in groups {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return;
+            }
+            self.group(group, &told).await;
+        }
+    }
+
+    async fn group(&self, group: Group, told: &mpsc::Sender<Report>) {
+        let group = Arc::new(group);
+        let prepared = {
+            let (group, open, interrupt) = (
+                Arc::clone(&group),
+                Arc::clone(&self.open),
+                self.interrupt.clone(),
+            );
+            let seed = self.seed;
+            tokio::task::spawn_blocking(move || prepare(&group, &open, seed, interrupt)).await
+        };
+        let mut prepared = match prepared {
+            Ok(Ok(prepared)) => prepared,
+            Ok(Err(trouble)) => return self.broken(&group, trouble, told).await,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        let name = format!("{} on {}", group.profile.id(), group.bench.name);
+        let _ = told.send(Report::Flashed { group: name }).await;
+        let places = Arc::new(Semaphore::new(self.jobs.max(1)));
+        let mut tasks = tokio::task::JoinSet::new();
+        for (index, job) in group.jobs.iter().cloned().enumerate() {
+            let place = Arc::clone(&places)
+                .acquire_owned()
+                .await
+                .expect("nobody closes it");
+            if self.cancelled.load(Ordering::Relaxed) {
+                break;
+            }
+            let (group, told, folder) =
+                (Arc::clone(&group), told.clone(), self.folder.join(&job.id));
+            if let Some(bench) = prepared.bench.fork() {
+                let receipt = prepared.receipt.clone();
+                tasks.spawn_blocking(move || {
+                    let mut bench = bench;
+                    let ran = one(&group, &job, &mut bench, receipt, &folder);
+                    drop(place);
+                    let _ = told.blocking_send(Report::Ran(Box::new(ran)));
+                });
+            } else {
+                let again = index > 0;
+                let outcome = tokio::task::spawn_blocking(move || {
+                    let receipt = match again {
+                        true => flash(&group, &mut prepared.bench),
+                        false => Ok(prepared.receipt.clone()),
+                    };
+                    let ran = match receipt {
+                        Ok(receipt) => one(&group, &job, &mut prepared.bench, receipt, &folder),
+                        Err(trouble) => unable(&group, &job, &trouble, &folder),
+                    };
+                    (prepared, ran)
+                });
+                let (back, ran) = match outcome.await {
+                    Ok(done) => done,
+                    Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+                };
+                prepared = back;
+                let _ = told.send(Report::Ran(Box::new(ran))).await;
+            }
+        }
+        while let Some(done) = tasks.join_next().await {
+            if let Err(panic) = done {
+                std::panic::resume_unwind(panic.into_panic());
+            }
+        }
+    }
+
+    /// The board could not be prepared: every run of the group is broken, and says why.
+    async fn broken(&self, group: &Group, trouble: DeviceTrouble, told: &mpsc::Sender<Report>) {
+        for job in &group.jobs {
+            let ran = unable(group, job, &trouble, &self.folder.join(&job.id));
+            let _ = told.send(Report::Ran(Box::new(ran))).await;
+        }
+    }
+}
+
+/// A bench with a flashed board, at rest, without supply.
+pub struct Prepared {
+    /// The bench.
+    pub bench: Bench,
+    /// The receipt, as an event; none where there is nothing to flash.
+    pub receipt: Option<What>,
+}
+
+/// How long the board is powered before the probe attaches, and unpowered before a run begins.
+const SETTLE: Nanos = Nanos::from_millis(500);
+
+/// Connects a bench and flashes its board.
+///
+/// # Errors
+/// An instrument or probe that does not do what it was told. The outputs are at rest then.
+pub fn prepare(
+    group: &Group,
+    open: &Opener,
+    seed: u64,
+    interrupt: Interrupt,
+) -> Result<Prepared, DeviceTrouble> {
+    let ports = open(&group.bench, seed, interrupt)?;
+    let mut bench = Bench::connect(group.bench.clone(), ports)?;
+    let receipt = flash(group, &mut bench)?;
+    Ok(Prepared { bench, receipt })
+}
+
+/// Flashes the group's image, and leaves the board without supply.
+fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTrouble> {
+    let Some(image) = &group.image else {
+        return Ok(None);
+    };
+    let flashed = flash_powered(group, image, bench);
+    let rest = bench.to_rest();
+    let receipt = flashed?;
+    match rest.failed.first() {
+        None => {
+            let until = bench.now() + SETTLE;
+            pass(bench, until)?;
+            Ok(Some(receipt))
+        }
+        Some(output) => Err(DeviceTrouble {
+            device: output.clone(),
+            doing: "going to rest after flashing".to_owned(),
+            what: crate::driver::Trouble::Silent,
+            saw: "nobody knows its state".to_owned(),
+            hint: "look at the bench before you go on".to_owned(),
+        }),
+    }
+}
+
+fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What, DeviceTrouble> {
+    if bench.file().supply.is_some() {
+        let voltage = group.profile.supply.fresh.value;
+        bench.feed(Feed::On {
+            voltage,
+            resistance: None,
+        })?;
+    }
+    let until = bench.now() + SETTLE;
+    pass(bench, until)?;
+    let mut probe = Probe::new(&group.bench.name, image.chip());
+    let mut open = || {
+        bench.probe().map_err(|absent| PortTrouble {
+            address: absent.device,
+            problem: PortProblem::Absent,
+            saw: absent.saw,
+        })
+    };
+    probe
+        .attach(&mut open, Attach::default())
+        .map_err(trouble)?;
+    let receipt = probe
+        .flash(image, Flashing::default(), &mut |_| ())
+        .map_err(trouble)?;
+    drop(probe);
+    Ok(What::Flashed {
+        image: receipt.image,
+        sha256: receipt.file_sha256,
+        personality: group.personality.clone(),
+        chip: receipt.chip,
+        bytes: receipt.flash_bytes + receipt.settings_bytes,
+        verified: receipt.verified,
+    })
+}
+
+/// Lets time pass, and stops at trouble.
+fn pass(bench: &mut Bench, until: Nanos) -> Result<(), DeviceTrouble> {
+    loop {
+        match bench.wait(until) {
+            Waited::Saw(happening) => {
+                if let crate::bench::What::Trouble(trouble) = happening.what {
+                    return Err(trouble);
+                }
+            }
+            Waited::Deadline | Waited::Interrupted => return Ok(()),
+        }
+    }
+}
+
+fn trouble(probe: ProbeTrouble) -> DeviceTrouble {
+    DeviceTrouble {
+        device: probe.device,
+        doing: probe.doing,
+        what: crate::driver::Trouble::Refused,
+        saw: probe.saw,
+        hint: probe.hint,
+    }
+}
+
+fn one(group: &Group, job: &Job, bench: &mut Bench, flashed: Option<What>, folder: &Path) -> Ran {
+    written(group, job, folder, |trace| {
+        let setup = Setup {
+            plan: &job.plan,
+            script: &job.script,
+            profile: &group.profile,
+            codes: &job.codes,
+            seed: job.seed,
+            files: job.files.clone(),
+            flashed,
+            bench,
+        };
+        run::run(setup, trace)
+    })
+}
+
+/// A run that could not begin, because its bench could not be prepared.
+fn unable(group: &Group, job: &Job, trouble: &DeviceTrouble, folder: &Path) -> Ran {
+    written(group, job, folder, |trace| {
+        run::unable(
+            &job.plan,
+            &group.profile,
+            &group.bench.name,
+            job.seed,
+            job.files.clone(),
+            trouble,
+            trace,
+        )
+    })
+}
+
+/// Makes the run's folder, carries it out, and writes what is made from its events.
+fn written(
+    group: &Group,
+    job: &Job,
+    folder: &Path,
+    carry_out: impl FnOnce(Box<dyn Write + Send>) -> (Vec<crate::event::Event>, io::Result<()>),
+) -> Ran {
+    let started = jiff::Timestamp::now();
+    let file = std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::File::create(folder.join("events.jsonl")));
+    let (events, traced) = match file {
+        Ok(file) => carry_out(Box::new(LineWriter::new(file))),
+        Err(why) => {
+            let (events, _) = carry_out(Box::new(io::sink()));
+            (events, Err(why))
+        }
+    };
+    let took = jiff::Timestamp::now()
+        .duration_since(started)
+        .unsigned_abs();
+    let mut summary = summarise(&events).expect("a run records its beginning first");
+    let record = Record {
+        id: &job.id,
+        scenario: &summary.scenario,
+        variant: &summary.variant,
+        profile: &summary.profile,
+        bench: &summary.bench,
+        image: group.image.as_ref().map(Image::name),
+        seed: job.seed,
+        verdict: summary.verdict,
+        because: &summary.because,
+        decided_by: summary.decision.as_ref().map(|decision| decision.seq),
+        bench_time_ns: summary.bench_time.0,
+        started: started.to_string(),
+        took_ms: took.as_millis(),
+        lockrig: env!("CARGO_PKG_VERSION"),
+        host: std::env::var("HOSTNAME").ok(),
+    };
+    let files = traced
+        .and_then(|()| write_json(&folder.join("run.json"), &record))
+        .and_then(|()| {
+            std::fs::write(
+                folder.join("junit.xml"),
+                junit::document(&job.id, [&summary]),
+            )
+        });
+    if let Err(why) = files {
+        // The trace is the evidence: without it there is no verdict.
+        summary.verdict = Verdict::Broken;
+        summary.because = format!("writing to '{}': {why}", folder.display());
+    }
+    Ran {
+        id: job.id.clone(),
+        number: job.number,
+        summary,
+        seed: Some(job.seed),
+        took,
+    }
+}
+
+/// `run.json`: what a run was made from and what came of it. Wall time and the host's name live here
+/// and nowhere else.
+#[derive(Serialize)]
+struct Record<'a> {
+    id: &'a str,
+    scenario: &'a str,
+    variant: &'a str,
+    profile: &'a str,
+    bench: &'a str,
+    image: Option<&'a str>,
+    seed: u64,
+    verdict: Verdict,
+    because: &'a str,
+    decided_by: Option<u64>,
+    bench_time_ns: u64,
+    started: String,
+    took_ms: u128,
+    lockrig: &'static str,
+    host: Option<String>,
+}
+
+/// Writes a value as indented JSON.
+///
+/// # Errors
+/// Those of the disk.
+pub fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    std::fs::write(path, text)
+}
+
+/// The chip of a bench's board, or why it cannot be used.
+///
+/// # Errors
+/// A chip that no target description knows.
+pub fn chip_of(bench: &BenchFile) -> Result<Option<ChipMap>, crate::image::UnknownChip> {
+    bench.chip.as_deref().map(ChipMap::of).transpose()
+}

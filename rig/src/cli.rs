@@ -1,0 +1,126 @@
+//! The command line: one file for each verb.
+
+mod board;
+mod check;
+mod console;
+mod error;
+mod files;
+mod flash;
+mod init;
+mod list;
+mod press;
+mod quantity;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use error::Failure;
+
+/// Test rig for electronic safes and smart locks.
+///
+/// Flashes firmware onto a lock board through a debug probe, presses its keys and buttons, drops
+/// its supply, watches every line, and compares what it saw with what the product's manual promises.
+/// Without a board it does all that on an emulated one.
+#[derive(Parser, Debug)]
+#[command(name = "lockrig", version, after_help = AFTER_HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const AFTER_HELP: &str = "\
+Where files come from:
+  A folder with scenarios/ and boards/ in it is a project; lockrig reads the files there. Anywhere
+  else it uses the virtual benches, products, scenarios and images that it carries along.
+  'lockrig init' lays out a project of your own.
+
+Exit codes:
+  0    everything expected was seen
+  1    the board broke its profile, or did something unsafe
+  2    a file or an argument is wrong, or nothing at all ran
+  3    the bench is broken
+  4    a measurement straddles its limit
+  130  stopped by Ctrl-C or a signal
+  101  a bug in lockrig";
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Carry out scenarios and judge what was seen
+    Run(run::Run),
+    /// Read files and match them with each other and the benches; applies no power
+    Check(check::Check),
+    /// List scenarios, profiles, benches and images
+    List(list::List),
+    /// Write an image onto a bench's board and read it back
+    Flash(flash::Flash),
+    /// Press one key or button and print what the board does
+    Press(press::Press),
+    /// Talk to the board's console
+    Console(console::Console),
+    /// Print the JSON Schema of a kind of file, for editors
+    Schema {
+        /// Which kind of file
+        kind: SchemaKind,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Lay out a project of your own: scenarios, profiles and benches to start from
+    Init {
+        /// An empty or new folder
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum SchemaKind {
+    /// scenarios/*.yaml
+    Scenario,
+    /// scenarios/profiles/*.yaml
+    Profile,
+    /// boards/*.toml
+    Bench,
+}
+
+/// Runs the command of this process.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.verb {
+        Verb::Run(run) => run.execute(),
+        Verb::Check(check) => check.execute(),
+        Verb::List(list) => list.execute(),
+        Verb::Flash(flash) => flash.execute(),
+        Verb::Press(press) => press.execute(),
+        Verb::Console(console) => console.execute(),
+        Verb::Schema { kind } => print_schema(kind),
+        Verb::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "lockrig",
+                &mut std::io::stdout(),
+            );
+            Ok(0)
+        }
+        Verb::Init { folder } => init::execute(&folder),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => failure.report(),
+    }
+}
+
+fn print_schema(kind: SchemaKind) -> Result<u8, Failure> {
+    let schema = match kind {
+        SchemaKind::Scenario => crate::scenario::schema(),
+        SchemaKind::Profile => crate::profile::schema(),
+        SchemaKind::Bench => crate::bench::file::schema().to_value(),
+    };
+    files::print(&format!("{schema:#}\n"))
+}

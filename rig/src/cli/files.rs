@@ -1,0 +1,207 @@
+//! Reading what a command is to work on: scenarios, profiles and benches, all mistakes at once.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::error::Failure;
+use crate::bench::BenchFile;
+use crate::profile::Profile;
+use crate::project::{self, File, Project, ProjectError};
+use crate::scenario::{Requirements, Scenario};
+use crate::source::{Refused, Source};
+
+/// Something that was read from a file.
+pub struct Loaded<T> {
+    /// What was read.
+    pub value: T,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+/// The files of a project, read and checked.
+pub struct Library {
+    /// Where they came from.
+    pub project: Project,
+    /// In the order of their names.
+    pub scenarios: Vec<Loaded<Scenario>>,
+    /// In the order of their names.
+    pub profiles: Vec<Loaded<Arc<Profile>>>,
+    /// In the order of their names.
+    pub benches: Vec<Loaded<BenchFile>>,
+}
+
+/// Which files a command asks for; nothing means all.
+#[derive(clap::Args, Debug, Default)]
+pub struct Selection {
+    /// Scenario files, or folders of them [default: all of the project]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// A bench, by name or file; may be repeated [default: every virtual one]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub bench: Vec<String>,
+    /// A product's profile, by name or file; may be repeated [default: every one that fits]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub profile: Vec<String>,
+    /// Real benches too, where none is named: for commands that apply no power.
+    #[arg(skip)]
+    pub real_benches: bool,
+}
+
+impl Library {
+    /// Reads what is selected. The mistakes of all files are reported together.
+    pub fn load(selection: &Selection) -> Result<Library, Failure> {
+        let project = Project::at(Path::new("."));
+        let mut mistakes = Mistakes::default();
+        let requirements = mistakes.requirements(&project)?;
+        let scenarios = match selection.paths.is_empty() {
+            true => project.scenarios().map_err(Failure::usage)?,
+            false => named_scenarios(&selection.paths)?,
+        };
+        let scenarios = mistakes.all(scenarios, |source| {
+            let requirements = requirements.as_ref()?;
+            Some(Scenario::read(source, requirements))
+        })?;
+        let known = project.profiles().map_err(Failure::usage)?;
+        let profiles = select("profile", known, &selection.profile)?;
+        let profiles =
+            mistakes.all(profiles, |source| Some(Profile::read(source).map(Arc::new)))?;
+        let known = project.benches().map_err(Failure::usage)?;
+        let benches = select("bench", known, &selection.bench)?;
+        let mut benches = mistakes.all(benches, |source| Some(BenchFile::read(source)))?;
+        mistakes.report()?;
+        if selection.bench.is_empty() && !selection.real_benches {
+            // A real bench is powered only when it is named.
+            benches.retain(|bench| bench.value.emulates.is_some());
+        }
+        Ok(Library {
+            project,
+            scenarios,
+            profiles,
+            benches,
+        })
+    }
+}
+
+/// Collects refused files, so that one command shows the mistakes of all.
+#[derive(Default)]
+struct Mistakes {
+    refused: Vec<Refused>,
+}
+
+impl Mistakes {
+    fn requirements(&mut self, project: &Project) -> Result<Option<Requirements>, Failure> {
+        let file = project.requirements().map_err(Failure::usage)?;
+        Ok(self
+            .one(&file, |source| Some(Requirements::read(source)))?
+            .map(|loaded| loaded.value))
+    }
+
+    fn all<T>(
+        &mut self,
+        files: Vec<File>,
+        read: impl Fn(&Source) -> Option<Result<T, Refused>>,
+    ) -> Result<Vec<Loaded<T>>, Failure> {
+        let mut loaded = Vec::new();
+        for file in files {
+            loaded.extend(self.one(&file, &read)?);
+        }
+        Ok(loaded)
+    }
+
+    fn one<T>(
+        &mut self,
+        file: &File,
+        read: impl Fn(&Source) -> Option<Result<T, Refused>>,
+    ) -> Result<Option<Loaded<T>>, Failure> {
+        let text = file.text().map_err(Failure::usage)?;
+        let source = Source::new(file.name.as_str(), text);
+        match read(&source) {
+            Some(Ok(value)) => Ok(Some(Loaded {
+                value,
+                sha256: sha256(&file.bytes),
+            })),
+            Some(Err(refused)) => {
+                self.refused.push(refused);
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn report(&self) -> Result<(), Failure> {
+        match self.refused.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::refused(&self.refused)),
+        }
+    }
+}
+
+/// SHA-256 of some bytes, hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Scenario files by their paths; folders are searched.
+fn named_scenarios(paths: &[PathBuf]) -> Result<Vec<File>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        let name = path.display().to_string().replace('\\', "/");
+        match path.is_dir() {
+            true => files.extend(project::scenarios_below(path).map_err(Failure::usage)?),
+            false => files.push(project::read(path, &name).map_err(Failure::usage)?),
+        }
+    }
+    Ok(files)
+}
+
+/// The files that are asked for: by the name of one that is known, or by a path.
+fn select(kind: &'static str, known: Vec<File>, wanted: &[String]) -> Result<Vec<File>, Failure> {
+    if wanted.is_empty() {
+        return Ok(known);
+    }
+    let stem = |file: &File| {
+        Path::new(&file.name)
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    };
+    let mut selected = Vec::new();
+    for name in wanted {
+        if let Some(file) = known.iter().find(|file| stem(file) == *name) {
+            selected.push(file.clone());
+        } else if Path::new(name).is_file() {
+            selected.push(project::read(Path::new(name), name).map_err(Failure::usage)?);
+        } else {
+            let known: Vec<String> = known.iter().map(stem).collect();
+            return Err(Failure::usage(ProjectError::Unknown {
+                kind,
+                name: name.clone(),
+                known: known.join(", "),
+            }));
+        }
+    }
+    Ok(selected)
+}
+
+/// A reader that went away is no error.
+pub fn unless_closed(why: std::io::Error) -> Result<(), Failure> {
+    match why.kind() {
+        std::io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(Failure::usage(format!("writing to standard output: {why}"))),
+    }
+}
+
+/// Prints to standard output. A reader that went away (`lockrig list | head`) is no error.
+pub fn print(text: &str) -> Result<u8, Failure> {
+    let mut out = anstream::stdout();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .or_else(unless_closed)
+        .map(|()| 0)
+}

@@ -1,0 +1,48 @@
+//! `lockrig flash`: an image onto a bench's board.
+
+use super::board::{Board, to_rest};
+use super::error::Failure;
+use super::files::print;
+use crate::event::What;
+
+/// Write an image onto a bench's board and read it back
+#[derive(clap::Args, Debug)]
+pub struct Flash {
+    /// An ELF or Intel HEX file, or the name of a shipped image
+    image: String,
+    #[command(flatten)]
+    board: Board,
+}
+
+impl Flash {
+    pub fn execute(self) -> Result<u8, Failure> {
+        let (_, mut prepared) = self.board.prepare(Some(&self.image))?;
+        to_rest(&mut prepared.bench)?;
+        let Some(What::Flashed {
+            image,
+            sha256,
+            personality,
+            chip,
+            bytes,
+            verified,
+        }) = prepared.receipt
+        else {
+            return Err(Failure::usage(format!(
+                "the bench '{}' has no chip to flash",
+                self.board.bench
+            )));
+        };
+        let personality = personality
+            .map_or("none: the image has no page for it".to_owned(), |sha256| {
+                format!("SHA-256 {sha256}")
+            });
+        let verified = if verified {
+            "read back and compared"
+        } else {
+            "not read back"
+        };
+        print(&format!(
+            "flashed '{image}' onto {chip}: {bytes} bytes, {verified}\nimage        SHA-256 {sha256}\npersonality  {personality}\n"
+        ))
+    }
+}

@@ -1,0 +1,89 @@
+//! `lockrig press`: one key or button, and what the board does then.
+
+use super::board::{Board, broken, to_rest};
+use super::error::Failure;
+use super::files::print;
+use super::quantity::duration;
+use crate::bench::{Bench, Contact, Feed, What};
+use crate::event::Nanos;
+use crate::port::Waited;
+
+/// Press one key or button and print what the board does
+#[derive(clap::Args, Debug)]
+pub struct Press {
+    /// A key by its label (5, *, #), or a button by its name (reset, program)
+    contact: String,
+    /// How long
+    #[arg(long = "for", value_name = "TIME", default_value = "150 ms", value_parser = duration)]
+    lasts: Nanos,
+    /// How long to watch afterwards
+    #[arg(long, value_name = "TIME", default_value = "2 s", value_parser = duration)]
+    watch: Nanos,
+    /// Firmware to flash in place of the bench's own
+    #[arg(long, value_name = "FILE|NAME")]
+    image: Option<String>,
+    #[command(flatten)]
+    board: Board,
+}
+
+impl Press {
+    pub fn execute(self) -> Result<u8, Failure> {
+        let (group, mut prepared) = self.board.prepare(self.image.as_deref())?;
+        let bench = &mut prepared.bench;
+        let voltage = group.profile.supply.fresh.value;
+        let watched = bench
+            .feed(Feed::On {
+                voltage,
+                resistance: None,
+            })
+            .map_err(broken)
+            .and_then(|()| watch(bench, Nanos::from_secs(1)))
+            .and_then(|()| self.press(bench, true))
+            .and_then(|()| watch(bench, self.lasts))
+            .and_then(|()| self.press(bench, false))
+            .and_then(|()| watch(bench, self.watch));
+        to_rest(bench)?;
+        watched.map(|()| 0)
+    }
+
+    fn press(&self, bench: &mut Bench, closed: bool) -> Result<(), Failure> {
+        let mut letters = self.contact.chars();
+        let contact = match (letters.next(), letters.next()) {
+            (Some(key), None) => Contact::Key(key),
+            _ => Contact::Button(self.contact.clone()),
+        };
+        print(&format!(
+            "{:>12}  {contact} {}\n",
+            bench.now().to_string(),
+            if closed { "pressed" } else { "released" }
+        ))?;
+        bench.switch(&contact, closed).map_err(broken)
+    }
+}
+
+/// Lets time pass and prints what is seen.
+pub fn watch(bench: &mut Bench, span: Nanos) -> Result<(), Failure> {
+    let until = bench.now() + span;
+    while bench.now() < until {
+        match bench.wait(until) {
+            Waited::Saw(happening) => {
+                let at = happening.at.to_string();
+                match happening.what {
+                    What::Line { line, on, .. } => {
+                        print(&format!(
+                            "{at:>12}  {line} {}\n",
+                            if on { "on" } else { "off" }
+                        ))?;
+                    }
+                    What::Printed { text, .. } => {
+                        print(&format!("{at:>12}  console: {text}\n"))?;
+                    }
+                    What::Trouble(trouble) => return Err(broken(trouble)),
+                    _ => {}
+                }
+            }
+            Waited::Deadline | Waited::Interrupted => return Ok(()),
+        }
+    }
+    Ok(())
+}

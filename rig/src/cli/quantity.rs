@@ -1,0 +1,24 @@
+//! Quantities on the command line, written as in files: `150 ms`, `5s`.
+
+use crate::event::Nanos;
+use crate::source::{Node, Problems, Read, Span, Value};
+
+/// Reads a duration.
+pub fn duration(text: &str) -> Result<Nanos, String> {
+    let node = Node {
+        span: Span::default(),
+        value: Value::Scalar {
+            text: text.to_owned(),
+            quoted: false,
+        },
+    };
+    let mut problems = Problems::default();
+    let read = Nanos::read(&node, &mut problems);
+    let messages: Vec<String> = problems
+        .into_vec()
+        .into_iter()
+        .map(|problem| problem.message)
+        .collect();
+    read.filter(|_| messages.is_empty())
+        .ok_or_else(|| messages.join("; "))
+}

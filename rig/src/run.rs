@@ -1,0 +1,267 @@
+//! One run: act, wait, check; then a verdict.
+//!
+//! [`Runner`](runner::Runner) is the loop; `steps` says what each verb of a scenario means.
+//! What the rig reckons about the lock - codes, lockout - is in `credentials` and `penalty`; it is
+//! compared with what is seen and never asked of the board.
+
+mod credentials;
+mod pattern;
+mod penalty;
+mod runner;
+mod steps;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use crate::bench::Bench;
+use crate::driver::DeviceTrouble;
+use crate::event::{Against, Event, FORMAT, FileHash, Judgement, Nanos, What};
+use crate::oracle::{Facts, OnPowerCycle, Oracles};
+use crate::profile::codes::Code;
+use crate::profile::{self, Fact, Profile};
+use crate::scenario::{PlannedRun, Script};
+use crate::step::YesNo;
+use crate::trace::Recorder;
+use crate::verdict::Verdict;
+
+use runner::{Runner, Stop};
+
+/// Everything that one run is made from.
+pub struct Setup<'a> {
+    /// Which scenario, product and variant this is.
+    pub plan: &'a PlannedRun,
+    /// Its steps.
+    pub script: &'a Script,
+    /// The product.
+    pub profile: &'a Profile,
+    /// The codes that the seed gave.
+    pub codes: &'a BTreeMap<String, Code>,
+    /// The seed.
+    pub seed: u64,
+    /// Hashes of the files.
+    pub files: Vec<FileHash>,
+    /// The receipt of the flash that this run stands on.
+    pub flashed: Option<What>,
+    /// The bench, at rest and with its board freshly flashed.
+    pub bench: &'a mut Bench,
+}
+
+/// Carries out a run and returns its events. Whatever happens, the outputs go to rest and the trace
+/// gets its last line.
+pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::io::Result<()>) {
+    let Setup {
+        plan,
+        script,
+        profile,
+        codes,
+        seed,
+        files,
+        flashed,
+        bench,
+    } = setup;
+    let mut recorder = Recorder::new(trace);
+    recorder.record(
+        bench.now(),
+        What::Started {
+            format: FORMAT,
+            seed,
+            scenario: plan.scenario.clone(),
+            variant: plan.variant.clone(),
+            profile: profile.id().to_owned(),
+            bench: bench.file().name.clone(),
+            files,
+        },
+    );
+    if let Some(receipt) = flashed {
+        recorder.record(bench.now(), receipt);
+    }
+    let oracles = Oracles::new(facts(profile, bench));
+    let mut runner = Runner::new(script, profile, codes, seed, bench, recorder, oracles);
+    let stopped = runner.carry_out().err();
+    runner.clean_up();
+    let (now, mut recorder) = runner.conclude();
+    let (verdict, decided_by, because) = verdict(recorder.events(), stopped, profile);
+    recorder.record(
+        now,
+        What::Finished {
+            verdict,
+            decided_by,
+            because,
+        },
+    );
+    recorder.finish()
+}
+
+/// The events of a run that could not begin, because its bench could not be prepared.
+pub fn unable(
+    plan: &PlannedRun,
+    profile: &Profile,
+    bench: &str,
+    seed: u64,
+    files: Vec<FileHash>,
+    trouble: &DeviceTrouble,
+    trace: Box<dyn Write + Send>,
+) -> (Vec<Event>, std::io::Result<()>) {
+    let mut recorder = Recorder::new(trace);
+    let started = What::Started {
+        format: FORMAT,
+        seed,
+        scenario: plan.scenario.clone(),
+        variant: plan.variant.clone(),
+        profile: profile.id().to_owned(),
+        bench: bench.to_owned(),
+        files,
+    };
+    recorder.record(Nanos::ZERO, started);
+    let DeviceTrouble {
+        device,
+        doing,
+        saw,
+        hint,
+        ..
+    } = trouble.clone();
+    let because = format!("{device}, {doing}: {saw}");
+    let decided_by = recorder.record(
+        Nanos::ZERO,
+        What::Trouble {
+            device,
+            doing,
+            saw,
+            hint,
+        },
+    );
+    let decided_by = Some(decided_by);
+    recorder.record(
+        Nanos::ZERO,
+        What::Finished {
+            verdict: Verdict::Broken,
+            decided_by,
+            because,
+        },
+    );
+    recorder.finish()
+}
+
+/// What the oracles need to know.
+fn facts(profile: &Profile, bench: &Bench) -> Facts {
+    let lockout = profile.lockout.as_ref();
+    let on_power_cycle = match lockout.map(|lockout| &lockout.on_power_cycle) {
+        Some(Fact::Known(profile::OnPowerCycle::Clears)) => OnPowerCycle::Clears,
+        Some(Fact::Known(_)) => OnPowerCycle::Survives,
+        _ => OnPowerCycle::Unspecified,
+    };
+    let counted_within = match lockout.map(|lockout| lockout.counted_within) {
+        Some(profile::CountedWithin::Time(window)) => Some(window),
+        _ => None,
+    };
+    // A key scan of the board lies between two moments that could be told apart on the bench.
+    let resolution = bench.file().uncertainty + KEY_SCAN;
+    Facts {
+        withdraws_within: profile.bolt.withdraws_within,
+        learns_handing: profile.bolt.learns_handing == YesNo::Yes,
+        counted_within,
+        on_power_cycle,
+        reset_needs_open_door: profile.reset.requires.door.is_some(),
+        kept: Vec::new(),
+        resolution,
+    }
+}
+
+/// How often locks look at their keys at least: common debounce code polls every 5 to 10 ms.
+const KEY_SCAN: Nanos = Nanos::from_millis(10);
+
+/// The verdict, the event that decided it, and the reason.
+///
+/// The gravest kind decides, and within it the first event. An aborted or broken run says nothing
+/// about the board, so a check that failed in it does not count; a failed check outranks a
+/// measurement that straddles.
+fn verdict(
+    events: &[Event],
+    stopped: Option<Stop>,
+    profile: &Profile,
+) -> (Verdict, Option<u64>, String) {
+    let first = |wanted: &dyn Fn(&What) -> Option<String>| {
+        events
+            .iter()
+            .find_map(|event| Some((event.seq, wanted(&event.what)?)))
+    };
+    let trouble = first(&|what| match what {
+        What::Trouble {
+            device, doing, saw, ..
+        } => Some(format!("{device}, {doing}: {saw}")),
+        What::WentToRest { failed, .. } if !failed.is_empty() => {
+            Some(format!("not at rest: {}", failed.join(", ")))
+        }
+        // The rig was to hold a button within limits and did not.
+        What::Measured {
+            quantity,
+            stands: Against::Outside,
+            ..
+        } => Some(format!("the bench missed the limits of the {quantity}")),
+        _ => None,
+    });
+    let failed = first(&|what| match what {
+        What::Checked {
+            wanted,
+            got,
+            held: false,
+        } => Some(format!("expected {wanted}; saw {got}")),
+        What::Judged {
+            oracle,
+            because,
+            judgement: Judgement::Broken,
+            promised: true,
+            ..
+        } => Some(format!("{oracle}: {because}")),
+        _ => None,
+    });
+    let known = |oracle: &str| {
+        profile
+            .weaknesses
+            .iter()
+            .any(|weakness| weakness.breaks.value == oracle)
+    };
+    let finding = |listed: bool| {
+        first(&|what| match what {
+            What::Judged {
+                oracle,
+                because,
+                judgement: Judgement::Broken,
+                promised: false,
+                ..
+            } if known(oracle) == listed => Some(format!("{oracle}: {because}")),
+            _ => None,
+        })
+    };
+    let straddles = first(&|what| match what {
+        What::Measured {
+            quantity,
+            stands: Against::Straddles,
+            ..
+        } => Some(format!("the {quantity} straddles its limit")),
+        _ => None,
+    });
+    let candidates = [
+        (Verdict::Broken, trouble),
+        (Verdict::Fail, failed),
+        (Verdict::Finding, finding(false)),
+        (Verdict::Inconclusive, straddles),
+        (Verdict::KnownFinding, finding(true)),
+    ];
+    if let Some(Stop::Aborted) = stopped {
+        return (Verdict::Aborted, None, "stopped before the end".to_owned());
+    }
+    for (verdict, decisive) in candidates {
+        if let Some((seq, because)) = decisive {
+            return (verdict, Some(seq), because);
+        }
+    }
+    match stopped {
+        None => (
+            Verdict::Pass,
+            None,
+            "everything expected was seen".to_owned(),
+        ),
+        Some(stop) => unreachable!("a run stopped ({stop:?}) and no event says why"),
+    }
+}

@@ -1,0 +1,90 @@
+//! What the rig believes the lock knows: which codes open it now.
+
+use std::collections::BTreeMap;
+
+use crate::event::Standing;
+use crate::scenario::CodeUse;
+
+/// The codes of a lock, by the names that the scenario gives them.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    slots: BTreeMap<u32, CodeUse>,
+    factory: Factory,
+    /// A change was interrupted, and it is not known yet which set holds.
+    unsettled: bool,
+}
+
+/// Where the factory code stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Factory {
+    /// The product has none, or it was revoked.
+    #[default]
+    Revoked,
+    /// It opens the lock until an owner sets a code.
+    UntilChanged,
+    /// It always opens the lock.
+    Permanent,
+}
+
+impl Credentials {
+    /// A lock as it leaves the factory.
+    pub fn from_factory(code: bool, permanent: bool) -> Credentials {
+        let factory = match (code, permanent) {
+            (false, _) => Factory::Revoked,
+            (true, false) => Factory::UntilChanged,
+            (true, true) => Factory::Permanent,
+        };
+        Credentials {
+            factory,
+            ..Credentials::default()
+        }
+    }
+
+    /// A code was stored in a slot; what was there no longer opens.
+    pub fn store(&mut self, slot: u32, code: &CodeUse) {
+        self.slots.insert(slot, code.clone());
+        if self.factory == Factory::UntilChanged {
+            self.factory = Factory::Revoked;
+        }
+    }
+
+    /// A reset erased the user codes.
+    pub fn erase(&mut self) {
+        self.slots.clear();
+    }
+
+    /// From here on any code may or may not be valid.
+    pub fn unsettle(&mut self) {
+        self.unsettled = true;
+    }
+
+    /// It was found out which codes open.
+    pub fn settle(&mut self, codes: &[CodeUse]) {
+        self.unsettled = false;
+        let stored = codes.iter().filter(|code| **code != CodeUse::Factory);
+        self.slots = (1..).zip(stored.cloned()).collect();
+        if self.factory != Factory::Permanent {
+            self.factory = match codes.contains(&CodeUse::Factory) {
+                true => Factory::UntilChanged,
+                false => Factory::Revoked,
+            };
+        }
+    }
+
+    /// The codes that open the lock.
+    pub fn valid(&self) -> Vec<CodeUse> {
+        let factory = (self.factory != Factory::Revoked).then_some(CodeUse::Factory);
+        self.slots.values().cloned().chain(factory).collect()
+    }
+
+    /// How a code stands, lockout aside.
+    pub fn standing(&self, code: &CodeUse) -> Standing {
+        if self.unsettled {
+            Standing::Unsettled
+        } else if self.valid().contains(code) {
+            Standing::Valid
+        } else {
+            Standing::Invalid
+        }
+    }
+}

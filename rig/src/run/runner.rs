@@ -1,0 +1,425 @@
+//! The loop under the steps: act, let time pass, record what is seen.
+
+use std::collections::BTreeMap;
+
+use crate::bench::{self, Bench, Contact, Feed, Happening};
+use crate::driver::DeviceTrouble;
+use crate::event::{Nanos, What};
+use crate::oracle::Oracles;
+use crate::port::Waited;
+use crate::profile::codes::Code;
+use crate::profile::{Profile, Signal};
+use crate::quantity::Millivolts;
+use crate::scenario::Script;
+use crate::step::Phase;
+use crate::trace::Recorder;
+
+use super::credentials::Credentials;
+use super::pattern::{Progress, Track, Wanted};
+use super::penalty::{Penalty, Stage};
+use super::steps::is_signal;
+
+/// Why the steps were left early. What happened is in the trace already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// An expectation was not met.
+    Failed,
+    /// The supply was made to fail on purpose; the enclosing `interrupt` step goes on from here.
+    Interrupted,
+    /// An instrument did not do what it was told.
+    Broken,
+    /// A person or a signal.
+    Aborted,
+}
+
+/// Ends early with [`Stop`].
+pub type Step<T = ()> = Result<T, Stop>;
+
+/// A supply loss that waits for its phase.
+#[derive(Clone, Debug)]
+pub struct Armed {
+    pub phase: Phase,
+    /// The voltage to sag to; none for a clean loss.
+    pub sag: Option<Millivolts>,
+    /// When it strikes, once its phase has begun.
+    pub strikes: Option<(Nanos, Nanos)>,
+}
+
+/// One run under way.
+pub struct Runner<'a> {
+    pub script: &'a Script,
+    pub profile: &'a Profile,
+    pub codes: &'a BTreeMap<String, Code>,
+    pub seed: u64,
+    pub bench: &'a mut Bench,
+    pub recorder: Recorder,
+    oracles: Oracles,
+    pub credentials: Credentials,
+    pub penalty: Penalty,
+    pub armed: Option<Armed>,
+    /// What is watched for the signal that is expected.
+    pub tracks: Vec<Track>,
+    /// Number of the last step that began.
+    pub step: u32,
+    /// Steps that have begun and not ended, and whether each carries out a procedure.
+    pub inside: Vec<(u32, bool)>,
+    /// Contacts that are closed, so that they can be opened on every way out.
+    pub closed: Vec<Contact>,
+    /// When the supply confirmed that it is on; none while it is off.
+    pub power_on: Option<Nanos>,
+}
+
+/// How long lamps and beeper must be quiet before a pattern counts as over: longer than the pause
+/// between two flashes of one signal.
+pub const QUIET: Nanos = Nanos::from_millis(700);
+
+/// How long a supply may take to confirm; its driver reports trouble well before.
+const POWER_MAX: Nanos = Nanos::from_secs(2);
+
+impl<'a> Runner<'a> {
+    pub fn new(
+        script: &'a Script,
+        profile: &'a Profile,
+        codes: &'a BTreeMap<String, Code>,
+        seed: u64,
+        bench: &'a mut Bench,
+        recorder: Recorder,
+        oracles: Oracles,
+    ) -> Runner<'a> {
+        let lockout = profile.lockout.as_ref();
+        let stages = lockout.map_or(Vec::new(), |lockout| {
+            let stage = |stage: &crate::profile::Stage| Stage {
+                wrong: stage.wrong.value,
+                lasts: stage.lasts.value,
+            };
+            lockout.stages.iter().map(stage).collect()
+        });
+        let counted_within = match lockout.map(|lockout| lockout.counted_within) {
+            Some(crate::profile::CountedWithin::Time(window)) => Some(window),
+            _ => None,
+        };
+        let factory = profile.factory_code();
+        let permanent =
+            factory.is_some_and(|code| code.stays == crate::profile::FactoryStays::Always);
+        Runner {
+            script,
+            profile,
+            codes,
+            seed,
+            bench,
+            recorder,
+            oracles,
+            credentials: Credentials::from_factory(factory.is_some(), permanent),
+            penalty: Penalty::new(stages, counted_within),
+            armed: None,
+            tracks: Vec::new(),
+            step: 0,
+            inside: Vec::new(),
+            closed: Vec::new(),
+            power_on: None,
+        }
+    }
+
+    /// Records a fact, at the bench's time, and shows it to the oracles.
+    pub fn record(&mut self, what: What) -> u64 {
+        self.record_at(self.bench.now(), what)
+    }
+
+    fn record_at(&mut self, at: Nanos, what: What) -> u64 {
+        let seq = self.recorder.record(at, what);
+        let breaches = match self.recorder.events().last() {
+            Some(event) => self.oracles.see(event),
+            None => Vec::new(),
+        };
+        for breach in breaches {
+            self.recorder.record(at, breach);
+        }
+        seq
+    }
+
+    /// Records a decided expectation; one that was not met ends the steps.
+    pub fn check(&mut self, wanted: String, got: String, held: bool) -> Step {
+        self.record(What::Checked { wanted, got, held });
+        if held { Ok(()) } else { Err(Stop::Failed) }
+    }
+
+    /// Lets time pass until `until`.
+    pub fn wait_until(&mut self, until: Nanos) -> Step {
+        while self.bench.now() < until {
+            self.wait_for_one(until)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a span of time pass.
+    pub fn wait(&mut self, span: Nanos) -> Step {
+        self.wait_until(self.bench.now() + span)
+    }
+
+    /// Lets time pass until `until`, or until something happened.
+    pub fn wait_for_one(&mut self, until: Nanos) -> Step {
+        let strikes = self
+            .armed
+            .as_ref()
+            .and_then(|armed| armed.strikes)
+            .map(|(at, _)| at);
+        let deadline = strikes.map_or(until, |strikes| strikes.min(until));
+        match self.bench.wait(deadline) {
+            Waited::Saw(happening) => self.note(happening),
+            Waited::Interrupted => Err(Stop::Aborted),
+            Waited::Deadline if strikes.is_some_and(|strikes| strikes <= self.bench.now()) => {
+                self.strike()
+            }
+            Waited::Deadline => Ok(()),
+        }
+    }
+
+    /// Records what came from the bench.
+    fn note(&mut self, happening: Happening) -> Step {
+        let at = happening.at;
+        match happening.what {
+            bench::What::Line { line, on, .. } => {
+                for track in self.tracks.iter_mut().filter(|track| track.line == line) {
+                    track.edge(at, on);
+                }
+                self.record_at(at, What::LineChanged { line, high: on });
+            }
+            bench::What::Printed { text, .. } => {
+                self.record_at(at, What::Printed { text });
+            }
+            // The order is in the trace; what it did is on the sense lines.
+            bench::What::Switched { .. }
+            | bench::What::Measured { .. }
+            | bench::What::CutPoint(_) => {}
+            bench::What::Fed { feed, .. } => {
+                if let Feed::On { .. } = feed {
+                    self.power_on.get_or_insert(at);
+                }
+            }
+            bench::What::Trouble(trouble) => return self.broken(trouble),
+        }
+        Ok(())
+    }
+
+    /// An instrument failed: that ends the steps.
+    pub fn broken<T>(&mut self, trouble: DeviceTrouble) -> Step<T> {
+        let DeviceTrouble {
+            device,
+            doing,
+            saw,
+            hint,
+            ..
+        } = trouble;
+        self.record(What::Trouble {
+            device,
+            doing,
+            saw,
+            hint,
+        });
+        Err(Stop::Broken)
+    }
+
+    /// A labelled phase begins; a supply loss that waits for it is timed from now.
+    pub fn enter_phase(&mut self, phase: Option<Phase>, lasts: Nanos) -> Step {
+        let Some(phase) = phase else { return Ok(()) };
+        self.record(What::PhaseEntered {
+            phase: phase.to_string(),
+        });
+        let now = self.bench.now();
+        let offset = Nanos(draw(self.seed, phase.to_string().as_bytes()) % lasts.0.max(1));
+        if let Some(armed) = self.armed.as_mut().filter(|armed| armed.phase == phase)
+            && armed.strikes.is_none()
+        {
+            armed.strikes = Some((now + offset, offset));
+        }
+        Ok(())
+    }
+
+    /// The supply fails, now.
+    fn strike(&mut self) -> Step {
+        let Some(armed) = self.armed.take() else {
+            return Ok(());
+        };
+        let after = armed.strikes.map_or(Nanos::ZERO, |(_, offset)| offset);
+        let how = if armed.sag.is_some() { "sag" } else { "clean" };
+        self.record(What::Interrupted {
+            phase: armed.phase.to_string(),
+            after,
+            how: how.to_owned(),
+        });
+        self.set_supply(armed.sag)?;
+        self.release_all()?;
+        Err(Stop::Interrupted)
+    }
+
+    /// Sets the supply; none is off.
+    pub fn set_supply(&mut self, voltage: Option<Millivolts>) -> Step {
+        let feed = match voltage {
+            Some(voltage) => Feed::On {
+                voltage,
+                resistance: None,
+            },
+            None => Feed::Off,
+        };
+        self.record(What::SupplySet {
+            millivolts: voltage.map(|voltage| voltage.0),
+        });
+        if voltage.is_none() {
+            self.power_on = None;
+        }
+        self.bench
+            .feed(feed)
+            .or_else(|trouble| self.broken(trouble))
+    }
+
+    /// Closes or opens a contact; `shown` is what the trace calls it.
+    pub fn switch(&mut self, contact: &Contact, shown: &str, closed: bool) -> Step {
+        self.closed.retain(|other| other != contact);
+        if closed {
+            self.closed.push(contact.clone());
+        }
+        self.record(What::Switched {
+            contact: shown.to_owned(),
+            closed,
+        });
+        self.bench
+            .switch(contact, closed)
+            .or_else(|trouble| self.broken(trouble))
+    }
+
+    /// Opens every key and button that is closed.
+    pub fn release_all(&mut self) -> Step {
+        for contact in std::mem::take(&mut self.closed) {
+            let shown = match &contact {
+                Contact::Key(_) => "key".to_owned(),
+                other => other.to_string(),
+            };
+            self.switch(&contact, &shown, false)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a line is on now.
+    pub fn level(&mut self, line: &str) -> Step<bool> {
+        match self.bench.level(line) {
+            Ok(level) => Ok(level),
+            Err(trouble) => self.broken(trouble),
+        }
+    }
+
+    /// Starts to watch for a signal.
+    pub fn watch(&mut self, signal: &Signal) -> Step {
+        let lamps = signal.lamps().map(|(line, lamp)| {
+            let wanted = match lamp {
+                crate::profile::Lamp::Flashes(count) => Wanted::Pulses(count),
+                crate::profile::Lamp::Lit => Wanted::Lit,
+                crate::profile::Lamp::Dark => Wanted::Dark,
+            };
+            (line, wanted)
+        });
+        let beeper = signal.beeper.map(|count| ("beeper", Wanted::Pulses(count)));
+        let wanted: Vec<(&str, Wanted)> = lamps.chain(beeper).collect();
+        self.tracks = Vec::new();
+        for (line, wanted) in wanted {
+            let level = self.level(line)?;
+            self.tracks.push(Track::new(line, wanted, level));
+        }
+        Ok(())
+    }
+
+    /// Waits until the signal that is watched for has been seen and is over, and checks it.
+    pub fn await_signal(&mut self, name: &str, by: Nanos) -> Step {
+        let quiet_by = by + QUIET;
+        loop {
+            let now = self.bench.now();
+            let progress: Vec<Progress> = self
+                .tracks
+                .iter()
+                .map(|track| track.progress(now, QUIET))
+                .collect();
+            let seen = progress.iter().all(|one| *one == Progress::Seen);
+            let missed = progress.contains(&Progress::Missed) || now >= quiet_by;
+            if seen || missed {
+                let tracks = std::mem::take(&mut self.tracks);
+                let wanted: Vec<String> = tracks.iter().map(Track::wanted_words).collect();
+                let got: Vec<String> = tracks.iter().map(Track::words).collect();
+                return self.check(
+                    format!("signal '{name}' ({})", wanted.join(", ")),
+                    got.join(", "),
+                    seen,
+                );
+            }
+            let settles = self
+                .tracks
+                .iter()
+                .filter_map(|track| track.settles(QUIET))
+                .min();
+            let next = settles
+                .filter(|at| *at > now)
+                .map_or(quiet_by, |at| at.min(quiet_by));
+            self.wait_for_one(next)?;
+        }
+    }
+
+    /// Waits until the whole of `by` has passed, and checks that the signal was not shown.
+    pub fn await_no_signal(&mut self, name: &str, by: Nanos) -> Step {
+        self.wait_until(by)?;
+        let now = self.bench.now();
+        let tracks = std::mem::take(&mut self.tracks);
+        let shown = tracks
+            .iter()
+            .all(|track| track.progress(now, Nanos::ZERO) == Progress::Seen);
+        let got: Vec<String> = tracks.iter().map(Track::words).collect();
+        self.check(format!("no signal '{name}'"), got.join(", "), !shown)
+    }
+
+    /// Waits until the supply has confirmed that it is on.
+    pub fn wait_for_power(&mut self) -> Step {
+        let until = self.bench.now() + POWER_MAX;
+        while self.power_on.is_none() && self.bench.now() < until {
+            self.wait_for_one(until)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until lamps and beeper have been quiet, at most `bound`.
+    pub fn wait_for_quiet(&mut self, bound: Nanos) -> Step {
+        let end = self.bench.now() + bound;
+        loop {
+            let now = self.bench.now();
+            let last = self
+                .recorder
+                .events()
+                .iter()
+                .rev()
+                .find_map(|event| match &event.what {
+                    What::LineChanged { line, .. } if is_signal(line) => Some(event.at),
+                    _ => None,
+                });
+            let quiet = last.map_or(Nanos::ZERO, |at| at + QUIET);
+            if now >= quiet || now >= end {
+                return Ok(());
+            }
+            self.wait_for_one(quiet.min(end))?;
+        }
+    }
+
+    /// The last line of the oracles, and what is left for the verdict.
+    pub fn conclude(mut self) -> (Nanos, Recorder) {
+        let now = self.bench.now();
+        for judged in self.oracles.conclude() {
+            self.recorder.record(now, judged);
+        }
+        (now, self.recorder)
+    }
+}
+
+/// A number from the seed and a label: the same for the same two, on every machine.
+pub fn draw(seed: u64, label: &[u8]) -> u64 {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::new()
+        .chain_update(seed.to_le_bytes())
+        .chain_update(label)
+        .finalize();
+    u64::from_le_bytes(digest[..8].try_into().expect("a digest has 32 bytes"))
+}

@@ -1,0 +1,709 @@
+//! What each verb of a scenario means on a bench.
+
+use crate::bench::Contact;
+use crate::event::{Against, Nanos, Standing, What};
+use crate::profile::codes::Code;
+use crate::profile::{CountedFrom, Erased, Fact, HoldWindow, Relock};
+use crate::quantity::{Millivolts, Percent};
+use crate::scenario::{self, Act, CodeUse, Doing, Effect, Expected, ResolvedSet};
+use crate::step::{DoorState, Drop, Phase, Times, WaitFor};
+
+use super::runner::{Armed, Runner, Step, Stop};
+
+/// How long a board may take from power to idle before the first key is pressed.
+const BOOT_MAX: Nanos = Nanos::from_secs(1);
+/// How long a phase is taken to last that has no length of its own: a lock that answers a key
+/// writes its record and moves its bolt within this time.
+const PHASE: Nanos = Nanos::from_millis(300);
+/// How long a finger leaves lamps and beeper to finish before it presses the next key.
+const PATIENCE: Nanos = Nanos::from_secs(15);
+/// How long a bolt may take to be thrown again where the manual gives no time.
+const RELOCK_MAX: Nanos = Nanos::from_secs(15);
+/// How much later than reckoned something is taken to be over: the lock's clock and ours differ.
+const MARGIN: Nanos = Nanos::from_millis(500);
+
+impl Runner<'_> {
+    /// The whole scenario, from a fresh battery to the last step.
+    pub fn carry_out(&mut self) -> Step {
+        let script = self.script;
+        self.set_supply(Some(self.profile.supply.fresh.value))?;
+        self.wait(BOOT_MAX)?;
+        self.all(&script.setup)?;
+        self.all(&script.steps)
+    }
+
+    /// What happens on every way out: the scenario's `finally`, then rest.
+    pub fn clean_up(&mut self) {
+        let script = self.script;
+        self.armed = None;
+        self.tracks.clear();
+        self.inside.clear();
+        // A stop in here is recorded like any other, and rest comes all the same.
+        let _ = self.release_all().and_then(|()| self.all(&script.finally));
+        let rest = self.bench.to_rest();
+        self.record(What::WentToRest {
+            outputs: rest.outputs,
+            failed: rest.failed,
+        });
+    }
+
+    fn all(&mut self, acts: &[Act]) -> Step {
+        for act in acts {
+            self.one(act)?;
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, act: &Act) -> Step {
+        self.step += 1;
+        let number = self.step;
+        let procedure = match &act.doing {
+            Doing::Do { procedure, .. } => Some(procedure.clone()),
+            _ => None,
+        };
+        self.record(What::StepStarted {
+            step: number,
+            inside: self.inside.last().map(|(step, _)| *step),
+            place: act.place.clone(),
+            doing: act.to_string(),
+            procedure: procedure.clone(),
+        });
+        self.inside.push((number, procedure.is_some()));
+        let outcome = self.act(act);
+        self.inside.pop();
+        outcome?;
+        self.record(What::StepFinished { step: number });
+        self.enter_phase(act.phase.after, PHASE)
+    }
+
+    fn act(&mut self, act: &Act) -> Step {
+        let during = act.phase.during;
+        let expect = &act.expect;
+        match &act.doing {
+            Doing::Enter {
+                code,
+                submit,
+                times,
+            } => self.enter_often(code, submit.as_deref(), *times, expect, during),
+            Doing::Press {
+                contact,
+                lasts,
+                times,
+            } => {
+                let contact = wired(contact);
+                let shown = contact.to_string();
+                self.enter_phase(during, *lasts)?;
+                for press in 0..*times {
+                    if press > 0 {
+                        self.wait(self.profile.keypad.pause)?;
+                    }
+                    self.expecting(expect, |run| run.press(&contact, &shown, *lasts))?;
+                }
+                // The next key is a person's next movement.
+                self.wait(self.profile.keypad.pause)
+            }
+            Doing::Hold {
+                contact,
+                lasts,
+                during: meanwhile,
+            } => self.expecting(expect, |run| {
+                run.hold(&wired(contact), *lasts, meanwhile, during)
+            }),
+            Doing::Supply { millivolts, lasts } => self.supply(*millivolts, *lasts, expect, during),
+            Doing::Door(state) => {
+                let closed = *state == DoorState::Closed;
+                self.record(What::Switched {
+                    contact: Contact::Door.to_string(),
+                    closed,
+                });
+                self.bench
+                    .door(closed)
+                    .or_else(|trouble| self.broken(trouble))?;
+                self.wait(PHASE)
+            }
+            Doing::Wait {
+                until,
+                share,
+                at_most,
+            } => self.wait_for(*until, *share, *at_most, during),
+            Doing::Do {
+                acts,
+                effect,
+                procedure,
+                ..
+            } => {
+                self.wait_for_quiet(PATIENCE)?;
+                self.expecting(expect, |run| run.all(acts))?;
+                self.take_effect(effect, procedure);
+                Ok(())
+            }
+            Doing::Opens {
+                code,
+                submit,
+                times,
+            } => {
+                for _ in 0..*times {
+                    self.opens(code, submit.as_deref(), during)?;
+                }
+                Ok(())
+            }
+            Doing::Refuses {
+                code,
+                submit,
+                times,
+            } => {
+                for _ in 0..*times {
+                    self.refuses(code, submit.as_deref())?;
+                }
+                Ok(())
+            }
+            Doing::Interrupt {
+                at,
+                how,
+                lasts,
+                acts,
+            } => self.interrupt(*at, *how, *lasts, acts),
+            Doing::Settles(sets) => self.settles(sets),
+            Doing::Expect => self.expecting(expect, |_| Ok(())),
+        }
+    }
+
+    /// Acts, and then waits for what the lock is to show, counted from the beginning of the action:
+    /// a lock may answer while the last key is still down.
+    fn expecting(
+        &mut self,
+        expect: &Option<Expected>,
+        act: impl FnOnce(&mut Self) -> Step,
+    ) -> Step {
+        let before = self.recorder.events().len();
+        match expect {
+            None | Some(Expected::Signal { pattern: None, .. }) => act(self),
+            Some(Expected::Signal {
+                name,
+                pattern: Some(pattern),
+                within,
+                seen,
+                ..
+            }) => {
+                self.watch(pattern)?;
+                act(self)?;
+                let by = self.bench.now() + *within;
+                if *seen {
+                    self.await_signal(name, by)
+                } else {
+                    self.await_no_signal(name, by)
+                }
+            }
+            Some(Expected::Nothing { within }) => {
+                act(self)?;
+                self.wait(*within)?;
+                let shown = self.shown_since(before);
+                let got = if shown.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    shown.join(", ")
+                };
+                self.check(format!("nothing for {within}"), got, shown.is_empty())
+            }
+        }
+    }
+
+    /// Lamps and beeper that came on since an event.
+    fn shown_since(&self, before: usize) -> Vec<String> {
+        let mut shown: Vec<String> = Vec::new();
+        for event in &self.recorder.events()[before..] {
+            if let What::LineChanged { line, high: true } = &event.what
+                && is_signal(line)
+                && !shown.contains(line)
+            {
+                shown.push(line.clone());
+            }
+        }
+        shown
+    }
+
+    fn supply(
+        &mut self,
+        voltage: Option<Millivolts>,
+        lasts: Option<Nanos>,
+        expect: &Option<Expected>,
+        during: Option<Phase>,
+    ) -> Step {
+        let comes_back = self.power_on.is_none() && voltage.is_some();
+        let held = !self.closed.is_empty();
+        self.enter_phase(during, lasts.unwrap_or(PHASE))?;
+        self.expecting(expect, |run| {
+            run.set_supply(voltage)?;
+            match lasts {
+                Some(lasts) => run.wait(lasts),
+                // A button that is held over power-on is a hold that is being counted already.
+                None if held => run.wait_for_power(),
+                None => run.wait(BOOT_MAX),
+            }
+        })?;
+        if comes_back {
+            self.penalty.power_cycled(self.bench.now(), false);
+        }
+        Ok(())
+    }
+
+    fn press(&mut self, contact: &Contact, shown: &str, lasts: Nanos) -> Step {
+        self.switch(contact, shown, true)?;
+        self.wait(lasts)?;
+        self.switch(contact, shown, false)
+    }
+
+    /// Holds a contact, and measures on its sense line how long it really was closed.
+    fn hold(
+        &mut self,
+        contact: &Contact,
+        lasts: Nanos,
+        meanwhile: &[Act],
+        during: Option<Phase>,
+    ) -> Step {
+        let before = self.recorder.events().len();
+        let shown = contact.to_string();
+        self.switch(contact, &shown, true)?;
+        self.all(meanwhile)?;
+        let counted = match (
+            self.profile.reset.counted_from,
+            meanwhile.is_empty(),
+            self.power_on,
+        ) {
+            (CountedFrom::PowerOn, false, Some(power_on)) => power_on,
+            _ => self.bench.now(),
+        };
+        self.enter_phase(during, lasts)?;
+        self.wait_until(counted + lasts)?;
+        self.switch(contact, &shown, false)?;
+        // The relay takes its time to open, and the contact bounces.
+        self.wait(Nanos::from_millis(50))?;
+        self.measure_hold(contact, lasts, before, counted);
+        Ok(())
+    }
+
+    /// Records the time for which a contact was closed, and judges it by the documented window if
+    /// the hold was meant to lie inside.
+    fn measure_hold(&mut self, contact: &Contact, asked: Nanos, before: usize, counted: Nanos) {
+        let wired = self.bench.file().wired(contact);
+        let Some(line) = wired.and_then(|wired| wired.line.clone()) else {
+            return;
+        };
+        let mut edges =
+            self.recorder.events()[before..]
+                .iter()
+                .filter_map(|event| match &event.what {
+                    What::LineChanged {
+                        line: changed,
+                        high,
+                    } if *changed == line => Some((event.at, *high)),
+                    _ => None,
+                });
+        let Some((closed, _)) = edges.find(|(_, high)| *high) else {
+            return;
+        };
+        let Some((opened, _)) = edges.rfind(|(_, high)| !*high) else {
+            return;
+        };
+        let value = opened.since(closed.max(counted)).0;
+        let uncertainty = self.bench.file().uncertainty.0;
+        let window = match &self.profile.reset.hold {
+            HoldWindow::Range(range) if asked >= range.from && self.is_resetting() => Some(range),
+            _ => None,
+        };
+        let from = window.map(|window| window.from.0);
+        let to = window.and_then(|window| window.to.known()).map(|to| to.0);
+        self.record(What::Measured {
+            quantity: format!("hold of {contact}"),
+            value,
+            unit: "ns".to_owned(),
+            uncertainty,
+            from,
+            to,
+            stands: Against::judge(value, uncertainty, from, to),
+        });
+    }
+
+    fn is_resetting(&self) -> bool {
+        let innermost = self.inside.iter().rev().find(|(_, procedure)| *procedure);
+        innermost.is_some_and(|(number, _)| {
+            self.recorder
+                .events()
+                .iter()
+                .any(|event| match &event.what {
+                    What::StepStarted {
+                        step,
+                        procedure: Some(name),
+                        ..
+                    } => step == number && name == "reset",
+                    _ => false,
+                })
+        })
+    }
+
+    fn digits(&self, code: &CodeUse) -> Code {
+        match code {
+            CodeUse::Named(name) => self.codes[name].clone(),
+            CodeUse::Literal(code) => code.clone(),
+            CodeUse::Factory => {
+                let factory = self.profile.factory_code();
+                factory
+                    .expect("the plan names it only where there is one")
+                    .code
+                    .value
+                    .clone()
+            }
+        }
+    }
+
+    /// Presses the digits and what ends an entry; returns when the last key is up again.
+    fn enter(&mut self, code: &CodeUse, submit: Option<&str>, during: Option<Phase>) -> Step {
+        let digits = self.digits(code);
+        let count = digits.digit_count();
+        let (press, pause) = (self.profile.keypad.press, self.profile.keypad.pause);
+        let keys: Vec<char> = digits
+            .digits_to_press()
+            .chars()
+            .chain(submit.iter().flat_map(|key| key.chars()))
+            .collect();
+        let last = keys.len() - 1;
+        // The bolt moves when the last key is down; every other phase of an entry is in its middle.
+        let strikes_at = if during == Some(Phase::P6) {
+            last
+        } else {
+            count / 2
+        };
+        for (index, key) in keys.iter().enumerate() {
+            if index == last {
+                self.code_entered(code, &digits);
+            }
+            if index == strikes_at {
+                self.enter_phase(during, PHASE)?;
+            }
+            let shown = match index < count {
+                true => format!("digit {} of {count}", index + 1),
+                false => format!("key {key}"),
+            };
+            self.press(&Contact::Key(*key), &shown, press)?;
+            if index != last {
+                self.wait(pause)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last key of a code goes down: what the rig knows about it now.
+    fn code_entered(&mut self, code: &CodeUse, digits: &Code) {
+        let now = self.bench.now();
+        let standing = match self.credentials.standing(code) {
+            Standing::Valid if self.penalty.runs(now) => Standing::LockedOut,
+            standing => standing,
+        };
+        let valid = self.credentials.valid();
+        let common = valid
+            .iter()
+            .map(|valid| self.digits(valid).leading_in_common(digits));
+        let leading = common.max().unwrap_or(0);
+        self.record(What::CodeEntered {
+            code: code.to_string(),
+            digits: digits.digit_count(),
+            standing,
+            leading,
+        });
+    }
+
+    fn enter_often(
+        &mut self,
+        code: &CodeUse,
+        submit: Option<&str>,
+        times: Times,
+        expect: &Option<Expected>,
+        during: Option<Phase>,
+    ) -> Step {
+        let count = match times {
+            Times::Count(count) => count,
+            Times::UntilLockout => self.penalty.left(),
+            Times::OneBeforeLockout => self.penalty.left().saturating_sub(1),
+        };
+        let is_stored = self.inside.iter().any(|(_, procedure)| *procedure);
+        for _ in 0..count {
+            // Inside a procedure the lock waits for the code, and forgets the change if it waits long.
+            if !is_stored {
+                self.wait_for_quiet(PATIENCE)?;
+            }
+            let is_wrong = !is_stored && self.credentials.standing(code) != Standing::Valid;
+            // The code that is one too many is answered by the lockout's signal, where there is one.
+            let lockout = (is_wrong && self.penalty.left() == 1)
+                .then(|| self.signal("lockout"))
+                .flatten();
+            let expect = lockout.map_or_else(|| expect.clone(), Some);
+            self.expecting(&expect, |run| run.enter(code, submit, during))?;
+            if !is_stored {
+                self.reckon(code);
+            }
+        }
+        Ok(())
+    }
+
+    fn signal(&self, name: &str) -> Option<Expected> {
+        let pattern = *self.profile.signal(name)?;
+        Some(Expected::Signal {
+            name: name.to_owned(),
+            pattern: Some(pattern),
+            within: pattern.within,
+            promised: self.profile.promises_signal(name),
+            seen: true,
+        })
+    }
+
+    /// Counts a code that was tried.
+    fn reckon(&mut self, code: &CodeUse) {
+        let now = self.bench.now();
+        match self.credentials.standing(code) {
+            Standing::Valid if !self.penalty.runs(now) => self.penalty.success(),
+            Standing::Invalid | Standing::Unsettled => {
+                self.penalty.wrong(now);
+            }
+            Standing::Valid | Standing::LockedOut => {}
+        }
+    }
+
+    /// Enters a code and tells whether the bolt was withdrawn.
+    fn try_code(
+        &mut self,
+        code: &CodeUse,
+        submit: Option<&str>,
+        during: Option<Phase>,
+    ) -> Step<bool> {
+        let before = self.recorder.events().len();
+        self.enter(code, submit, during)?;
+        let until = self.bench.now() + self.profile.bolt.withdraws_within;
+        let mut looked = before;
+        loop {
+            let events = self.recorder.events();
+            let withdrawn = events[looked..].iter().any(|event| {
+                matches!(&event.what, What::LineChanged { line, high: true } if line == WITHDRAWN)
+            });
+            looked = events.len();
+            if withdrawn || self.bench.now() >= until {
+                return Ok(withdrawn);
+            }
+            self.wait_for_one(until)?;
+        }
+    }
+
+    fn opens(&mut self, code: &CodeUse, submit: Option<&str>, during: Option<Phase>) -> Step {
+        self.wait_for_quiet(PATIENCE)?;
+        let accepted = self.profile.signal("accepted").copied();
+        if let Some(accepted) = &accepted {
+            self.watch(accepted)?;
+        }
+        let opened = self.try_code(code, submit, during)?;
+        let got = if opened {
+            "it was withdrawn"
+        } else {
+            "it stayed where it was"
+        };
+        self.check(
+            format!("{code} to withdraw the bolt"),
+            got.to_owned(),
+            opened,
+        )?;
+        if let Some(accepted) = accepted {
+            let by = self.bench.now() + accepted.within;
+            self.await_signal("accepted", by)?;
+        }
+        self.penalty.success();
+        self.lock_again()
+    }
+
+    fn refuses(&mut self, code: &CodeUse, submit: Option<&str>) -> Step {
+        self.wait_for_quiet(PATIENCE)?;
+        let opened = self.try_code(code, submit, None)?;
+        self.reckon(code);
+        let got = if opened {
+            "it was withdrawn"
+        } else {
+            "it stayed where it was"
+        };
+        self.check(
+            format!("{code} not to withdraw the bolt"),
+            got.to_owned(),
+            !opened,
+        )
+    }
+
+    /// Throws the bolt as this product does it: by its `lock` procedure, or by waiting.
+    fn lock_again(&mut self) -> Step {
+        self.wait_for_quiet(PATIENCE)?;
+        let script = self.script;
+        self.all(&script.lock)?;
+        let bound = match self.profile.relocks_after() {
+            Some(Relock::After(after)) => after + after + Nanos::from_secs(2),
+            _ => RELOCK_MAX,
+        };
+        self.wait_for_relock(bound)
+    }
+
+    fn wait_for_relock(&mut self, bound: Nanos) -> Step {
+        let until = self.bench.now() + bound;
+        while self.level(WITHDRAWN)? && self.bench.now() < until {
+            self.wait_for_one(until)?;
+        }
+        // A motor needs a moment more from the one switch to the other.
+        self.wait(MARGIN)?;
+        let locked = !self.level(WITHDRAWN)?;
+        let got = if locked {
+            "it was"
+        } else {
+            "it stayed withdrawn"
+        };
+        self.check(
+            format!("the bolt thrown again within {bound}"),
+            got.to_owned(),
+            locked,
+        )
+    }
+
+    fn wait_for(
+        &mut self,
+        until: WaitFor,
+        share: Option<Percent>,
+        at_most: Nanos,
+        during: Option<Phase>,
+    ) -> Step {
+        let now = self.bench.now();
+        let span = match until {
+            WaitFor::Time(time) => time,
+            WaitFor::Lockout => match self.penalty.over() {
+                Some(over) if over > now => over.since(now) + MARGIN,
+                _ => return self.enter_phase(during, PHASE),
+            },
+            WaitFor::Relock => return self.wait_for_relock(at_most + MARGIN),
+            WaitFor::Idle => return self.wait_for_quiet(at_most),
+            WaitFor::Handing | WaitFor::EntryTimeOut | WaitFor::ChangeWindow => at_most + MARGIN,
+        };
+        let span = share.map_or(span, |share| Nanos(span.0 / 100 * u64::from(share.0)));
+        self.enter_phase(during, span)?;
+        self.wait_until(now + span)
+    }
+
+    /// What a procedure that went through has changed in the lock.
+    fn take_effect(&mut self, effect: &Effect, procedure: &str) {
+        match effect {
+            Effect::Resets
+                if self.profile.reset.erases.user_codes == Fact::Known(Erased::AtOnce) =>
+            {
+                self.credentials.erase();
+            }
+            Effect::StoresUserCode { code, slot } => self.credentials.store(*slot, code),
+            Effect::None | Effect::Resets | Effect::StoresMasterCode { .. } => return,
+        }
+        let valid = self
+            .credentials
+            .valid()
+            .iter()
+            .map(CodeUse::to_string)
+            .collect();
+        self.record(What::CodesChanged {
+            by: procedure.to_owned(),
+            valid,
+        });
+    }
+
+    fn interrupt(&mut self, at: Phase, how: Drop, lasts: Nanos, acts: &[Act]) -> Step {
+        let sag = match how {
+            Drop::Clean => None,
+            Drop::Sag => Some(self.profile.supply.sag.value),
+        };
+        self.armed = Some(Armed {
+            phase: at,
+            sag,
+            strikes: None,
+        });
+        let depth = self.inside.len();
+        let outcome = self.all(acts);
+        self.armed = None;
+        match outcome {
+            Err(Stop::Interrupted) => {}
+            Err(other) => return Err(other),
+            Ok(()) => {
+                let got = "every step went through before it struck".to_owned();
+                return self.check(format!("the supply to fail in {at}"), got, false);
+            }
+        }
+        self.inside.truncate(depth);
+        self.tracks.clear();
+        self.wait(lasts)?;
+        self.set_supply(Some(self.profile.supply.fresh.value))?;
+        self.wait(BOOT_MAX)?;
+        self.credentials.unsettle();
+        self.penalty.power_cycled(self.bench.now(), true);
+        // A bolt that was on its way may first have to come to rest.
+        self.wait_for_quiet(PATIENCE)
+    }
+
+    /// Tries every code of the sets once and finds the one set of which all codes open, and no other.
+    fn settles(&mut self, sets: &[ResolvedSet]) -> Step {
+        let submit = self.profile.codes.user.submit.as_ref();
+        let submit = submit
+            .and_then(|key| self.profile.keypad.key(key))
+            .map(str::to_owned);
+        let mut tried: Vec<(&CodeUse, bool)> = Vec::new();
+        for code in sets.iter().flat_map(|set| &set.codes) {
+            if tried.iter().any(|(other, _)| *other == code) {
+                continue;
+            }
+            self.wait_for(WaitFor::Lockout, None, Nanos::ZERO, None)?;
+            self.wait_for_quiet(PATIENCE)?;
+            let opened = self.try_code(code, submit.as_deref(), None)?;
+            if opened {
+                self.penalty.success();
+                self.lock_again()?;
+            } else {
+                self.penalty.wrong(self.bench.now());
+            }
+            tried.push((code, opened));
+        }
+        let set = sets.iter().find(|set| {
+            tried
+                .iter()
+                .all(|(code, opened)| set.codes.contains(code) == *opened)
+        });
+        let words: Vec<String> = tried
+            .iter()
+            .map(|(code, opened)| format!("{code} {}", if *opened { "opens" } else { "does not" }))
+            .collect();
+        let because = words.join(", ");
+        self.record(What::Settled {
+            set: set.map(|set| set.name.clone()),
+            because: because.clone(),
+        });
+        if let Some(set) = set {
+            self.credentials.settle(&set.codes);
+        }
+        let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
+        let got = set.map_or(because.clone(), |set| format!("'{}': {because}", set.name));
+        self.check(
+            format!("exactly one of the sets {}", names.join(", ")),
+            got,
+            set.is_some(),
+        )
+    }
+}
+
+/// The line that tells whether the bolt is withdrawn.
+const WITHDRAWN: &str = "bolt-withdrawn";
+
+/// Lamps and beeper, as opposed to switches.
+pub fn is_signal(line: &str) -> bool {
+    ["red", "green", "yellow", "blue", "beeper"].contains(&line)
+}
+
+/// A contact in the bench's words.
+fn wired(contact: &scenario::Contact) -> Contact {
+    match contact {
+        scenario::Contact::Button(button) => Contact::Button(button.word().to_owned()),
+        scenario::Contact::Key(label) => Contact::Key(label.chars().next().unwrap_or(' ')),
+    }
+}
