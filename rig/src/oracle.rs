@@ -18,8 +18,11 @@ use crate::event::{Event, Judgement, Nanos, What};
 /// What the oracles need to know of the product and the bench.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// How long after a code the bolt may begin to move.
+    /// How long after a code the bolt is expected to have moved.
     pub withdraws_within: Nanos,
+    /// How long after a valid code the lock stays open: a bolt that was stopped by a sagging supply
+    /// may still be withdrawn in this time.
+    pub stays_open: Nanos,
     /// The manual says that the bolt moves by itself after a reset, to learn the door's handing.
     pub learns_handing: bool,
     /// Wrong codes count only within this time, if the manual says so.

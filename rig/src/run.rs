@@ -18,7 +18,7 @@ use crate::driver::DeviceTrouble;
 use crate::event::{Against, Event, FORMAT, FileHash, Judgement, Nanos, What};
 use crate::oracle::{Facts, OnPowerCycle, Oracles};
 use crate::profile::codes::Code;
-use crate::profile::{self, Fact, Profile};
+use crate::profile::{self, Fact, Profile, Relock};
 use crate::scenario::{PlannedRun, Script};
 use crate::step::YesNo;
 use crate::trace::Recorder;
@@ -158,6 +158,10 @@ fn facts(profile: &Profile, bench: &Bench) -> Facts {
     let resolution = bench.file().uncertainty + KEY_SCAN;
     Facts {
         withdraws_within: profile.bolt.withdraws_within,
+        stays_open: match profile.relocks_after() {
+            Some(Relock::After(after)) => profile.bolt.withdraws_within + after,
+            _ => profile.bolt.withdraws_within + STAYS_OPEN,
+        },
         learns_handing: profile.bolt.learns_handing == YesNo::Yes,
         counted_within,
         on_power_cycle,
@@ -166,6 +170,9 @@ fn facts(profile: &Profile, bench: &Bench) -> Facts {
         resolution,
     }
 }
+
+/// How long a valid code counts as the cause of an opening where the bolt never relocks by itself.
+const STAYS_OPEN: Nanos = Nanos::from_secs(15);
 
 /// How often locks look at their keys at least: common debounce code polls every 5 to 10 ms.
 const KEY_SCAN: Nanos = Nanos::from_millis(10);

@@ -58,7 +58,9 @@ impl Board {
 
 /// Whether a product's board is what stands on a bench.
 pub fn fits(bench: &BenchFile, profile: &Profile) -> bool {
-    bench.lock.is_none_or(|lock| lock.word() == profile.kind.word())
+    bench
+        .lock
+        .is_none_or(|lock| lock.word() == profile.kind.word())
 }
 
 /// A bench with a product's image: the one that is asked for, else the bench file's.

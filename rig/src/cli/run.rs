@@ -181,8 +181,7 @@ impl Run {
                         let run = Arc::new(run.clone());
                         for repetition in 0..self.repeat {
                             let seed = self.seed.wrapping_add(u64::from(repetition));
-                            let made =
-                                codes::generate(&profile.value, seed, &script.codes);
+                            let made = codes::generate(&profile.value, seed, &script.codes);
                             let made = made.map_err(Failure::usage)?;
                             let id = match repetition {
                                 0 => name.clone(),

@@ -27,7 +27,7 @@ impl Oracle for Opening {
             What::LineChanged { line, high: true } if line == "bolt-withdrawn" => {
                 let credential = self
                     .last_code
-                    .filter(|(entered, _)| event.at.since(*entered) <= facts.withdraws_within);
+                    .filter(|(entered, _)| event.at.since(*entered) <= facts.stays_open);
                 match credential {
                     Some((_, Standing::Valid | Standing::Unsettled)) => self.openings += 1,
                     Some((_, Standing::LockedOut)) => {
@@ -49,7 +49,7 @@ impl Oracle for Opening {
                             "bolt line",
                             format!(
                                 "the bolt opened, and no code was entered within {} before",
-                                facts.withdraws_within
+                                facts.stays_open
                             ),
                         ));
                     }

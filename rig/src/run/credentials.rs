@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::Standing;
 use crate::scenario::CodeUse;
 
 /// The codes of a lock, by the names that the scenario gives them.
@@ -58,15 +57,15 @@ impl Credentials {
         self.unsettled = true;
     }
 
-    /// It was found out which codes open.
-    pub fn settle(&mut self, codes: &[CodeUse]) {
+    /// It was found out which codes open, and whether the factory's is one of them.
+    pub fn settle(&mut self, codes: &[CodeUse], factory: bool) {
         self.unsettled = false;
-        let stored = codes.iter().filter(|code| **code != CodeUse::Factory);
-        self.slots = (1..).zip(stored.cloned()).collect();
+        self.slots = (1..).zip(codes.iter().cloned()).collect();
         if self.factory != Factory::Permanent {
-            self.factory = match codes.contains(&CodeUse::Factory) {
-                true => Factory::UntilChanged,
-                false => Factory::Revoked,
+            self.factory = if factory {
+                Factory::UntilChanged
+            } else {
+                Factory::Revoked
             };
         }
     }
@@ -77,14 +76,8 @@ impl Credentials {
         self.slots.values().cloned().chain(factory).collect()
     }
 
-    /// How a code stands, lockout aside.
-    pub fn standing(&self, code: &CodeUse) -> Standing {
-        if self.unsettled {
-            Standing::Unsettled
-        } else if self.valid().contains(code) {
-            Standing::Valid
-        } else {
-            Standing::Invalid
-        }
+    /// Whether a change was interrupted, and it is not known yet which codes open.
+    pub fn is_unsettled(&self) -> bool {
+        self.unsettled
     }
 }

@@ -20,6 +20,10 @@ pub struct Penalty {
     /// Moments of the wrong codes that count.
     wrong: Vec<Nanos>,
     until: Option<Nanos>,
+    /// How long the lockout that runs, or ran last, takes.
+    lasts: Nanos,
+    /// The supply went while a lockout was running: its clock may have stood still since.
+    stopped: bool,
     /// A cut may have lost or doubled a count: the next wrong code may be one too many.
     doubtful: bool,
 }
@@ -33,6 +37,8 @@ impl Penalty {
             stage: 0,
             wrong: Vec::new(),
             until: None,
+            lasts: Nanos::ZERO,
+            stopped: false,
             doubtful: false,
         }
     }
@@ -57,12 +63,12 @@ impl Penalty {
         };
         let begins = self.left() == 0 || self.doubtful;
         if begins {
-            let longest = self.stages.iter().map(|stage| stage.lasts).max();
             let lasts = if self.doubtful {
-                longest.unwrap_or(stage.lasts)
+                self.longest()
             } else {
                 stage.lasts
             };
+            self.lasts = lasts;
             self.until = Some(at + lasts);
             self.wrong.clear();
             self.stage = (self.stage + 1).min(self.stages.len() - 1);
@@ -76,13 +82,29 @@ impl Penalty {
         self.wrong.clear();
     }
 
-    /// The supply came back: a lockout may begin anew, and a count may be one higher than known.
-    pub fn power_cycled(&mut self, at: Nanos, mid_change: bool) {
-        self.doubtful |= mid_change;
-        if self.runs(at) || mid_change {
-            let longest = self.stages.iter().map(|stage| stage.lasts).max();
-            self.until = longest.map(|lasts| at + lasts);
+    /// The supply went.
+    pub fn power_lost(&mut self, at: Nanos) {
+        self.stopped |= self.runs(at);
+    }
+
+    /// The supply came back: a lockout that was running may go on with what was left, or begin anew.
+    /// After a cut in the middle of something, a count may also be one higher than known.
+    pub fn power_came(&mut self, at: Nanos, mid_change: bool) {
+        if mid_change {
+            self.doubtful = true;
+            self.lasts = self.longest();
         }
+        if std::mem::take(&mut self.stopped) || mid_change {
+            self.until = Some(at + self.lasts);
+        }
+    }
+
+    fn longest(&self) -> Nanos {
+        self.stages
+            .iter()
+            .map(|stage| stage.lasts)
+            .max()
+            .unwrap_or_default()
     }
 
     /// Whether a lockout is running.

@@ -266,6 +266,7 @@ impl<'a> Runner<'a> {
         });
         if voltage.is_none() {
             self.power_on = None;
+            self.penalty.power_lost(self.bench.now());
         }
         self.bench
             .feed(feed)

@@ -242,7 +242,7 @@ impl Runner<'_> {
             }
         })?;
         if comes_back {
-            self.penalty.power_cycled(self.bench.now(), false);
+            self.penalty.power_came(self.bench.now(), false);
         }
         Ok(())
     }
@@ -345,14 +345,30 @@ impl Runner<'_> {
         match code {
             CodeUse::Named(name) => self.codes[name].clone(),
             CodeUse::Literal(code) => code.clone(),
-            CodeUse::Factory => {
-                let factory = self.profile.factory_code();
-                factory
-                    .expect("the plan names it only where there is one")
-                    .code
-                    .value
-                    .clone()
-            }
+            CodeUse::Factory => self
+                .factory_digits()
+                .expect("the plan names it only where there is one"),
+        }
+    }
+
+    fn factory_digits(&self) -> Option<Code> {
+        Some(self.profile.factory_code()?.code.value.clone())
+    }
+
+    /// How a code stands, lockout aside. Digits decide: a literal may equal a code that has a name.
+    fn standing(&self, code: &CodeUse) -> Standing {
+        let digits = self.digits(code);
+        if self.credentials.is_unsettled() {
+            Standing::Unsettled
+        } else if self
+            .credentials
+            .valid()
+            .iter()
+            .any(|valid| self.digits(valid) == digits)
+        {
+            Standing::Valid
+        } else {
+            Standing::Invalid
         }
     }
 
@@ -395,7 +411,7 @@ impl Runner<'_> {
     /// The last key of a code goes down: what the rig knows about it now.
     fn code_entered(&mut self, code: &CodeUse, digits: &Code) {
         let now = self.bench.now();
-        let standing = match self.credentials.standing(code) {
+        let standing = match self.standing(code) {
             Standing::Valid if self.penalty.runs(now) => Standing::LockedOut,
             standing => standing,
         };
@@ -431,7 +447,7 @@ impl Runner<'_> {
             if !is_stored {
                 self.wait_for_quiet(PATIENCE)?;
             }
-            let is_wrong = !is_stored && self.credentials.standing(code) != Standing::Valid;
+            let is_wrong = !is_stored && self.standing(code) != Standing::Valid;
             // The code that is one too many is answered by the lockout's signal, where there is one.
             let lockout = (is_wrong && self.penalty.left() == 1)
                 .then(|| self.signal("lockout"))
@@ -459,7 +475,7 @@ impl Runner<'_> {
     /// Counts a code that was tried.
     fn reckon(&mut self, code: &CodeUse) {
         let now = self.bench.now();
-        match self.credentials.standing(code) {
+        match self.standing(code) {
             Standing::Valid if !self.penalty.runs(now) => self.penalty.success(),
             Standing::Invalid | Standing::Unsettled => {
                 self.penalty.wrong(now);
@@ -638,7 +654,7 @@ impl Runner<'_> {
         self.set_supply(Some(self.profile.supply.fresh.value))?;
         self.wait(BOOT_MAX)?;
         self.credentials.unsettle();
-        self.penalty.power_cycled(self.bench.now(), true);
+        self.penalty.power_came(self.bench.now(), true);
         // A bolt that was on its way may first have to come to rest.
         self.wait_for_quiet(PATIENCE)
     }
@@ -680,7 +696,12 @@ impl Runner<'_> {
             because: because.clone(),
         });
         if let Some(set) = set {
-            self.credentials.settle(&set.codes);
+            let factory = self.factory_digits();
+            let holds_factory = set
+                .codes
+                .iter()
+                .any(|code| Some(self.digits(code)) == factory);
+            self.credentials.settle(&set.codes, holds_factory);
         }
         let names: Vec<&str> = sets.iter().map(|set| set.name.as_str()).collect();
         let got = set.map_or(because.clone(), |set| format!("'{}': {because}", set.name));
