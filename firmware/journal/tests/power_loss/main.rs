@@ -155,6 +155,15 @@ fn widest_tears(_: bool) -> Vec<Tear> {
     vec![Tear::Before, Tear::Complete, Tear::Loose]
 }
 
+/// The same for words; a torn erase leaves a page that no longer reads as it was.
+fn tears_of_words(is_erase: bool) -> Vec<Tear> {
+    if is_erase {
+        vec![Tear::Before, Tear::Complete, Tear::Prefix(1)]
+    } else {
+        widest_tears(false)
+    }
+}
+
 #[test]
 fn one_cut_anywhere_leaves_the_old_or_the_new_record() {
     let mut search = Search::new(every_tear, &EVERY_READING);
@@ -174,6 +183,13 @@ fn three_cuts_in_a_row_leave_the_old_or_the_new_record() {
     let mut search = Search::new(widest_tears, &[Reads::Old, Reads::New]);
     search.explore_from_every_start(3);
     println!("depth 3, widest tears: {} cuts", search.cuts);
+}
+
+#[test]
+fn four_cuts_in_a_row_do_too_if_a_torn_erase_cannot_read_as_if_it_had_not_begun() {
+    let mut search = Search::new(tears_of_words, &[Reads::Old, Reads::New]);
+    search.explore_from_every_start(4);
+    println!("depth 4, torn words: {} cuts", search.cuts);
 }
 
 #[test]
