@@ -20,6 +20,7 @@ const PERSONALITY_AT: u32 = 0x3_8000;
 const KEYS: &str = "123456789*0#";
 const PROGRAM_RELAY: u8 = 14;
 const DOOR_RELAY: u8 = 15;
+const JAM_RELAY: u8 = 16;
 
 /// A bench with an image on its chip, and everything it said and showed so far.
 struct Rig {
@@ -403,4 +404,35 @@ fn the_stack_leaves_a_quarter_of_the_memory_alone() {
     let bytes = 4 * untouched.count();
     assert!(bytes > 0x1000, "{bytes} bytes of 16 KiB are free");
     println!("{bytes} bytes of 16 KiB are free");
+}
+
+#[test]
+fn a_blocked_bolt_is_reported_and_its_drive_switched_off() {
+    let mut rig = Rig::smart_lock();
+    rig.press(PROGRAM_RELAY, 200);
+    rig.enter("2468#");
+    rig.wait(1_000);
+    rig.relay(JAM_RELAY, true);
+    rig.wait(100);
+    rig.lines();
+    rig.enter("2468#");
+    rig.wait(3_000);
+    let lines = rig.lines();
+    assert!(lines.contains(&"bolt jammed".to_owned()), "{lines:?}");
+    assert!(!rig.bench.level(Line::Motor));
+}
+
+#[test]
+fn the_battery_is_measured_under_the_load_of_the_bolt() {
+    let mut rig = Rig::safe();
+    rig.bench.write(Port::Supply, b"VOLT 5.3;SOUR:RES 1\n");
+    rig.wait(100);
+    rig.enter("159#");
+    rig.wait(1_000);
+    let lines = rig.lines();
+    // 5.3 V less 1 ohm times what solenoid, lamp and beeper draw is below the warning at 5.2 V.
+    let low = lines
+        .iter()
+        .find(|line| line.starts_with("supply level=low"));
+    assert!(low.is_some(), "{lines:?}");
 }
