@@ -115,7 +115,7 @@ mod rtc {
         // In 1/4,096 ms, and small enough for the processor's own word.
         let shown = now * MILLIS;
         let ahead_ms = deadline_ms.saturating_sub(shown >> TICKS_SHIFT);
-        let ahead_ms = ahead_ms.min(TICKS_AHEAD_MAX * MILLIS >> TICKS_SHIFT) as u32;
+        let ahead_ms = ahead_ms.min((TICKS_AHEAD_MAX * MILLIS) >> TICKS_SHIFT) as u32;
         let since = shown as u32 & ((1 << TICKS_SHIFT) - 1);
         let ahead = (ahead_ms << TICKS_SHIFT).saturating_sub(since);
         u64::from(ahead.div_ceil(MILLIS as u32))
