@@ -478,7 +478,7 @@ impl Chip {
                 ram_code,
             } = &mut self.memory;
             let flash_idle = self.flash_busy == Ticks::ZERO;
-            let mut bus = FastBus {
+            let bus = FastBus {
                 flash,
                 flash_idle,
                 ram,
@@ -486,13 +486,16 @@ impl Chip {
                 stored: false,
             };
             exit = match bus.code(self.core.registers.r[15]) {
-                Some(code) => execute(&mut self.core.registers, &mut bus, code, &mut left),
+                Some(code) => {
+                    let (exit, bus) = execute(&mut self.core.registers, || bus, code, &mut left);
+                    if bus.stored {
+                        self.poll = None;
+                    }
+                    exit
+                }
                 None if Memory::is_ram(self.core.registers.r[15]) => Exit::Undecoded,
                 None => Exit::Refused,
             };
-            if bus.stored {
-                self.poll = None;
-            }
         }
         self.pass((budget - left) as u64);
         match exit {
@@ -530,9 +533,10 @@ impl Chip {
         let code = Stretch {
             base: at,
             ops: &[op],
+            exact: &[op],
             runs: &[decode::alone(op)],
         };
-        let exit = execute(&mut registers, &mut bus, code, &mut left);
+        let (exit, _) = execute(&mut registers, || &mut bus, code, &mut left);
         let FullBus {
             now,
             flash_busy,

@@ -9,7 +9,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::core::Stretch;
-use super::core::decode::{self, Op, Run, Slots};
+use super::core::decode::{self, Slots};
 
 /// Bytes of code flash, from address 0.
 pub const FLASH_BYTES: u32 = 256 * 1024;
@@ -84,6 +84,7 @@ impl Flash {
         Stretch {
             base,
             ops: &slots.ops,
+            exact: &slots.exact,
             runs: &slots.runs,
         }
     }
@@ -105,6 +106,7 @@ impl RamCode {
         Some(Stretch {
             base: RAM,
             ops: &slots.ops,
+            exact: &slots.exact,
             runs: &slots.runs,
         })
     }
@@ -119,9 +121,7 @@ impl RamCode {
         let Some(slots) = &mut self.slots else { return };
         let word = (address % RAM_BYTES) as usize / 4 * 2;
         let slots = Arc::make_mut(slots);
-        let range = word.saturating_sub(decode::REACH)..word + 2;
-        slots.ops[range.clone()].fill(Op::UNDECODED);
-        slots.runs[range].fill(Run::UNDECODED);
+        slots.clear(word.saturating_sub(decode::REACH)..word + 2);
     }
 }
 

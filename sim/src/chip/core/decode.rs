@@ -151,6 +151,19 @@ pub(crate) enum Code {
     /// Compares `n` with `m`, then BEQ.
     CmpRegBeq,
     CmpRegBne,
+    /// Without flags, where those after it in the run set them before anybody looks.
+    AddRegPlain,
+    SubRegPlain,
+    /// imm below 32.
+    LslPlain,
+    LsrPlain,
+    AsrPlain,
+    AndPlain,
+    EorPlain,
+    OrrPlain,
+    BicPlain,
+    MvnPlain,
+    MulPlain,
     /// What follows needs more than registers and memory, and ends the fast loop.
     Undefined,
     Svc,
@@ -242,15 +255,28 @@ impl Code {
         )
     }
 
-    /// Whether two instructions are done as one.
-    pub(crate) fn is_pair(self) -> bool {
+    /// Of the flags that are looked at after it, those that are looked at before it: N and Z, C, V.
+    fn flags_before(self, after: u8) -> u8 {
         use Code::*;
-        matches!(
-            self,
-            SubImmBne | CmpImmBeq | CmpImmBne | CmpRegBeq | CmpRegBne
-        )
+        match self {
+            AddReg | SubReg | AddImm | SubImm | CmpImm | Rsb | CmpReg | Cmn => 0,
+            Adc | Sbc => CARRY,
+            LslImm | LsrImm | AsrImm => after & !(RESULT | CARRY),
+            // By zero they leave the carry as it is.
+            LslReg | LsrReg | AsrReg | Ror => after & !RESULT | CARRY,
+            Movs | MovImm | And | Eor | Tst | Orr | Mul | Bic | Mvn => after & !RESULT,
+            AddHigh | MovHigh | Adr | AddPlain | Sxth | Sxtb | Uxth | Uxtb | Rev | Rev16
+            | Revsh | Nop => after,
+            // A branch, or an access that may fault.
+            _ => RESULT | CARRY | OVERFLOW,
+        }
     }
 }
+
+/// N and Z, which are always set together.
+const RESULT: u8 = 1;
+const CARRY: u8 = 2;
+const OVERFLOW: u8 = 4;
 
 impl Op {
     /// Cycles on a Cortex-M0 with zero wait states (Technical Reference Manual, 3.3); conditional
@@ -288,6 +314,35 @@ impl Op {
             self.imm as u8
         };
         Some(Op::new(code, 0, self.n, m, next.imm))
+    }
+}
+
+impl Op {
+    /// This operation without the flags that nobody looks at afterwards.
+    fn without_flags(self, looked_at: u8) -> Op {
+        let Op { d, n, m, imm, .. } = self;
+        let plain = |code| Op { code, ..self };
+        match self.code {
+            _ if looked_at & RESULT != 0 => self,
+            Code::Movs => Op::new(Code::MovHigh, d, 0, n, 0),
+            Code::MovImm => Op::new(Code::Adr, d, 0, 0, imm),
+            Code::And => plain(Code::AndPlain),
+            Code::Eor => plain(Code::EorPlain),
+            Code::Orr => plain(Code::OrrPlain),
+            Code::Bic => plain(Code::BicPlain),
+            Code::Mvn => plain(Code::MvnPlain),
+            Code::Mul => plain(Code::MulPlain),
+            _ if looked_at & CARRY != 0 => self,
+            Code::LslImm => plain(Code::LslPlain),
+            Code::LsrImm if imm < 32 => plain(Code::LsrPlain),
+            Code::AsrImm if imm < 32 => plain(Code::AsrPlain),
+            _ if looked_at & OVERFLOW != 0 => self,
+            Code::AddReg => plain(Code::AddRegPlain),
+            Code::SubReg => plain(Code::SubRegPlain),
+            Code::AddImm => plain(Code::AddPlain),
+            Code::SubImm => Op::new(Code::AddPlain, d, n, m, imm.wrapping_neg()),
+            _ => self,
+        }
     }
 }
 
@@ -333,29 +388,47 @@ pub(crate) fn is_wide(half: u16) -> bool {
     half >= 0xe800
 }
 
-/// Slots of consecutive code, with the runs that start at each of them.
+/// Slots of consecutive code.
 #[derive(Clone, Debug)]
 pub(crate) struct Slots<const N: usize> {
+    /// Operations as they are executed in a run.
     pub(crate) ops: [Op; N],
+    /// The same, each complete in itself.
+    pub(crate) exact: [Op; N],
+    /// The runs that start at each slot.
     pub(crate) runs: [Run; N],
 }
 
 impl<const N: usize> Slots<N> {
     pub(crate) const UNDECODED: Slots<N> = Slots {
         ops: [Op::UNDECODED; N],
+        exact: [Op::UNDECODED; N],
         runs: [Run::UNDECODED; N],
     };
 
-    /// Takes up the operations of the slots in a range, the last of which is taken as a run's end.
+    /// Takes up the operations of the slots in a range, the last of which ends its run.
     pub(crate) fn fill(&mut self, range: std::ops::Range<usize>, op: impl Fn(usize) -> Op) {
         let mut next: Option<(Op, Run)> = None;
+        let mut looked_at = RESULT | CARRY | OVERFLOW;
         for slot in range.rev() {
             let op = op(slot);
             let run = Run::from(op, next.map(|(_, run)| run));
-            self.ops[slot] = next.and_then(|(next, _)| op.pair_with(next)).unwrap_or(op);
+            self.exact[slot] = op;
+            self.ops[slot] = match next.and_then(|(next, _)| op.pair_with(next)) {
+                Some(pair) => pair,
+                None => op.without_flags(looked_at),
+            };
             self.runs[slot] = run;
+            looked_at = op.code.flags_before(looked_at);
             next = Some((op, run));
         }
+    }
+
+    /// Forgets what is decoded in a range.
+    pub(crate) fn clear(&mut self, range: std::ops::Range<usize>) {
+        self.ops[range.clone()].fill(Op::UNDECODED);
+        self.exact[range.clone()].fill(Op::UNDECODED);
+        self.runs[range].fill(Run::UNDECODED);
     }
 }
 

@@ -57,13 +57,45 @@ pub(crate) trait Bus<'code> {
     fn store8(&mut self, address: u32, value: u32) -> bool;
 }
 
+impl<'code, B: Bus<'code>> Bus<'code> for &mut B {
+    fn code(&self, address: u32) -> Option<Stretch<'code>> {
+        (**self).code(address)
+    }
+
+    fn load32(&mut self, address: u32) -> Option<u32> {
+        (**self).load32(address)
+    }
+
+    fn load16(&mut self, address: u32) -> Option<u32> {
+        (**self).load16(address)
+    }
+
+    fn load8(&mut self, address: u32) -> Option<u32> {
+        (**self).load8(address)
+    }
+
+    fn store32(&mut self, address: u32, value: u32) -> bool {
+        (**self).store32(address, value)
+    }
+
+    fn store16(&mut self, address: u32, value: u32) -> bool {
+        (**self).store16(address, value)
+    }
+
+    fn store8(&mut self, address: u32, value: u32) -> bool {
+        (**self).store8(address, value)
+    }
+}
+
 /// Decoded code from one address on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stretch<'code> {
     /// The address of the first slot.
     pub(crate) base: u32,
-    /// An operation for each slot.
+    /// An operation for each slot, which may leave to those after it in its run what they do.
     pub(crate) ops: &'code [Op],
+    /// An operation for each slot, complete in itself; as many.
+    pub(crate) exact: &'code [Op],
     /// For each slot, the run that starts there; as many as operations.
     pub(crate) runs: &'code [Run],
 }
@@ -87,17 +119,19 @@ pub(crate) enum Exit {
 const RETURNS: u32 = 0xf000_0000;
 
 /// Runs from R15 in `code` until `left` cycles are used up, counting them down, or something else
-/// ends the loop. At least one operation is tried.
+/// ends the loop. At least one operation is tried. The bus is taken and given back, so that what it
+/// is made of does not have to be looked up for each operation.
 ///
 /// Code is executed in runs: operations up to and including the next branch, whose cycles are charged
 /// at once. Where a run costs more than is left, its first operation is executed alone.
-#[inline(always)]
+// Kept apart, so that the loop has the machine registers for itself.
+#[inline(never)]
 pub(crate) fn execute<'code, B: Bus<'code>>(
     registers: &mut Registers,
-    bus: &mut B,
+    bus: impl FnOnce() -> B,
     code: Stretch<'code>,
     left: &mut i64,
-) -> Exit {
+) -> (Exit, B) {
     // Locals, so that flags and counters live in machine registers.
     let Registers {
         mut r,
@@ -109,8 +143,10 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
     let Stretch {
         mut base,
         mut ops,
+        mut exact,
         mut runs,
     } = code;
+    let mut bus = bus();
     let mut cycles = *left;
     // The slot after the run being executed; wraps around for targets before `base`.
     let mut index = r[15].wrapping_sub(base) >> 1;
@@ -202,7 +238,12 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
             let address = next_address!();
             match bus.code(address) {
                 Some(stretch) => {
-                    Stretch { base, ops, runs } = stretch;
+                    Stretch {
+                        base,
+                        ops,
+                        exact,
+                        runs,
+                    } = stretch;
                     index = address.wrapping_sub(base) >> 1;
                     continue;
                 }
@@ -210,401 +251,441 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
             }
         };
         let start = index as usize;
-        let mut length = usize::from(run.length);
         let mut cost = i64::from(run.cycles);
-        if cost > cycles {
-            if ops[start].code.is_pair() {
-                break Exit::Refused;
-            }
-            if length > 1 {
-                length = 1;
+        let run = if cost <= cycles {
+            &ops[start..start + usize::from(run.length)]
+        } else {
+            if run.length > 1 {
                 cost -= i64::from(runs[start + 1].cycles);
             }
-        }
-        cycles -= cost;
-        index = index.wrapping_add(length as u32);
-        let mut rest = ops[start..start + length].iter();
-        // Ends the loop before the current operation, which was not done.
-        macro_rules! leave {
-            ($exit:expr) => {{
-                index = index.wrapping_sub(rest.len() as u32 + 1);
-                // From a run of which only one operation was tried no more than that was charged.
-                cycles += cost.min(i64::from(runs[index as usize].cycles));
-                break 'runs $exit;
-            }};
-        }
-        macro_rules! need {
-            ($access:expr) => {
-                match $access {
-                    Some(value) => value,
-                    None => leave!(Exit::Refused),
+            &exact[start..start + 1]
+        };
+        // A short loop is a run that leads to itself.
+        loop {
+            cycles -= cost;
+            index = index.wrapping_add(run.len() as u32);
+            for op in run {
+                // Ends the loop before this operation, which was not done.
+                macro_rules! leave {
+                    ($exit:expr) => {{
+                        // Counting operations in the loop would slow all of them down.
+                        let undone = run.as_ptr_range().end.addr() - std::ptr::from_ref(op).addr();
+                        index = index.wrapping_sub((undone / size_of::<Op>()) as u32);
+                        // Where one operation was tried alone, no more than that was charged.
+                        cycles += cost.min(i64::from(runs[index as usize].cycles));
+                        break 'runs $exit;
+                    }};
                 }
-            };
-        }
-        macro_rules! must {
-            ($access:expr) => {
-                if !$access {
-                    leave!(Exit::Refused)
+                macro_rules! need {
+                    ($access:expr) => {
+                        match $access {
+                            Some(value) => value,
+                            None => leave!(Exit::Refused),
+                        }
+                    };
                 }
-            };
-        }
-        // A branch to what a register or the stack says; an even target leaves Thumb state.
-        macro_rules! interwork {
-            ($target:expr) => {{
-                let target: u32 = $target;
-                jump!(target);
-                if target & 1 == 0 {
-                    thumb = false;
-                    break 'runs Exit::Budget;
+                macro_rules! must {
+                    ($access:expr) => {
+                        if !$access {
+                            leave!(Exit::Refused)
+                        }
+                    };
                 }
-            }};
-        }
-        macro_rules! store_many {
-            ($address:expr, $list:expr) => {{
-                let mut address: u32 = $address;
-                let mut list: u32 = $list;
-                let mut granted = true;
-                while list != 0 {
-                    granted &= bus.store32(address, r!(list.trailing_zeros()));
-                    address = address.wrapping_add(4);
-                    list &= list - 1;
+                // A branch to what a register or the stack says; an even target leaves Thumb state.
+                macro_rules! interwork {
+                    ($target:expr) => {{
+                        let target: u32 = $target;
+                        jump!(target);
+                        if target & 1 == 0 {
+                            thumb = false;
+                            break 'runs Exit::Budget;
+                        }
+                    }};
                 }
-                must!(granted);
-                address
-            }};
-        }
-        // Into a copy: the base may be among the registers, and any load may be refused.
-        macro_rules! load_many {
-            ($loaded:ident, $address:expr, $list:expr) => {{
-                let mut address: u32 = $address;
-                let mut list: u32 = $list;
-                let mut granted = true;
-                while list != 0 {
-                    match bus.load32(address) {
-                        Some(value) => $loaded[(list.trailing_zeros() & 15) as usize] = value,
-                        None => granted = false,
+                macro_rules! store_many {
+                    ($address:expr, $list:expr) => {{
+                        let mut address: u32 = $address;
+                        let mut list: u32 = $list;
+                        let mut granted = true;
+                        while list != 0 {
+                            granted &= bus.store32(address, r!(list.trailing_zeros()));
+                            address = address.wrapping_add(4);
+                            list &= list - 1;
+                        }
+                        must!(granted);
+                        address
+                    }};
+                }
+                // Into a copy: the base may be among the registers, and any load may be refused.
+                macro_rules! load_many {
+                    ($loaded:ident, $address:expr, $list:expr) => {{
+                        let mut address: u32 = $address;
+                        let mut list: u32 = $list;
+                        let mut granted = true;
+                        while list != 0 {
+                            match bus.load32(address) {
+                                Some(value) => {
+                                    $loaded[(list.trailing_zeros() & 15) as usize] = value
+                                }
+                                None => granted = false,
+                            }
+                            address = address.wrapping_add(4);
+                            list &= list - 1;
+                        }
+                        must!(granted);
+                        address
+                    }};
+                }
+                match op.code {
+                    Code::Movs => {
+                        r!(op.d) = nz!(r!(op.n));
                     }
-                    address = address.wrapping_add(4);
-                    list &= list - 1;
-                }
-                must!(granted);
-                address
-            }};
-        }
-        while let Some(op) = rest.next() {
-            match op.code {
-                Code::Movs => {
-                    r!(op.d) = nz!(r!(op.n));
-                }
-                Code::LslImm => {
-                    let value = r!(op.n);
-                    let shift = op.imm & 31;
-                    c = value.wrapping_shl(shift.wrapping_sub(1)) >> 31 != 0;
-                    r!(op.d) = nz!(value << shift);
-                }
-                Code::LsrImm => {
-                    let value = u64::from(r!(op.n));
-                    c = (value >> ((op.imm - 1) & 31)) & 1 != 0;
-                    r!(op.d) = nz!((value >> (op.imm & 63)) as u32);
-                }
-                Code::AsrImm => {
-                    let value = i64::from(r!(op.n) as i32);
-                    c = (value >> ((op.imm - 1) & 31)) & 1 != 0;
-                    r!(op.d) = nz!((value >> (op.imm & 63)) as u32);
-                }
-                Code::AddReg => {
-                    r!(op.d) = add!(r!(op.n), r!(op.m));
-                }
-                Code::SubReg => {
-                    r!(op.d) = sub!(r!(op.n), r!(op.m));
-                }
-                Code::AddImm => {
-                    r!(op.d) = add!(r!(op.n), op.imm);
-                }
-                Code::SubImm => {
-                    r!(op.d) = sub!(r!(op.n), op.imm);
-                }
-                Code::MovImm => {
-                    r!(op.d) = nz!(op.imm);
-                }
-                Code::CmpImm => {
-                    sub!(r!(op.n), op.imm);
-                }
-                Code::And => {
-                    r!(op.d) = nz!(r!(op.n) & r!(op.m));
-                }
-                Code::Eor => {
-                    r!(op.d) = nz!(r!(op.n) ^ r!(op.m));
-                }
-                Code::LslReg => {
-                    let value = u64::from(r!(op.n));
-                    let shift = r!(op.m) & 0xff;
-                    // Bit 32 is the last bit shifted out; 63 stands for everything longer.
-                    let shifted = value << shift.min(63);
-                    if shift != 0 {
-                        c = shifted >> 32 & 1 != 0;
+                    Code::LslImm => {
+                        let value = r!(op.n);
+                        let shift = op.imm & 31;
+                        c = value.wrapping_shl(shift.wrapping_sub(1)) >> 31 != 0;
+                        r!(op.d) = nz!(value << shift);
                     }
-                    r!(op.d) = nz!(shifted as u32);
-                }
-                Code::LsrReg => {
-                    let value = u64::from(r!(op.n)) << 1;
-                    let shift = r!(op.m) & 0xff;
-                    let shifted = value >> shift.min(63);
-                    if shift != 0 {
-                        c = shifted & 1 != 0;
+                    Code::LsrImm => {
+                        let value = u64::from(r!(op.n));
+                        c = (value >> ((op.imm - 1) & 31)) & 1 != 0;
+                        r!(op.d) = nz!((value >> (op.imm & 63)) as u32);
                     }
-                    r!(op.d) = nz!((shifted >> 1) as u32);
-                }
-                Code::AsrReg => {
-                    let value = i64::from(r!(op.n) as i32) << 1;
-                    let shift = r!(op.m) & 0xff;
-                    let shifted = value >> shift.min(63);
-                    if shift != 0 {
-                        c = shifted & 1 != 0;
+                    Code::AsrImm => {
+                        let value = i64::from(r!(op.n) as i32);
+                        c = (value >> ((op.imm - 1) & 31)) & 1 != 0;
+                        r!(op.d) = nz!((value >> (op.imm & 63)) as u32);
                     }
-                    r!(op.d) = nz!((shifted >> 1) as u32);
-                }
-                Code::Ror => {
-                    let shift = r!(op.m) & 0xff;
-                    let value = r!(op.n).rotate_right(shift & 31);
-                    if shift != 0 {
-                        c = value >> 31 != 0;
+                    Code::AddReg => {
+                        r!(op.d) = add!(r!(op.n), r!(op.m));
                     }
-                    r!(op.d) = nz!(value);
-                }
-                Code::Adc => {
-                    r!(op.d) = add_carry!(r!(op.n), r!(op.m));
-                }
-                Code::Sbc => {
-                    r!(op.d) = add_carry!(r!(op.n), !r!(op.m));
-                }
-                Code::Tst => {
-                    nz!(r!(op.n) & r!(op.m));
-                }
-                Code::Rsb => {
-                    r!(op.d) = sub!(0, r!(op.m));
-                }
-                Code::CmpReg => {
-                    sub!(r!(op.n), r!(op.m));
-                }
-                Code::Cmn => {
-                    add!(r!(op.n), r!(op.m));
-                }
-                Code::Orr => {
-                    r!(op.d) = nz!(r!(op.n) | r!(op.m));
-                }
-                Code::Mul => {
-                    r!(op.d) = nz!(r!(op.n).wrapping_mul(r!(op.m)));
-                }
-                Code::Bic => {
-                    r!(op.d) = nz!(r!(op.n) & !r!(op.m));
-                }
-                Code::Mvn => {
-                    r!(op.d) = nz!(!r!(op.m));
-                }
-                Code::AddHigh => {
-                    r!(op.d) = r!(op.d).wrapping_add(r!(op.m));
-                }
-                Code::MovHigh => {
-                    r!(op.d) = r!(op.m);
-                }
-                Code::CmpHigh => {
-                    let value = operand!(op.m);
-                    sub!(r!(op.n), value);
-                }
-                Code::AddToSp => {
-                    r[13] = r[13].wrapping_add(operand!(op.m)) & !3;
-                }
-                Code::MovToSp => {
-                    r[13] = operand!(op.m) & !3;
-                }
-                Code::AddToPc => {
-                    let value = operand!(op.m);
-                    jump!(r[15].wrapping_add(value));
-                }
-                Code::MovToPc => {
-                    let value = operand!(op.m);
-                    jump!(value);
-                }
-                Code::Bx => {
-                    let target = operand!(op.m);
-                    if target >= RETURNS {
+                    Code::SubReg => {
+                        r!(op.d) = sub!(r!(op.n), r!(op.m));
+                    }
+                    Code::AddImm => {
+                        r!(op.d) = add!(r!(op.n), op.imm);
+                    }
+                    Code::SubImm => {
+                        r!(op.d) = sub!(r!(op.n), op.imm);
+                    }
+                    Code::MovImm => {
+                        r!(op.d) = nz!(op.imm);
+                    }
+                    Code::CmpImm => {
+                        sub!(r!(op.n), op.imm);
+                    }
+                    Code::And => {
+                        r!(op.d) = nz!(r!(op.d) & r!(op.m));
+                    }
+                    Code::Eor => {
+                        r!(op.d) = nz!(r!(op.d) ^ r!(op.m));
+                    }
+                    Code::LslReg => {
+                        let value = u64::from(r!(op.d));
+                        let shift = r!(op.m) & 0xff;
+                        // Bit 32 is the last bit shifted out; 63 stands for everything longer.
+                        let shifted = value << shift.min(63);
+                        if shift != 0 {
+                            c = shifted >> 32 & 1 != 0;
+                        }
+                        r!(op.d) = nz!(shifted as u32);
+                    }
+                    Code::LsrReg => {
+                        let value = u64::from(r!(op.d)) << 1;
+                        let shift = r!(op.m) & 0xff;
+                        let shifted = value >> shift.min(63);
+                        if shift != 0 {
+                            c = shifted & 1 != 0;
+                        }
+                        r!(op.d) = nz!((shifted >> 1) as u32);
+                    }
+                    Code::AsrReg => {
+                        let value = i64::from(r!(op.d) as i32) << 1;
+                        let shift = r!(op.m) & 0xff;
+                        let shifted = value >> shift.min(63);
+                        if shift != 0 {
+                            c = shifted & 1 != 0;
+                        }
+                        r!(op.d) = nz!((shifted >> 1) as u32);
+                    }
+                    Code::Ror => {
+                        let shift = r!(op.m) & 0xff;
+                        let value = r!(op.d).rotate_right(shift & 31);
+                        if shift != 0 {
+                            c = value >> 31 != 0;
+                        }
+                        r!(op.d) = nz!(value);
+                    }
+                    Code::Adc => {
+                        r!(op.d) = add_carry!(r!(op.d), r!(op.m));
+                    }
+                    Code::Sbc => {
+                        r!(op.d) = add_carry!(r!(op.d), !r!(op.m));
+                    }
+                    Code::Tst => {
+                        nz!(r!(op.n) & r!(op.m));
+                    }
+                    Code::Rsb => {
+                        r!(op.d) = sub!(0, r!(op.m));
+                    }
+                    Code::CmpReg => {
+                        sub!(r!(op.n), r!(op.m));
+                    }
+                    Code::Cmn => {
+                        add!(r!(op.n), r!(op.m));
+                    }
+                    Code::Orr => {
+                        r!(op.d) = nz!(r!(op.d) | r!(op.m));
+                    }
+                    Code::Mul => {
+                        r!(op.d) = nz!(r!(op.d).wrapping_mul(r!(op.m)));
+                    }
+                    Code::Bic => {
+                        r!(op.d) = nz!(r!(op.d) & !r!(op.m));
+                    }
+                    Code::Mvn => {
+                        r!(op.d) = nz!(!r!(op.m));
+                    }
+                    Code::AddHigh => {
+                        r!(op.d) = r!(op.d).wrapping_add(r!(op.m));
+                    }
+                    Code::MovHigh => {
+                        r!(op.d) = r!(op.m);
+                    }
+                    Code::CmpHigh => {
+                        let value = operand!(op.m);
+                        sub!(r!(op.n), value);
+                    }
+                    Code::AddToSp => {
+                        r[13] = r[13].wrapping_add(operand!(op.m)) & !3;
+                    }
+                    Code::MovToSp => {
+                        r[13] = operand!(op.m) & !3;
+                    }
+                    Code::AddToPc => {
+                        let value = operand!(op.m);
+                        jump!(r[15].wrapping_add(value));
+                    }
+                    Code::MovToPc => {
+                        let value = operand!(op.m);
+                        jump!(value);
+                    }
+                    Code::Bx => {
+                        let target = operand!(op.m);
+                        if target >= RETURNS {
+                            index = index.wrapping_sub(1);
+                            break 'runs Exit::Return(target);
+                        }
+                        interwork!(target);
+                    }
+                    Code::Blx => {
+                        let target = operand!(op.m);
+                        r[14] = next_address!() | 1;
+                        interwork!(target);
+                    }
+                    Code::Adr => {
+                        r!(op.d) = op.imm;
+                    }
+                    Code::AddPlain => {
+                        r!(op.d) = r!(op.n).wrapping_add(op.imm);
+                    }
+                    Code::LdrLiteral => {
+                        r!(op.d) = need!(bus.load32(op.imm));
+                    }
+                    Code::LdrReg => {
+                        r!(op.d) = need!(bus.load32(r!(op.n).wrapping_add(r!(op.m))));
+                    }
+                    Code::LdrhReg => {
+                        r!(op.d) = need!(bus.load16(r!(op.n).wrapping_add(r!(op.m))));
+                    }
+                    Code::LdrbReg => {
+                        r!(op.d) = need!(bus.load8(r!(op.n).wrapping_add(r!(op.m))));
+                    }
+                    Code::LdrshReg => {
+                        let value = need!(bus.load16(r!(op.n).wrapping_add(r!(op.m))));
+                        r!(op.d) = value as i16 as u32;
+                    }
+                    Code::LdrsbReg => {
+                        let value = need!(bus.load8(r!(op.n).wrapping_add(r!(op.m))));
+                        r!(op.d) = value as i8 as u32;
+                    }
+                    Code::StrReg => {
+                        must!(bus.store32(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
+                    }
+                    Code::StrhReg => {
+                        must!(bus.store16(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
+                    }
+                    Code::StrbReg => {
+                        must!(bus.store8(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
+                    }
+                    Code::LdrImm => {
+                        r!(op.d) = need!(bus.load32(r!(op.n).wrapping_add(op.imm)));
+                    }
+                    Code::LdrhImm => {
+                        r!(op.d) = need!(bus.load16(r!(op.n).wrapping_add(op.imm)));
+                    }
+                    Code::LdrbImm => {
+                        r!(op.d) = need!(bus.load8(r!(op.n).wrapping_add(op.imm)));
+                    }
+                    Code::StrImm => {
+                        must!(bus.store32(r!(op.n).wrapping_add(op.imm), r!(op.d)));
+                    }
+                    Code::StrhImm => {
+                        must!(bus.store16(r!(op.n).wrapping_add(op.imm), r!(op.d)));
+                    }
+                    Code::StrbImm => {
+                        must!(bus.store8(r!(op.n).wrapping_add(op.imm), r!(op.d)));
+                    }
+                    Code::Sxth => {
+                        r!(op.d) = r!(op.m) as i16 as u32;
+                    }
+                    Code::Sxtb => {
+                        r!(op.d) = r!(op.m) as i8 as u32;
+                    }
+                    Code::Uxth => {
+                        r!(op.d) = r!(op.m) & 0xffff;
+                    }
+                    Code::Uxtb => {
+                        r!(op.d) = r!(op.m) & 0xff;
+                    }
+                    Code::Rev => {
+                        r!(op.d) = r!(op.m).swap_bytes();
+                    }
+                    Code::Rev16 => {
+                        r!(op.d) = r!(op.m).swap_bytes().rotate_left(16);
+                    }
+                    Code::Revsh => {
+                        r!(op.d) = (r!(op.m) as u16).swap_bytes() as i16 as u32;
+                    }
+                    Code::Push => {
+                        let bottom = r[13].wrapping_sub(4 * op.imm.count_ones());
+                        store_many!(bottom, op.imm);
+                        r[13] = bottom;
+                    }
+                    Code::Stm => {
+                        r!(op.n) = store_many!(r!(op.n), op.imm);
+                    }
+                    Code::Pop | Code::Ldm => {
+                        let mut loaded = r;
+                        let end = load_many!(loaded, r!(op.n), op.imm);
+                        r = loaded;
+                        if op.imm >> op.n & 1 == 0 {
+                            r!(op.n) = end;
+                        }
+                    }
+                    Code::PopPc => {
+                        let mut loaded = r;
+                        let end = load_many!(loaded, r[13], op.imm);
+                        let target = need!(bus.load32(end));
+                        r = loaded;
+                        r[13] = end.wrapping_add(4);
+                        if target >= RETURNS {
+                            index = index.wrapping_sub(1);
+                            break 'runs Exit::Return(target);
+                        }
+                        interwork!(target);
+                    }
+                    Code::B => index = index.wrapping_add(op.imm),
+                    Code::BSelf => {
+                        // Only an exception leads out of here, and those come when the budget is used up.
                         index = index.wrapping_sub(1);
-                        break 'runs Exit::Return(target);
+                        cycles -= (cycles.max(0) + 2) / 3 * 3;
                     }
-                    interwork!(target);
-                }
-                Code::Blx => {
-                    let target = operand!(op.m);
-                    r[14] = next_address!() | 1;
-                    interwork!(target);
-                }
-                Code::Adr => {
-                    r!(op.d) = op.imm;
-                }
-                Code::AddPlain => {
-                    r!(op.d) = r!(op.n).wrapping_add(op.imm);
-                }
-                Code::LdrLiteral => {
-                    r!(op.d) = need!(bus.load32(op.imm));
-                }
-                Code::LdrReg => {
-                    r!(op.d) = need!(bus.load32(r!(op.n).wrapping_add(r!(op.m))));
-                }
-                Code::LdrhReg => {
-                    r!(op.d) = need!(bus.load16(r!(op.n).wrapping_add(r!(op.m))));
-                }
-                Code::LdrbReg => {
-                    r!(op.d) = need!(bus.load8(r!(op.n).wrapping_add(r!(op.m))));
-                }
-                Code::LdrshReg => {
-                    let value = need!(bus.load16(r!(op.n).wrapping_add(r!(op.m))));
-                    r!(op.d) = value as i16 as u32;
-                }
-                Code::LdrsbReg => {
-                    let value = need!(bus.load8(r!(op.n).wrapping_add(r!(op.m))));
-                    r!(op.d) = value as i8 as u32;
-                }
-                Code::StrReg => {
-                    must!(bus.store32(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
-                }
-                Code::StrhReg => {
-                    must!(bus.store16(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
-                }
-                Code::StrbReg => {
-                    must!(bus.store8(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
-                }
-                Code::LdrImm => {
-                    r!(op.d) = need!(bus.load32(r!(op.n).wrapping_add(op.imm)));
-                }
-                Code::LdrhImm => {
-                    r!(op.d) = need!(bus.load16(r!(op.n).wrapping_add(op.imm)));
-                }
-                Code::LdrbImm => {
-                    r!(op.d) = need!(bus.load8(r!(op.n).wrapping_add(op.imm)));
-                }
-                Code::StrImm => {
-                    must!(bus.store32(r!(op.n).wrapping_add(op.imm), r!(op.d)));
-                }
-                Code::StrhImm => {
-                    must!(bus.store16(r!(op.n).wrapping_add(op.imm), r!(op.d)));
-                }
-                Code::StrbImm => {
-                    must!(bus.store8(r!(op.n).wrapping_add(op.imm), r!(op.d)));
-                }
-                Code::Sxth => {
-                    r!(op.d) = r!(op.m) as i16 as u32;
-                }
-                Code::Sxtb => {
-                    r!(op.d) = r!(op.m) as i8 as u32;
-                }
-                Code::Uxth => {
-                    r!(op.d) = r!(op.m) & 0xffff;
-                }
-                Code::Uxtb => {
-                    r!(op.d) = r!(op.m) & 0xff;
-                }
-                Code::Rev => {
-                    r!(op.d) = r!(op.m).swap_bytes();
-                }
-                Code::Rev16 => {
-                    r!(op.d) = r!(op.m).swap_bytes().rotate_left(16);
-                }
-                Code::Revsh => {
-                    r!(op.d) = (r!(op.m) as u16).swap_bytes() as i16 as u32;
-                }
-                Code::Push => {
-                    let bottom = r[13].wrapping_sub(4 * op.imm.count_ones());
-                    store_many!(bottom, op.imm);
-                    r[13] = bottom;
-                }
-                Code::Stm => {
-                    r!(op.n) = store_many!(r!(op.n), op.imm);
-                }
-                Code::Pop | Code::Ldm => {
-                    let mut loaded = r;
-                    let end = load_many!(loaded, r!(op.n), op.imm);
-                    r = loaded;
-                    if op.imm >> op.n & 1 == 0 {
-                        r!(op.n) = end;
+                    Code::Beq => branch!(op, zero!()),
+                    Code::Bne => branch!(op, !zero!()),
+                    Code::Bcs => branch!(op, c),
+                    Code::Bcc => branch!(op, !c),
+                    Code::Bmi => branch!(op, negative!()),
+                    Code::Bpl => branch!(op, !negative!()),
+                    Code::Bvs => branch!(op, overflow!()),
+                    Code::Bvc => branch!(op, !overflow!()),
+                    Code::Bhi => branch!(op, c && !zero!()),
+                    Code::Bls => branch!(op, !c || zero!()),
+                    Code::Bge => branch!(op, negative!() == overflow!()),
+                    Code::Blt => branch!(op, negative!() != overflow!()),
+                    Code::Bgt => branch!(op, !zero!() && negative!() == overflow!()),
+                    Code::Ble => branch!(op, zero!() || negative!() != overflow!()),
+                    Code::Bl => {
+                        index = index.wrapping_add(1);
+                        r[14] = next_address!() | 1;
+                        index = index.wrapping_add(op.imm);
                     }
-                }
-                Code::PopPc => {
-                    let mut loaded = r;
-                    let end = load_many!(loaded, r[13], op.imm);
-                    let target = need!(bus.load32(end));
-                    r = loaded;
-                    r[13] = end.wrapping_add(4);
-                    if target >= RETURNS {
-                        index = index.wrapping_sub(1);
-                        break 'runs Exit::Return(target);
+                    Code::AddRegPlain => {
+                        r!(op.d) = r!(op.n).wrapping_add(r!(op.m));
                     }
-                    interwork!(target);
+                    Code::SubRegPlain => {
+                        r!(op.d) = r!(op.n).wrapping_sub(r!(op.m));
+                    }
+                    Code::LslPlain => {
+                        r!(op.d) = r!(op.n) << (op.imm & 31);
+                    }
+                    Code::LsrPlain => {
+                        r!(op.d) = r!(op.n) >> (op.imm & 31);
+                    }
+                    Code::AsrPlain => {
+                        r!(op.d) = ((r!(op.n) as i32) >> (op.imm & 31)) as u32;
+                    }
+                    Code::AndPlain => {
+                        r!(op.d) &= r!(op.m);
+                    }
+                    Code::EorPlain => {
+                        r!(op.d) ^= r!(op.m);
+                    }
+                    Code::OrrPlain => {
+                        r!(op.d) |= r!(op.m);
+                    }
+                    Code::BicPlain => {
+                        r!(op.d) &= !r!(op.m);
+                    }
+                    Code::MvnPlain => {
+                        r!(op.d) = !r!(op.m);
+                    }
+                    Code::MulPlain => {
+                        r!(op.d) = r!(op.d).wrapping_mul(r!(op.m));
+                    }
+                    Code::SubImmBne => {
+                        let difference = sub!(r!(op.n), u32::from(op.m));
+                        r!(op.n) = difference;
+                        branch!(op, difference != 0);
+                        break;
+                    }
+                    Code::CmpImmBeq => {
+                        let difference = sub!(r!(op.n), u32::from(op.m));
+                        branch!(op, difference == 0);
+                        break;
+                    }
+                    Code::CmpImmBne => {
+                        let difference = sub!(r!(op.n), u32::from(op.m));
+                        branch!(op, difference != 0);
+                        break;
+                    }
+                    Code::CmpRegBeq => {
+                        let difference = sub!(r!(op.n), r!(op.m));
+                        branch!(op, difference == 0);
+                        break;
+                    }
+                    Code::CmpRegBne => {
+                        let difference = sub!(r!(op.n), r!(op.m));
+                        branch!(op, difference != 0);
+                        break;
+                    }
+                    Code::Nop => {}
+                    Code::Barrier => index = index.wrapping_add(1),
+                    Code::Undecoded => leave!(Exit::Undecoded),
+                    Code::Careful => leave!(Exit::Refused),
+                    Code::Undefined
+                    | Code::Svc
+                    | Code::Bkpt
+                    | Code::Cps
+                    | Code::Wfi
+                    | Code::Wfe
+                    | Code::Sev
+                    | Code::Mrs
+                    | Code::Msr => leave!(Exit::Special),
                 }
-                Code::B => index = index.wrapping_add(op.imm),
-                Code::BSelf => {
-                    // Only an exception leads out of here, and those come when the budget is used up.
-                    index = index.wrapping_sub(1);
-                    cycles -= (cycles.max(0) + 2) / 3 * 3;
-                }
-                Code::Beq => branch!(op, zero!()),
-                Code::Bne => branch!(op, !zero!()),
-                Code::Bcs => branch!(op, c),
-                Code::Bcc => branch!(op, !c),
-                Code::Bmi => branch!(op, negative!()),
-                Code::Bpl => branch!(op, !negative!()),
-                Code::Bvs => branch!(op, overflow!()),
-                Code::Bvc => branch!(op, !overflow!()),
-                Code::Bhi => branch!(op, c && !zero!()),
-                Code::Bls => branch!(op, !c || zero!()),
-                Code::Bge => branch!(op, negative!() == overflow!()),
-                Code::Blt => branch!(op, negative!() != overflow!()),
-                Code::Bgt => branch!(op, !zero!() && negative!() == overflow!()),
-                Code::Ble => branch!(op, zero!() || negative!() != overflow!()),
-                Code::Bl => {
-                    index = index.wrapping_add(1);
-                    r[14] = next_address!() | 1;
-                    index = index.wrapping_add(op.imm);
-                }
-                Code::SubImmBne => {
-                    let difference = sub!(r!(op.n), u32::from(op.m));
-                    r!(op.n) = difference;
-                    branch!(op, difference != 0);
-                    break;
-                }
-                Code::CmpImmBeq => {
-                    let difference = sub!(r!(op.n), u32::from(op.m));
-                    branch!(op, difference == 0);
-                    break;
-                }
-                Code::CmpImmBne => {
-                    let difference = sub!(r!(op.n), u32::from(op.m));
-                    branch!(op, difference != 0);
-                    break;
-                }
-                Code::CmpRegBeq => {
-                    let difference = sub!(r!(op.n), r!(op.m));
-                    branch!(op, difference == 0);
-                    break;
-                }
-                Code::CmpRegBne => {
-                    let difference = sub!(r!(op.n), r!(op.m));
-                    branch!(op, difference != 0);
-                    break;
-                }
-                Code::Nop => {}
-                Code::Barrier => index = index.wrapping_add(1),
-                Code::Undecoded => leave!(Exit::Undecoded),
-                Code::Careful => leave!(Exit::Refused),
-                Code::Undefined
-                | Code::Svc
-                | Code::Bkpt
-                | Code::Cps
-                | Code::Wfi
-                | Code::Wfe
-                | Code::Sev
-                | Code::Mrs
-                | Code::Msr => leave!(Exit::Special),
+            }
+            if index as usize != start || cycles < cost {
+                break;
             }
         }
         if cycles <= 0 {
@@ -614,5 +695,5 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
     r[15] = base.wrapping_add(index.wrapping_mul(2));
     *registers = Registers { r, nz, c, v, thumb };
     *left = cycles;
-    exit
+    (exit, bus)
 }
