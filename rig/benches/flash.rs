@@ -68,6 +68,10 @@ fn measure(powered: &VirtualBench, image: Option<&Image>) -> (Duration, Ticks) {
     (walls[RUNS / 2], bench_time)
 }
 
+fn millis(wall: Duration) -> f64 {
+    wall.as_secs_f64() * 1e3
+}
+
 fn powered_bench() -> VirtualBench {
     let mut bench = VirtualBench::new(&BenchSpec::SAFE, 1);
     bench.write(Port::Supply, b"VOLT 9;OUTP ON\n");

@@ -32,6 +32,10 @@ pub const PERSONALITY_PAGE_BYTES: usize = 1024;
 /// Larger files than this are refused unread; a hex file of the largest Cortex-M flash is smaller.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
+/// The first word of Nordic's master boot record, which every soft device begins with. It lies in
+/// flash: the record sets its own stack pointer before it pushes anything.
+const MASTER_BOOT_RECORD_STACK: u32 = 0x7C0;
+
 /// A firmware image that fits its chip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
@@ -520,7 +524,7 @@ fn vectors(flash: &Contents, chip: &ChipMap) -> Result<Vectors, Refusal> {
             lowest: flash.segments().first().map_or(0, |first| first.address),
         });
     };
-    if !in_ram(initial_stack_pointer, chip) {
+    if !in_ram(initial_stack_pointer, chip) && initial_stack_pointer != MASTER_BOOT_RECORD_STACK {
         return Err(Refusal::StackOutsideRam {
             seen: initial_stack_pointer,
             chip: chip.name().to_owned(),

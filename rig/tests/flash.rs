@@ -313,6 +313,11 @@ fn orders_that_make_no_sense_are_refused() {
     assert!(trouble.fault.is_usage(), "{trouble}");
     let trouble = probe.set_breakpoint(0x2000_0000).expect_err("RAM has none");
     assert!(trouble.fault.is_usage(), "{trouble}");
+    for _ in 0..2 {
+        let trouble = probe.read_word(0x2000_4000).expect_err("no memory");
+        assert_eq!(trouble.fault, Fault::Order, "{trouble}");
+        probe.read_word(0x2000_3FFC).expect("RAM");
+    }
     probe.run().expect("the core runs");
     let trouble = probe.register(Register::Pc).expect_err("it runs");
     assert!(trouble.fault.is_usage(), "{trouble}");

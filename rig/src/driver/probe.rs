@@ -6,11 +6,10 @@
 //! next call says [`Fault::Lost`] and the session is dropped; the probe stays, and
 //! [`Probe::attach`] makes the next session.
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
-use probe_rs::architecture::arm::ArmError;
+use probe_rs::architecture::arm::{ArmError, DapError};
 use probe_rs::flashing::{
     DownloadOptions, FlashError, FlashProgress, ProgressEvent, ProgressOperation,
 };
@@ -650,7 +649,7 @@ impl Probe {
     }
 
     fn explain_flash(&mut self, doing: &str, error: &FlashError) -> ProbeTrouble {
-        let fault = match within(error) {
+        let fault = match causes::<probe_rs::Error>(error).next() {
             Some(inner) if fault_of(inner) == Fault::Lost => Fault::Lost,
             _ if matches!(error, FlashError::NoSuitableNvm { .. }) => Fault::Order,
             _ => Fault::Flash,
@@ -715,18 +714,6 @@ fn read_rtt(
     Ok(bytes)
 }
 
-/// The core's error within a flash error, where that is the cause.
-fn within(error: &FlashError) -> Option<&probe_rs::Error> {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<probe_rs::Error>() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
-}
-
 fn fault_of(error: &probe_rs::Error) -> Fault {
     use probe_rs::Error;
     match error {
@@ -742,6 +729,8 @@ fn fault_of(error: &probe_rs::Error) -> Fault {
             | ArmError::UnsupportedBreakpointAddress(_)
             | ArmError::MemoryNotAligned(_)
             | ArmError::Other(_) => Fault::Order,
+            // The chip answered: it has nothing at that address.
+            other if causes::<DapError>(other).any(is_fault_response) => Fault::Order,
             _ => Fault::Lost,
         },
         Error::Probe(DebugProbeError::TargetNotFound) => Fault::NoAnswer,
@@ -749,6 +738,18 @@ fn fault_of(error: &probe_rs::Error) -> Fault {
         Error::Probe(_) => Fault::Lost,
         _ => Fault::Order,
     }
+}
+
+fn is_fault_response(error: &DapError) -> bool {
+    matches!(error, DapError::FaultResponse)
+}
+
+/// The causes of an error that are of the type `E`, outermost first.
+fn causes<'a, E: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a E> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
+        .filter_map(|cause| cause.downcast_ref())
 }
 
 fn core_state(status: CoreStatus) -> CoreState {

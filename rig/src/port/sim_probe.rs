@@ -27,6 +27,10 @@ const SPEED_KHZ: u32 = 4_000;
 /// The reset line among the pins of CMSIS-DAP.
 const RESET_PIN: u32 = 1 << 7;
 
+/// The debug port's ABORT register, and its bits that clear the sticky ones.
+const ABORT: u8 = 0x0;
+const STICKY_CLEAR: u32 = 0x1E;
+
 /// A line reset is at least so many ones in a row.
 const LINE_RESET_BITS: u32 = 50;
 
@@ -71,7 +75,7 @@ fn read(port: &mut DebugPort<'_>, address: RegisterAddress) -> Result<u32, ArmEr
             port.ap_read(ap, bank | register & 0xC)
         }
     };
-    value.map_err(refusal)
+    value.map_err(|fault| refusal(port, fault))
 }
 
 fn write(port: &mut DebugPort<'_>, address: RegisterAddress, value: u32) -> Result<(), ArmError> {
@@ -82,12 +86,17 @@ fn write(port: &mut DebugPort<'_>, address: RegisterAddress, value: u32) -> Resu
             port.ap_write(ap, bank | register & 0xC, value)
         }
     };
-    done.map_err(refusal)
+    done.map_err(|fault| refusal(port, fault))
 }
 
-fn refusal(fault: DebugFault) -> ArmError {
+/// A fault stays in the debug port until it is cleared. Probes do that themselves.
+fn refusal(port: &mut DebugPort<'_>, fault: DebugFault) -> ArmError {
     ArmError::Dap(match fault {
-        DebugFault::Fault => DapError::FaultResponse,
+        DebugFault::Fault => {
+            // Without an answer to this there is none to what follows, either.
+            let _ = port.dp_write(ABORT, STICKY_CLEAR);
+            DapError::FaultResponse
+        }
         DebugFault::NoResponse => DapError::NoAcknowledge,
     })
 }
