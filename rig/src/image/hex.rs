@@ -16,6 +16,12 @@ pub(super) fn contents(bytes: &[u8]) -> Result<Contents, Refusal> {
     let text = text.trim_start_matches('\u{FEFF}');
     let (mut base, mut last_line) = (0_u32, 0);
     let mut pieces: Vec<Segment> = Vec::new();
+    // The last line, if nothing ends it.
+    let unfinished = if text.ends_with('\n') {
+        0
+    } else {
+        text.lines().count()
+    };
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
         let record = line.trim();
@@ -23,7 +29,7 @@ pub(super) fn contents(bytes: &[u8]) -> Result<Contents, Refusal> {
             continue;
         }
         last_line = number;
-        let cut_short = number == text.lines().count() && !text.ends_with('\n');
+        let cut_short = number == unfinished;
         match Record::from_record_string(record)
             .map_err(|error| refusal(error, record, number, cut_short))?
         {
