@@ -89,6 +89,9 @@ pub trait Outputs {
 /// What the lock finds when power comes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PowerOn {
+    /// When power came, on the clock that `now_ms` is read from: a start takes its time, and a
+    /// button that is down has been since then.
+    pub since_ms: u64,
     /// Whether the door is open.
     pub door_open: bool,
     /// Where the bolt is.
@@ -328,7 +331,7 @@ impl<S: Storage> Lock<S> {
             (Button::Program, found.program_button_down),
         ];
         for (button, _) in buttons.into_iter().filter(|(_, down)| *down) {
-            self.parser.button_down(now_ms, button, true);
+            self.parser.button_down(found.since_ms, button, true);
         }
         // How long the power was off is unknown: earlier wrong attempts count as made just now.
         for _ in 0..self.record.recent {

@@ -170,6 +170,8 @@ impl Board {
             Unreadable::Record => Fault::Record,
         })?;
         let found = PowerOn {
+            // The clock begins with the power.
+            since_ms: 0,
             door_open: self.inputs.is_door_open(),
             bolt: self.inputs.bolt(),
             supply_mv: self.battery.measure_mv(),

@@ -94,6 +94,7 @@ impl Board {
 
     fn with(personality: Personality, flash: Flash) -> Board {
         let found = PowerOn {
+            since_ms: 0,
             door_open: true,
             bolt: BoltPosition::Thrown,
             supply_mv: 9_000,
@@ -263,6 +264,7 @@ impl Board {
             ..self.lock.clone().into_storage()
         };
         let found = PowerOn {
+            since_ms: 0,
             door_open: true,
             bolt: BoltPosition::Thrown,
             supply_mv: 9_000,

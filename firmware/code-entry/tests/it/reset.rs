@@ -1,10 +1,10 @@
 //! Back to the factory state: by whom, when, and what goes and stays.
 
 use code_entry::personality::{Guard, Parts, ResetTrigger, Trigger};
-use code_entry::{BoltPosition, Button, Code, Input, Key, Record, State};
+use code_entry::{BoltPosition, Button, Code, Input, Key, Lock, Record, State};
 use rstest::rstest;
 
-use crate::board::{Board, Flash, PRESS_MS};
+use crate::board::{Board, Face, Flash, Log, PRESS_MS};
 use crate::products::{code, safe, six_zeros, smart_lock};
 
 /// A used smart lock whose Program button is down as power comes.
@@ -105,6 +105,20 @@ fn released_too_early_nothing_is_armed_and_it_is_no_tap() {
     board.input(Input::ButtonUp(Button::Program));
     assert_eq!(board.told(), "");
     assert_eq!(board.lock.next_deadline(), None);
+}
+
+#[test]
+fn what_the_start_takes_counts_into_the_hold() {
+    let mut face = Face(Log::default());
+    let found = code_entry::PowerOn {
+        since_ms: 0,
+        program_button_down: true,
+        ..Board::new(smart_lock()).found
+    };
+    let mut lock = Lock::power_on(smart_lock(), Flash::default(), None, 360, found, &mut face);
+    assert_eq!(lock.next_deadline(), Some(30_000));
+    lock.tick(30_000, &mut face).expect("flash works");
+    assert_eq!(lock.state(), State::ResetArmed);
 }
 
 #[test]
