@@ -307,6 +307,8 @@ pub enum Standing {
     Unsettled,
     /// It would open the lock, but a lockout is running.
     LockedOut,
+    /// It was entered as a part of a procedure, to be stored or confirmed; it is not tried.
+    Offered,
 }
 
 /// How a measured value stands to its limits.

@@ -38,7 +38,7 @@ impl Oracle for Opening {
                     }
                     // A refused code before a documented movement does not taint it.
                     _ if facts.learns_handing && self.resetting.is_some() => self.exempted += 1,
-                    Some((_, Standing::Invalid)) => {
+                    Some((_, Standing::Invalid | Standing::Offered)) => {
                         return Some(Finding::broken(
                             "bolt line",
                             "the bolt opened after a code that is not valid",

@@ -25,6 +25,7 @@ impl Oracle for Timing {
             } => {
                 self.waiting = Some((*leading, None));
             }
+            What::CodeEntered { .. } | What::SupplySet { .. } => self.waiting = None,
             What::LineChanged { line, high: true } if line == "key" => {
                 // Only the first contact counts: the rest is bounce, or the next code.
                 if let Some((_, closed @ None)) = &mut self.waiting {
@@ -33,6 +34,8 @@ impl Oracle for Timing {
             }
             What::LineChanged { line, high: true } if line == "red" || line == "beeper" => {
                 let (leading, closed) = self.waiting.take()?;
+                // What comes later has another cause.
+                closed.filter(|closed| event.at.since(*closed) <= facts.withdraws_within)?;
                 let took = event.at.since(closed?);
                 let other = self.refusals.iter().find(|(digits, before)| {
                     *digits != leading && took.0.abs_diff(before.0) > facts.resolution.0

@@ -351,6 +351,11 @@ impl Runner<'_> {
         }
     }
 
+    /// Inside a procedure codes are stored or confirmed, not tried.
+    fn is_changing(&self) -> bool {
+        self.inside.iter().any(|(_, procedure)| *procedure)
+    }
+
     fn factory_digits(&self) -> Option<Code> {
         Some(self.profile.factory_code()?.code.value.clone())
     }
@@ -412,6 +417,7 @@ impl Runner<'_> {
     fn code_entered(&mut self, code: &CodeUse, digits: &Code) {
         let now = self.bench.now();
         let standing = match self.standing(code) {
+            _ if self.is_changing() => Standing::Offered,
             Standing::Valid if self.penalty.runs(now) => Standing::LockedOut,
             standing => standing,
         };
@@ -441,20 +447,20 @@ impl Runner<'_> {
             Times::UntilLockout => self.penalty.left(),
             Times::OneBeforeLockout => self.penalty.left().saturating_sub(1),
         };
-        let is_stored = self.inside.iter().any(|(_, procedure)| *procedure);
+        let is_tried = !self.is_changing();
         for _ in 0..count {
             // Inside a procedure the lock waits for the code, and forgets the change if it waits long.
-            if !is_stored {
+            if is_tried {
                 self.wait_for_quiet(PATIENCE)?;
             }
-            let is_wrong = !is_stored && self.standing(code) != Standing::Valid;
+            let is_wrong = is_tried && self.standing(code) != Standing::Valid;
             // The code that is one too many is answered by the lockout's signal, where there is one.
             let lockout = (is_wrong && self.penalty.left() == 1)
                 .then(|| self.signal("lockout"))
                 .flatten();
             let expect = lockout.map_or_else(|| expect.clone(), Some);
             self.expecting(&expect, |run| run.enter(code, submit, during))?;
-            if !is_stored {
+            if is_tried {
                 self.reckon(code);
             }
         }
@@ -480,7 +486,7 @@ impl Runner<'_> {
             Standing::Invalid | Standing::Unsettled => {
                 self.penalty.wrong(now);
             }
-            Standing::Valid | Standing::LockedOut => {}
+            Standing::Valid | Standing::LockedOut | Standing::Offered => {}
         }
     }
 
