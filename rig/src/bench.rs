@@ -1,6 +1,6 @@
 //! A bench: the instruments around one board under test, and one face for all of them.
 //!
-//! [`file`] reads the bench file; [`Bench::connect`] opens its ports, puts a driver on each, and brings
+//! [`mod@file`] reads the bench file; [`Bench::connect`] opens its ports, puts a driver on each, and brings
 //! every output to rest. From then on the run loop acts ([`press`](Bench::press), [`feed`](Bench::feed) …,
 //! which return at once) and waits ([`wait`](Bench::wait), in which all time passes and through which
 //! everything comes back, confirmations and trouble included).

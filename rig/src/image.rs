@@ -4,7 +4,7 @@
 //! vector table at the start of flash has a stack pointer in RAM and a Thumb reset vector in the
 //! image. Whatever is wrong with a file is a [`Refusal`], with a hint.
 //!
-//! Nothing here touches a probe. [`chip`] knows where a chip's memories are; `driver::probe`
+//! Nothing here touches a probe. `chip` knows where a chip's memories are; `driver::probe`
 //! flashes what comes out.
 
 mod chip;

@@ -1,19 +1,31 @@
 //! lockrig: a hardware-in-the-loop test rig for electronic safes and smart locks.
 //!
-//! The parts, in the order in which a newcomer should read them:
+//! ```text
+//! cli ──► scenario ──► profile
+//!   └───► campaign ──► run ──► bench ──► driver ──► port ──┬── real: serial, TCP, probe-rs
+//!                       │                                  └── sim:  the virtual bench, lockrig-sim
+//!                       └──► event ──► trace ──► report
+//! ```
 //!
-//! - [`source`]: the text of a file, places in it, and every mistake in it at once; [`quantity`]:
-//!   numbers with units.
-//! - [`step`]: the words that scenarios and procedures are written in.
-//! - [`profile`]: what one product promises; [`scenario`]: what to do and what must be seen, and the
-//!   plan of runs that the two make.
+//! Arrows point at what a part may know; a test holds the sources to them. The parts, in the order in
+//! which a newcomer should read them:
+//!
 //! - [`event`]: what was seen, as a closed enumeration; [`trace`] writes and reads it.
 //! - [`verdict`]: how a run can end, and the exit code.
-//! - [`oracle`]: what must hold in every run, whatever its scenario expects.
-//! - [`port`]: what a driver stands on, and the one clock; [`driver`]: one instrument over a port.
-//! - [`bench`]: the instruments around one board, and one face for all of them.
-//! - [`report`]: what people and CI servers read, from events alone.
+//! - [`step`]: the words that scenarios and procedures are written in; [`profile`]: what one product
+//!   promises; [`scenario`]: what to do and what must be seen, and the plan of runs that the two make.
+//! - [`run`]: one run: act, wait, check; [`oracle`]: what must hold in every run, whatever its
+//!   scenario expects; [`campaign`]: many runs.
+//! - [`mod@bench`]: the instruments around one board, and one face for all of them; [`driver`]: one
+//!   instrument over a port; [`port`]: what a driver stands on, and the one clock.
 //! - [`image`]: firmware images, and what is wrong with a bad one.
+//! - [`report`]: what people and CI servers read, from events alone.
+//! - [`source`]: the text of a file, places in it, and every mistake in it at once; [`quantity`]:
+//!   numbers with units; [`project`]: where files come from.
+//! - [`cli`]: the `lockrig` command.
+//!
+//! Absent on purpose: mocks of our own drivers, plugins, scripting in scenarios, global state, and
+//! retrying until a run is green.
 
 pub mod bench;
 pub mod campaign;

@@ -122,61 +122,46 @@ impl Oracles {
         let survives = facts.on_power_cycle == OnPowerCycle::Survives;
         let needs_door = facts.reset_needs_open_door;
         let keeps = !facts.kept.is_empty();
-        let watch = |id, rule, promised, oracle: Box<dyn Oracle>| Watch {
-            id,
-            rule,
-            promised,
-            oracle,
-            breached: false,
-        };
         let watches = vec![
-            watch(
+            watch::<opening::Opening>(
                 "I1",
                 "the bolt opens only after a code that is valid now",
                 true,
-                Box::new(opening::Opening::default()),
             ),
-            watch(
+            watch::<failure_count::FailureCount>(
                 "I2",
                 "the stored failure count never decreases but by a success",
                 false,
-                Box::new(failure_count::FailureCount::default()),
             ),
-            watch(
+            watch::<lockout::Lockout>(
                 "I3",
                 "a lockout never shrinks faster than the clock, and a cut never ends it",
                 survives,
-                Box::new(lockout::Lockout::default()),
             ),
-            watch(
+            watch::<code_set::CodeSet>(
                 "I4",
                 "after a cut the codes are exactly the old, the new or the factory set",
                 false,
-                Box::new(code_set::CodeSet::default()),
             ),
-            watch(
+            watch::<authority::Authority>(
                 "I5",
                 "a reset needs its authorisation and the permitted state",
                 needs_door,
-                Box::new(authority::Authority::default()),
             ),
-            watch(
+            watch::<timing::Timing>(
                 "I6",
                 "the time to a refusal does not depend on how many digits were right",
                 false,
-                Box::new(timing::Timing::default()),
             ),
-            watch(
+            watch::<alive::Alive>(
                 "I7",
                 "the lock always reaches idle, locked or a reported fault",
                 false,
-                Box::new(alive::Alive::default()),
             ),
-            watch(
+            watch::<kept::Kept>(
                 "I8",
                 "what the manual says a reset keeps survives it",
                 keeps,
-                Box::new(kept::Kept::default()),
             ),
         ];
         Oracles { facts, watches }
@@ -201,6 +186,21 @@ impl Oracles {
             .filter(|watch| !watch.breached)
             .map(|watch| watch.judged(watch.oracle.conclude(&self.facts)))
             .collect()
+    }
+}
+
+/// A fresh oracle, what it says, and whether the product's manual promises it.
+fn watch<O: Oracle + Default + 'static>(
+    id: &'static str,
+    rule: &'static str,
+    promised: bool,
+) -> Watch {
+    Watch {
+        id,
+        rule,
+        promised,
+        oracle: Box::<O>::default(),
+        breached: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! One run: act, wait, check; then a verdict.
 //!
-//! [`Runner`](runner::Runner) is the loop; `steps` says what each verb of a scenario means.
+//! `Runner` is the loop; `steps` says what each verb of a scenario means.
 //! What the rig reckons about the lock - codes, lockout - is in `credentials` and `penalty`; it is
 //! compared with what is seen and never asked of the board.
 

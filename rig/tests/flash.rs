@@ -90,15 +90,12 @@ fn an_image_is_flashed_verified_and_run() {
         (0x50, 0, 1)
     );
     assert_eq!(receipt.probe, "virtual probe");
-    let programmed = seen
-        .iter()
-        .filter(|p| p.stage == Stage::Program)
-        .next_back();
+    let programmed = seen.iter().rfind(|p| p.stage == Stage::Program);
     assert_eq!(
         programmed.map(|p| (p.done, p.total)),
         Some((1024, Some(1024)))
     );
-    let verified = seen.iter().filter(|p| p.stage == Stage::Verify).next_back();
+    let verified = seen.iter().rfind(|p| p.stage == Stage::Verify);
     assert_eq!(verified.map(|p| p.total == Some(p.done)), Some(true));
 
     assert_eq!(
