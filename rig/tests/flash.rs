@@ -60,6 +60,16 @@ fn counter() -> Image {
     image(&hex(0, &bytes))
 }
 
+/// The same with a record for a customer's register in the UICR.
+fn counter_with_uicr(word: [u8; 4]) -> Image {
+    let end = images::record(0, 1, &[]);
+    let mut text = hex(0, &counter().segments()[0].bytes);
+    text.truncate(text.len() - end.len());
+    text += &images::record(0, 4, &[0x10, 0x00]);
+    text += &images::record(0x10C0, 0, &word);
+    image(&(text + &end))
+}
+
 fn hex(address: u32, bytes: &[u8]) -> String {
     let mut text = String::new();
     for (index, chunk) in bytes.chunks(16).enumerate() {
@@ -154,13 +164,6 @@ fn memory_is_read_and_written_in_any_size() {
 
 #[test]
 fn records_for_the_uicr_are_flashed_too() {
-    let with_uicr = |word: [u8; 4]| {
-        let mut text = hex(0, &counter().segments()[0].bytes);
-        text.truncate(text.len() - images::record(0, 1, &[]).len());
-        text += &images::record(0, 4, &[0x10, 0x00]);
-        text += &images::record(0x10C0, 0, &word);
-        image(&(text + &images::record(0, 1, &[])))
-    };
     let chip = bare_chip();
     let mut probe = attached(&chip, Attach::default());
     // Pages first: the UICR has to be erased by its own algorithm, not along with the chip.
@@ -169,7 +172,7 @@ fn records_for_the_uicr_are_flashed_too() {
         (Erase::Pages, [0xFF, 0x00, 0xFF, 0x01]),
         (Erase::Chip, [0x0F, 0xF0, 0x0F, 0xF0]),
     ] {
-        let image = with_uicr(word);
+        let image = counter_with_uicr(word);
         let how = Flashing {
             erase,
             verify: true,
@@ -183,23 +186,27 @@ fn records_for_the_uicr_are_flashed_too() {
 
 #[test]
 fn pages_that_the_image_leaves_out_are_kept_or_erased_as_told() {
-    let chip = bare_chip();
-    chip.lock()
-        .expect("nobody panicked")
-        .memory_mut()
-        .set_flash_word(0x3_C000, 0x1234);
-    let mut probe = attached(&chip, Attach::default());
-    let flash = |probe: &mut Probe, erase| {
-        let how = Flashing {
-            erase,
-            verify: false,
+    for image in [counter(), counter_with_uicr([1, 2, 3, 4])] {
+        let chip = bare_chip();
+        {
+            let mut chip = chip.lock().expect("nobody panicked");
+            chip.memory_mut().set_flash_word(0x3_C000, 0x1234);
+            chip.memory_mut().load(0x1000_1080, &[0x78, 0x56, 0, 0]);
+        }
+        let mut probe = attached(&chip, Attach::default());
+        let mut flash = |erase| {
+            let how = Flashing {
+                erase,
+                verify: false,
+            };
+            let receipt = probe.flash(&image, how, &mut |_| {});
+            assert!(!receipt.expect("flash works").verified);
+            probe.read_word(0x3_C000).expect("flash")
         };
-        let receipt = probe.flash(&counter(), how, &mut |_| {});
-        assert!(!receipt.expect("flash works").verified);
-        probe.read_word(0x3_C000).expect("flash")
-    };
-    assert_eq!(flash(&mut probe, Erase::Pages), 0x1234);
-    assert_eq!(flash(&mut probe, Erase::Chip), u32::MAX);
+        assert_eq!(flash(Erase::Pages), 0x1234);
+        assert_eq!(flash(Erase::Chip), u32::MAX);
+        assert_eq!(probe.read_word(0x1000_1080), Ok(u32::MAX));
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use probe_rs::architecture::arm::{ArmError, DapError};
 use probe_rs::flashing::{
-    DownloadOptions, FlashError, FlashProgress, ProgressEvent, ProgressOperation,
+    DownloadOptions, FlashError, FlashProgress, ProgressEvent, ProgressOperation, erase_all,
 };
 use probe_rs::probe::{DebugProbeError, WireProtocol};
 use probe_rs::rtt::{Rtt, ScanRegion};
@@ -411,11 +411,22 @@ impl Probe {
             }
         }
         let mut tally = Tally::new(watch);
-        let mut options = DownloadOptions::new();
-        options.do_chip_erase = how.erase == Erase::Chip;
-        options.verify = how.verify;
-        options.progress = FlashProgress::new(|event| tally.count(&event));
-        let done = loader.commit(session, options);
+        // probe-rs' own chip erase gives way to erasing pages where one of the chip's memories has
+        // to be erased by pages, as the UICR has, and would leave the other pages as they are.
+        let erased = match how.erase {
+            Erase::Chip => {
+                let mut progress = FlashProgress::new(|event| tally.count(&event));
+                erase_all(session, &mut progress, false)
+            }
+            Erase::Pages => Ok(()),
+        };
+        let done = erased.and_then(|()| {
+            let mut options = DownloadOptions::new();
+            options.skip_erase = how.erase == Erase::Chip;
+            options.verify = how.verify;
+            options.progress = FlashProgress::new(|event| tally.count(&event));
+            loader.commit(session, options)
+        });
         let pages = tally.pages;
         match done {
             Ok(()) => {}
