@@ -366,7 +366,7 @@ fn written(
         decided_by: summary.decision.as_ref().map(|decision| decision.seq),
         bench_time_ns: summary.bench_time.0,
         started: started.to_string(),
-        took_ms: took.as_millis(),
+        took_us: took.as_micros(),
         lockrig: env!("CARGO_PKG_VERSION"),
         host: std::env::var("HOSTNAME").ok(),
     };
@@ -408,7 +408,7 @@ struct Record<'a> {
     decided_by: Option<u64>,
     bench_time_ns: u64,
     started: String,
-    took_ms: u128,
+    took_us: u128,
     lockrig: &'static str,
     host: Option<String>,
 }
