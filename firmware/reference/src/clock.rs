@@ -13,7 +13,9 @@ pub use self::timer::Clock;
 mod rtc {
     use nrf51_pac::{CLOCK, Interrupt, RTC0, TIMER2};
 
+    use crate::console::Console;
     use crate::registers::{clear, put, start};
+    use crate::sleep;
 
     const BITS: u32 = 24;
     const MASK: u32 = (1 << BITS) - 1;
@@ -27,6 +29,8 @@ mod rtc {
     /// 125 ms are 4,096 ticks.
     const MILLIS: u64 = 125;
     const TICKS_SHIFT: u32 = 12;
+    const LFCLK_STARTED: u32 = 1 << 1;
+    const COMPARE_1: u32 = 1 << 17;
     const SOURCE_RC: u32 = 0;
     const SOURCE_CRYSTAL: u32 = 1;
 
@@ -43,29 +47,33 @@ mod rtc {
         /// What to listen to for the alarm.
         pub const INTERRUPT: Interrupt = Interrupt::RTC0;
 
-        /// Starts the crystal and then the clock, which counts from the call; `meanwhile` is called again and
-        /// again until then.
-        pub fn new(clock: &CLOCK, rtc: RTC0, timer: &TIMER2, mut meanwhile: impl FnMut()) -> Self {
+        /// Starts the crystal and then the clock, which counts from the call; the console goes on meanwhile.
+        pub fn new(clock: &CLOCK, rtc: RTC0, timer: &TIMER2, console: &mut Console) -> Self {
             put(&timer.bitmode, BITS_16);
             put(&timer.prescaler, TO_31_250_HERTZ);
+            put(&timer.cc[1], CRYSTAL_STEPS_MAX);
+            put(&timer.intenset, COMPARE_1);
             start(&timer.tasks_clear);
             start(&timer.tasks_start);
-            let mut steps = || {
-                meanwhile();
-                start(&timer.tasks_capture[0]);
-                timer.cc[0].read().bits()
-            };
+            put(&clock.intenset, LFCLK_STARTED);
             put(&clock.lfclksrc, SOURCE_CRYSTAL);
             clear(&clock.events_lfclkstarted);
             start(&clock.tasks_lfclkstart);
             let has_started = || clock.events_lfclkstarted.read().bits() != 0;
-            while !has_started() && steps() < CRYSTAL_STEPS_MAX {}
+            let is_late = || timer.events_compare[1].read().bits() != 0;
+            while !has_started() && !is_late() {
+                console.pump();
+                sleep::until_something(|| has_started() || is_late() || console.is_ready());
+            }
+            put(&clock.intenclr, LFCLK_STARTED);
+            put(&timer.intenclr, COMPARE_1);
             if !has_started() {
                 start(&clock.tasks_lfclkstop);
                 put(&clock.lfclksrc, SOURCE_RC);
                 start(&clock.tasks_lfclkstart);
             }
-            let waited_ticks = steps() * 16_384 / 15_625;
+            start(&timer.tasks_capture[0]);
+            let waited_ticks = timer.cc[0].read().bits() * 16_384 / 15_625;
             start(&timer.tasks_stop);
             start(&timer.tasks_shutdown);
             put(&rtc.prescaler, 0);
@@ -126,6 +134,7 @@ mod rtc {
 mod timer {
     use nrf51_pac::{CLOCK, Interrupt, TIMER0, TIMER2};
 
+    use crate::console::Console;
     use crate::registers::{clear, put, start};
 
     const MICROS_AHEAD_MAX: u64 = 1 << 31;
@@ -143,7 +152,7 @@ mod timer {
         pub const INTERRUPT: Interrupt = Interrupt::TIMER0;
 
         /// Starts the clock. TIMER0 stands in for RTC0 and needs none of the rest.
-        pub fn new(_: &CLOCK, timer: TIMER0, _: &TIMER2, _: impl FnMut()) -> Self {
+        pub fn new(_: &CLOCK, timer: TIMER0, _: &TIMER2, _: &mut Console) -> Self {
             const BITS_32: u32 = 3;
             const TO_1_MEGAHERTZ: u32 = 4;
             put(&timer.bitmode, BITS_32);

@@ -121,7 +121,7 @@ fn main() -> ! {
     let counter = chip.RTC0;
     #[cfg(feature = "tick-timer0")]
     let counter = chip.TIMER0;
-    let clock = Clock::new(&chip.CLOCK, counter, &chip.TIMER2, || console.pump());
+    let clock = Clock::new(&chip.CLOCK, counter, &chip.TIMER2, &mut console);
     let inputs = Inputs::new(&port);
     let beeper = Beeper::new(chip.TIMER1, &chip.PPI, &port);
     let signals = personality

@@ -7,7 +7,14 @@ use nrf51_pac::Interrupt;
 
 use crate::clock::Clock;
 
-const WAKING: [Interrupt; 3] = [Clock::INTERRUPT, Interrupt::UART0, Interrupt::GPIOTE];
+const WAKING: [Interrupt; 5] = [
+    Clock::INTERRUPT,
+    Interrupt::UART0,
+    Interrupt::GPIOTE,
+    // While the clock starts.
+    Interrupt::POWER_CLOCK,
+    Interrupt::TIMER2,
+];
 
 /// Masks interrupts for good and lets those that wake become pending.
 #[expect(unsafe_code, reason = "unmasking could break a critical section")]
