@@ -21,7 +21,7 @@ use crate::image::{ChipMap, Image};
 use crate::port::{Interrupt, PortProblem, PortTrouble, Ports, Waited};
 use crate::profile::Profile;
 use crate::profile::codes::Code;
-use crate::report::{Summary, junit, summarise};
+use crate::report::{StepUnderWay, Summary, junit, summarise};
 use crate::run::{self, Setup};
 use crate::scenario::{PlannedRun, Script};
 use crate::verdict::Verdict;
@@ -364,6 +364,10 @@ fn written(
         verdict: summary.verdict,
         because: &summary.because,
         decided_by: summary.decision.as_ref().map(|decision| decision.seq),
+        steps: match &summary.decision {
+            Some(decision) => &decision.steps,
+            None => &[],
+        },
         bench_time_ns: summary.bench_time.0,
         started: started.to_string(),
         took_us: took.as_micros(),
@@ -382,6 +386,7 @@ fn written(
         // The trace is the evidence: without it there is no verdict.
         summary.verdict = Verdict::Broken;
         summary.because = format!("writing to '{}': {why}", folder.display());
+        summary.decision = None;
     }
     Ran {
         id: job.id.clone(),
@@ -406,6 +411,7 @@ struct Record<'a> {
     verdict: Verdict,
     because: &'a str,
     decided_by: Option<u64>,
+    steps: &'a [StepUnderWay],
     bench_time_ns: u64,
     started: String,
     took_us: u128,

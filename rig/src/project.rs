@@ -1,14 +1,17 @@
 //! Where scenarios, profiles, benches and images come from: a folder of the user's, or the binary.
 //!
 //! A folder that holds `scenarios/` and `boards/` is a project, as `lockrig init` lays one out. In
-//! any other folder the files that travel in the binary are used. Names in messages and traces are
-//! relative to the project, so that a trace does not tell on which machine it was made.
+//! any other folder the files that travel in the binary are used. Names in traces are relative to the
+//! project, so that a trace does not tell on which machine it was made; messages call a file as the
+//! user did.
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use include_dir::{Dir, DirEntry, include_dir};
+
+use crate::source::closest;
 
 static SCENARIOS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../scenarios");
 static BOARDS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../boards");
@@ -17,8 +20,10 @@ static IMAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../firmware/images");
 /// A file's name inside the project and its contents.
 #[derive(Clone, Debug)]
 pub struct File {
-    /// With forward slashes: `scenarios/rekey.yaml`.
+    /// With forward slashes: `scenarios/rekey.yaml`. Of a file outside the project its last part.
     pub name: String,
+    /// What messages call it: the path as the user gave it.
+    pub given: String,
     /// As it is.
     pub bytes: Vec<u8>,
 }
@@ -41,15 +46,37 @@ pub enum ProjectError {
         name: String,
     },
     /// No such name.
-    #[error("there is no {kind} '{name}'\nhint: there are {known}")]
+    #[error("there is no {kind} '{name}'\nhint: {}", nearest(name, known))]
     Unknown {
         /// `profile`, `bench`, `image`.
         kind: &'static str,
         /// What was asked for.
         name: String,
         /// What there is.
-        known: String,
+        known: Vec<String>,
     },
+    /// A folder without any.
+    #[error(
+        "there is no scenario below '{folder}'\nhint: profiles/, bad/ and requirements.yaml hold none; name a file to read it all the same"
+    )]
+    NoScenario {
+        /// As it was given.
+        folder: String,
+    },
+}
+
+/// What to try for a name that is unknown.
+fn nearest(name: &str, known: &[String]) -> String {
+    let names: Vec<&str> = known.iter().map(String::as_str).collect();
+    let starting = || {
+        let mut matching = names.iter().filter(|known| known.contains(name));
+        let only = matching.next().filter(|_| !name.is_empty());
+        only.filter(|_| matching.next().is_none()).copied()
+    };
+    match closest(name, &names).or_else(starting) {
+        Some(close) => format!("did you mean '{close}'? there are {}", known.join(", ")),
+        None => format!("there are {}; or give the path of a file", known.join(", ")),
+    }
 }
 
 /// See the head of the file.
@@ -89,13 +116,14 @@ impl Project {
         if let Project::Folder(root) = self
             && root.join(NAME).is_file()
         {
-            return read(&root.join(NAME), NAME);
+            return read(&root.join(NAME));
         }
         let shipped = SCENARIOS
             .get_file("requirements.yaml")
             .map(|file| file.contents().to_owned());
         Ok(File {
             name: NAME.to_owned(),
+            given: NAME.to_owned(),
             bytes: shipped.unwrap_or_default(),
         })
     }
@@ -118,16 +146,20 @@ impl Project {
         self.files("boards", &BOARDS, "toml")
     }
 
-    /// The image that a bench file names: a path inside the project, or the name of one that is
-    /// shipped.
+    /// The image that a bench file or a person names: a path, from the project's folder or else from
+    /// where the command runs, or the name of one that is shipped.
     ///
     /// # Errors
     /// Neither is there.
     pub fn image(&self, name: &str) -> Result<File, ProjectError> {
-        if let Project::Folder(root) = self
-            && root.join(name).is_file()
-        {
-            return read(&root.join(name), name);
+        let root = match self {
+            Project::Folder(root) => root.as_path(),
+            Project::Shipped => Path::new("."),
+        };
+        for path in [&root.join(name), Path::new(name)] {
+            if path.is_file() {
+                return read(path);
+            }
         }
         let shipped = |file: &File| {
             Path::new(&file.name)
@@ -142,7 +174,7 @@ impl Project {
             .ok_or_else(|| ProjectError::Unknown {
                 kind: "image",
                 name: name.to_owned(),
-                known: names(&images, &["elf", "hex"]),
+                known: image_names(&images),
             })
     }
 
@@ -169,14 +201,19 @@ impl Project {
 /// Writes a project of the user's own into an empty or new folder and returns the files' names.
 ///
 /// # Errors
-/// The folder holds one of the files already: then nothing is written. Or the disk refuses.
+/// The folder holds `scenarios` or `boards` already: then nothing is written. Or the disk refuses.
 pub fn init(root: &Path) -> io::Result<Vec<String>> {
     let mut files = embedded("scenarios", &SCENARIOS);
     files.retain(|file| !file.name.starts_with("scenarios/bad/"));
     files.extend(embedded("boards", &BOARDS));
     files.sort_by(|one, other| one.name.cmp(&other.name));
-    if let Some(taken) = files.iter().find(|file| root.join(&file.name).exists()) {
-        let message = format!("'{}' is there already; nothing was written", taken.name);
+    let taken = ["scenarios", "boards"]
+        .into_iter()
+        .find(|folder| root.join(folder).exists());
+    if let Some(taken) = taken {
+        let message = format!(
+            "'{taken}' is there already; nothing was written\nhint: name a new folder, or move it away"
+        );
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }
     for file in &files {
@@ -192,13 +229,16 @@ pub fn init(root: &Path) -> io::Result<Vec<String>> {
 /// # Errors
 /// A folder or file that cannot be read.
 pub fn scenarios_below(folder: &Path) -> Result<Vec<File>, ProjectError> {
-    let name = folder.display().to_string().replace('\\', "/");
     let mut files = below(folder, "")?;
-    files.retain(|file| file.name.ends_with(".yaml"));
-    for file in &mut files {
-        file.name = format!("{name}{}", file.name);
+    files.retain(|file| file.name.ends_with(".yaml") && is_scenario(file));
+    if files.is_empty() {
+        return Err(ProjectError::NoScenario {
+            folder: folder.display().to_string(),
+        });
     }
-    files.retain(is_scenario);
+    for file in &mut files {
+        *file = read(&folder.join(file.name.trim_start_matches('/')))?;
+    }
     files.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(files)
 }
@@ -210,14 +250,15 @@ fn is_scenario(file: &File) -> bool {
         && !file.name.ends_with("/requirements.yaml")
 }
 
-/// Reads one file of the user's; `name` is what messages call it.
+/// Reads one file of the user's.
 ///
 /// # Errors
 /// It cannot be read.
-pub fn read(path: &Path, name: &str) -> Result<File, ProjectError> {
+pub fn read(path: &Path) -> Result<File, ProjectError> {
     match fs::read(path) {
         Ok(bytes) => Ok(File {
-            name: name.to_owned(),
+            name: name_in_project(path),
+            given: slashes(path.strip_prefix(".").unwrap_or(path)),
             bytes,
         }),
         Err(why) => Err(ProjectError::Unreadable {
@@ -227,6 +268,29 @@ pub fn read(path: &Path, name: &str) -> Result<File, ProjectError> {
     }
 }
 
+/// A path from the folder that the command runs in; of a file outside it the last part, because the
+/// rest says something of the machine and nothing of the file.
+fn name_in_project(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let inside = path.strip_prefix(&here).unwrap_or(path);
+    let plain = inside
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    match (plain, path.file_name()) {
+        (false, Some(last)) => last.to_string_lossy().into_owned(),
+        _ => slashes(
+            &inside
+                .components()
+                .filter(|part| *part != Component::CurDir)
+                .collect::<PathBuf>(),
+        ),
+    }
+}
+
+fn slashes(path: &Path) -> String {
+    path.to_string_lossy().replace('\\', "/")
+}
+
 impl File {
     /// The contents as text.
     ///
@@ -234,28 +298,28 @@ impl File {
     /// They are no UTF-8.
     pub fn text(&self) -> Result<&str, ProjectError> {
         std::str::from_utf8(&self.bytes).map_err(|_| ProjectError::NotText {
-            name: self.name.clone(),
+            name: self.given.clone(),
         })
     }
 }
 
 /// The names of the images that are shipped.
-pub fn shipped_images() -> String {
-    names(&embedded("firmware/images", &IMAGES), &["elf", "hex"])
+pub fn shipped_images() -> Vec<String> {
+    image_names(&embedded("firmware/images", &IMAGES))
 }
 
-fn names(files: &[File], extensions: &[&str]) -> String {
+fn image_names(files: &[File]) -> Vec<String> {
     let mut names: Vec<String> = files
         .iter()
         .map(|file| Path::new(&file.name))
         .filter(|path| {
             path.extension()
-                .is_some_and(|ending| extensions.iter().any(|one| ending == *one))
+                .is_some_and(|ending| ending == "elf" || ending == "hex")
         })
         .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
         .collect();
     names.sort();
-    names.join(", ")
+    names
 }
 
 fn embedded(prefix: &str, dir: &Dir<'_>) -> Vec<File> {
@@ -263,13 +327,14 @@ fn embedded(prefix: &str, dir: &Dir<'_>) -> Vec<File> {
     for entry in dir.entries() {
         match entry {
             DirEntry::Dir(folder) => files.extend(embedded(prefix, folder)),
-            DirEntry::File(file) => files.push(File {
-                name: format!(
-                    "{prefix}/{}",
-                    file.path().to_string_lossy().replace('\\', "/")
-                ),
-                bytes: file.contents().to_owned(),
-            }),
+            DirEntry::File(file) => {
+                let name = format!("{prefix}/{}", slashes(file.path()));
+                files.push(File {
+                    given: name.clone(),
+                    name,
+                    bytes: file.contents().to_owned(),
+                });
+            }
         }
     }
     files
@@ -286,7 +351,10 @@ fn below(root: &Path, folder: &str) -> Result<Vec<File>, ProjectError> {
         let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
         match entry.path().is_dir() {
             true => files.extend(below(root, &name)?),
-            false => files.push(read(&entry.path(), &name)?),
+            false => files.push(File {
+                name,
+                ..read(&entry.path())?
+            }),
         }
     }
     Ok(files)

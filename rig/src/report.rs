@@ -4,4 +4,4 @@ pub mod junit;
 mod summary;
 pub mod terminal;
 
-pub use summary::{Decision, Summary, summarise};
+pub use summary::{Decision, StepUnderWay, Summary, summarise};

@@ -83,9 +83,17 @@ pub fn group(
     let Some(name) = image.or(bench.image.as_deref()) else {
         return Ok(group);
     };
-    let chip = ChipMap::of(chip).map_err(Failure::usage)?;
-    let file = project.image(name).map_err(Failure::usage)?;
-    let image = Image::read(&file.name, &file.bytes, &chip).map_err(Failure::usage)?;
+    let of_bench = |why: &dyn std::fmt::Display| format!("bench '{}': {why}", bench.name);
+    let chip =
+        ChipMap::of(chip).map_err(|why| Failure::hinted(of_bench(&why), Some(why.hint())))?;
+    let file = project.image(name).map_err(|why| match image {
+        Some(_) => Failure::usage(why),
+        None => Failure::usage(of_bench(&why)),
+    })?;
+    let image = Image::read(&file.name, &file.bytes, &chip).map_err(|mut why| {
+        why.image.clone_from(&file.given);
+        Failure::hinted(&why, why.hint())
+    })?;
     if image.personality().is_none() {
         group.image = Some(image);
         return Ok(group);

@@ -35,7 +35,7 @@ impl Check {
                         runs += running;
                         skipped += planned.len() - running;
                     }
-                    Err(problems) => refused.push(problems),
+                    Err(problems) => refused.push(loaded.refused(problems)),
                 }
             }
         }

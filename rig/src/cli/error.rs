@@ -23,6 +23,14 @@ impl Failure {
         }
     }
 
+    /// A wrong file or argument, and what to try.
+    pub fn hinted(message: impl Display, hint: Option<String>) -> Failure {
+        match hint {
+            Some(hint) => Failure::usage(format!("{message}\nhint: {hint}")),
+            None => Failure::usage(message),
+        }
+    }
+
     /// A bench that does not do what it should.
     pub fn broken(message: impl Display) -> Failure {
         Failure {

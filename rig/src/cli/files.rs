@@ -19,6 +19,23 @@ pub struct Loaded<T> {
     pub value: T,
     /// SHA-256 of the file.
     pub sha256: String,
+    /// What messages call it.
+    given: String,
+}
+
+impl<T> Loaded<T> {
+    /// Mistakes that were found in it later, under the name that the user knows.
+    pub fn refused(&self, mistakes: Refused) -> Refused {
+        called(&self.given, mistakes)
+    }
+}
+
+/// Traces call a file by its name in the project, messages as the user did.
+fn called(given: &str, mistakes: Refused) -> Refused {
+    Refused {
+        source: Source::new(given, mistakes.source.text()),
+        ..mistakes
+    }
 }
 
 /// The files of a project, read and checked.
@@ -122,9 +139,10 @@ impl Mistakes {
             Some(Ok(value)) => Ok(Some(Loaded {
                 value,
                 sha256: sha256(&file.bytes),
+                given: file.given.clone(),
             })),
             Some(Err(refused)) => {
-                self.refused.push(refused);
+                self.refused.push(called(&file.given, refused));
                 Ok(None)
             }
             None => Ok(None),
@@ -151,10 +169,9 @@ pub fn sha256(bytes: &[u8]) -> String {
 fn named_scenarios(paths: &[PathBuf]) -> Result<Vec<File>, Failure> {
     let mut files = Vec::new();
     for path in paths {
-        let name = path.display().to_string().replace('\\', "/");
         match path.is_dir() {
             true => files.extend(project::scenarios_below(path).map_err(Failure::usage)?),
-            false => files.push(project::read(path, &name).map_err(Failure::usage)?),
+            false => files.push(project::read(path).map_err(Failure::usage)?),
         }
     }
     Ok(files)
@@ -176,13 +193,12 @@ fn select(kind: &'static str, known: Vec<File>, wanted: &[String]) -> Result<Vec
         if let Some(file) = known.iter().find(|file| stem(file) == *name) {
             selected.push(file.clone());
         } else if Path::new(name).is_file() {
-            selected.push(project::read(Path::new(name), name).map_err(Failure::usage)?);
+            selected.push(project::read(Path::new(name)).map_err(Failure::usage)?);
         } else {
-            let known: Vec<String> = known.iter().map(stem).collect();
             return Err(Failure::usage(ProjectError::Unknown {
                 kind,
                 name: name.clone(),
-                known: known.join(", "),
+                known: known.iter().map(stem).collect(),
             }));
         }
     }

@@ -67,7 +67,10 @@ impl List {
             }
         }
         if wanted(Kind::Images) {
-            text += &format!("images    {}\n", crate::project::shipped_images());
+            text += &format!(
+                "images    {}\n",
+                crate::project::shipped_images().join(", ")
+            );
         }
         print(&text)
     }

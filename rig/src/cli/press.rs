@@ -28,6 +28,7 @@ pub struct Press {
 
 impl Press {
     pub fn execute(self) -> Result<u8, Failure> {
+        self.is_wired()?;
         let (group, mut prepared) = self.board.prepare(self.image.as_deref())?;
         let bench = &mut prepared.bench;
         let voltage = group.profile.supply.fresh.value;
@@ -46,12 +47,36 @@ impl Press {
         watched.map(|()| 0)
     }
 
-    fn press(&self, bench: &mut Bench, closed: bool) -> Result<(), Failure> {
+    fn contact(&self) -> Contact {
         let mut letters = self.contact.chars();
-        let contact = match (letters.next(), letters.next()) {
+        match (letters.next(), letters.next()) {
             (Some(key), None) => Contact::Key(key),
             _ => Contact::Button(self.contact.clone()),
-        };
+        }
+    }
+
+    /// A contact that the bench lacks is refused before any power is applied.
+    fn is_wired(&self) -> Result<(), Failure> {
+        let (_, bench) = self.board.load()?;
+        let contact = self.contact();
+        if bench.wired(&contact).is_some() {
+            return Ok(());
+        }
+        let wired: Vec<String> = bench
+            .relays
+            .iter()
+            .flat_map(|relays| relays.contacts.keys())
+            .filter(|contact| matches!(contact, Contact::Key(_) | Contact::Button(_)))
+            .map(ToString::to_string)
+            .collect();
+        Err(Failure::hinted(
+            format!("the bench '{}' has no {contact}", bench.name),
+            Some(format!("it has {}", wired.join(", "))),
+        ))
+    }
+
+    fn press(&self, bench: &mut Bench, closed: bool) -> Result<(), Failure> {
+        let contact = self.contact();
         print(&format!(
             "{:>12}  {contact} {}\n",
             bench.now().to_string(),

@@ -1,5 +1,6 @@
 //! `lockrig run`: scenarios × profiles × benches × variants.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::campaign::{Campaign, Group, Job, Ran, Report, write_json};
 use crate::event::{FileHash, Nanos};
 use crate::port::Interrupt;
 use crate::profile::{Profile, codes};
-use crate::report::{Summary, junit, terminal};
+use crate::report::{StepUnderWay, Summary, junit, terminal};
 use crate::scenario::{self, Course, PlannedRun, Scenario};
 use crate::source::Refused;
 use crate::step::Ability;
@@ -32,7 +33,7 @@ pub struct Run {
     /// Firmware to flash in place of the bench's own: a file, or the name of a shipped image
     #[arg(long, value_name = "FILE|NAME")]
     image: Option<String>,
-    /// Only runs whose name contains this; the name is scenario@profile@bench[variant]
+    /// Only runs whose name contains this; a name is scenario@profile@bench@variant, as in index.json
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
     /// Seed of codes, offsets, contact bounce and everything else that is drawn
@@ -54,43 +55,83 @@ pub struct Run {
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 enum Format {
-    /// A line for each run that needs attention, and a summary
+    /// What went wrong and where, and a summary
     Human,
-    /// A JSON object a line for each run, in the order in which they end
+    /// A JSON object a line for each run, as in index.json: first what is skipped, then in the order
+    /// in which they end
     Json,
+}
+
+/// `index.json`.
+#[derive(Serialize)]
+struct Index<'a> {
+    lockrig: &'static str,
+    seed: u64,
+    /// False while runs are under way, and for ever where the command was killed.
+    finished: bool,
+    /// How many runs the plan has; those that never began are not among `runs`.
+    planned: usize,
+    runs: Vec<Entry<'a>>,
 }
 
 /// A run in `index.json`.
 #[derive(Serialize)]
-struct Entry {
-    id: String,
-    scenario: String,
-    variant: String,
-    profile: String,
-    bench: String,
+struct Entry<'a> {
+    id: &'a str,
+    scenario: &'a str,
+    variant: &'a str,
+    profile: &'a str,
+    bench: &'a str,
     seed: Option<u64>,
     verdict: Verdict,
-    because: String,
+    because: &'a str,
+    /// `seq` of the event that decided it.
+    decided_by: Option<u64>,
+    /// Where in the scenario that was.
+    steps: &'a [StepUnderWay],
+    /// The trace, from the folder of the index; none for a run that was skipped.
+    events: Option<String>,
 }
 
 impl Run {
     pub fn execute(self) -> Result<u8, Failure> {
         let library = Library::load(&self.selection)?;
         let plan = self.plan(&library)?;
+        let planned = plan.next;
+        if planned == 0 {
+            return Err(self.nothing_planned());
+        }
         let folder = self.folder()?;
+        // A folder that cannot be written is found before any power is applied.
+        self.write_index(&folder, planned, false, &plan.skipped)?;
+        if self.format == Format::Json {
+            for run in &plan.skipped {
+                self.show(run, &folder, &ProgressBar::hidden());
+            }
+        }
         let began = Instant::now();
         let (ran, cancelled) = self.carry_out(plan.groups, &folder)?;
         let mut runs = plan.skipped;
         runs.extend(ran);
         runs.sort_by_key(|run| run.number);
+        let written = self.write_index(&folder, planned, true, &runs);
         let summaries: Vec<Summary> = runs.iter().map(|run| run.summary.clone()).collect();
-        self.write_index(&folder, &runs, &summaries)?;
         if self.format == Format::Human {
             let mut text = Vec::new();
             let shown = folder.display().to_string();
             terminal::summary(&mut text, &summaries, began.elapsed(), &shown)
                 .and_then(|()| anstream::stdout().write_all(&text))
                 .or_else(super::files::unless_closed)?;
+        }
+        written?;
+        if cancelled {
+            let missing = planned - runs.len();
+            anstream::eprintln!("stopped: {missing} of {planned} planned runs never began");
+        } else if summaries.iter().all(|run| run.verdict == Verdict::Skipped) {
+            return Err(Failure::hinted(
+                "nothing ran: everything was skipped",
+                Some("the reasons are above; 'lockrig list' shows what there is".to_owned()),
+            ));
         }
         let verdicts = summaries.iter().map(|run| run.verdict);
         Ok(match cancelled {
@@ -100,13 +141,49 @@ impl Run {
     }
 
     fn folder(&self) -> Result<PathBuf, Failure> {
-        let folder = self.report_dir.clone().unwrap_or_else(|| {
-            let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ");
-            Path::new("reports").join(now.to_string())
-        });
-        std::fs::create_dir_all(&folder)
-            .map_err(|why| Failure::usage(format!("making '{}': {why}", folder.display())))?;
+        let unmade = |folder: &Path, why: std::io::Error| {
+            let message = format!("making the report folder '{}': {why}", folder.display());
+            let hint = "--report-dir names another; nothing was run";
+            Failure::hinted(message, Some(hint.to_owned()))
+        };
+        if let Some(folder) = &self.report_dir {
+            return match std::fs::create_dir_all(folder) {
+                Ok(()) => Ok(folder.clone()),
+                Err(why) => Err(unmade(folder, why)),
+            };
+        }
+        let reports = Path::new("reports");
+        std::fs::create_dir_all(reports).map_err(|why| unmade(reports, why))?;
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ");
+        // Campaigns that begin in the same second have folders of their own.
+        let mut folder = reports.join(now.to_string());
+        for another in 2.. {
+            match std::fs::create_dir(&folder) {
+                Ok(()) => break,
+                Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => {
+                    folder = reports.join(format!("{now}.{another}"));
+                }
+                Err(why) => return Err(unmade(&folder, why)),
+            }
+        }
         Ok(folder)
+    }
+
+    /// Says why there is nothing to run or to skip.
+    fn nothing_planned(&self) -> Failure {
+        match &self.filter {
+            Some(filter) => Failure::hinted(
+                format!("no run has '{filter}' in its name"),
+                Some(
+                    "a name is scenario@profile@bench@variant; 'lockrig list' shows the parts"
+                        .to_owned(),
+                ),
+            ),
+            None => Failure::hinted(
+                "nothing to run: no profile fits the bench",
+                Some("'lockrig list benches' shows which products fit which bench".to_owned()),
+            ),
+        }
     }
 
     /// Every run, in the order bench, profile, scenario, variant, repetition.
@@ -146,7 +223,7 @@ impl Run {
             let runs = match scenario::plan(scenario, &profile.value) {
                 Ok(runs) => runs,
                 Err(refused) => {
-                    plan.refused.push(refused);
+                    plan.refused.push(loaded.refused(refused));
                     continue;
                 }
             };
@@ -221,6 +298,8 @@ impl Run {
         let runtime = tokio::runtime::Runtime::new()
             .map_err(|why| Failure::broken(format!("starting the runtime: {why}")))?;
         let bar = progress(total, self.format);
+        // One broken instrument breaks every run of its bench in the same way: it is shown once.
+        let mut broke = BTreeSet::new();
         let ran = runtime.block_on(async {
             let (told, mut reports) = mpsc::channel(64);
             watch_signals(campaign.interrupt.clone(), Arc::clone(&campaign.cancelled));
@@ -230,7 +309,13 @@ impl Run {
                     match report {
                         Report::Flashed { group } => bar.set_message(group),
                         Report::Ran(run) => {
-                            self.show(&run, folder, &bar);
+                            let summary = &run.summary;
+                            if self.format == Format::Json
+                                || summary.verdict != Verdict::Broken
+                                || broke.insert(summary.because.clone())
+                            {
+                                self.show(&run, folder, &bar);
+                            }
                             bar.inc(1);
                             ran.push(*run);
                         }
@@ -268,20 +353,18 @@ impl Run {
     fn write_index(
         &self,
         folder: &Path,
+        planned: usize,
+        finished: bool,
         runs: &[Ran],
-        summaries: &[Summary],
     ) -> Result<(), Failure> {
-        #[derive(Serialize)]
-        struct Index {
-            lockrig: &'static str,
-            seed: u64,
-            runs: Vec<Entry>,
-        }
         let index = Index {
             lockrig: env!("CARGO_PKG_VERSION"),
             seed: self.seed,
+            finished,
+            planned,
             runs: runs.iter().map(entry).collect(),
         };
+        let summaries = runs.iter().map(|run| &run.summary);
         write_json(&folder.join("index.json"), &index)
             .and_then(|()| {
                 std::fs::write(
@@ -375,17 +458,24 @@ fn id(run: &PlannedRun, bench: &str) -> String {
     }
 }
 
-fn entry(run: &Ran) -> Entry {
+fn entry(run: &Ran) -> Entry<'_> {
     let summary = &run.summary;
+    let ran = summary.verdict != Verdict::Skipped;
     Entry {
-        id: run.id.clone(),
-        scenario: summary.scenario.clone(),
-        variant: summary.variant.clone(),
-        profile: summary.profile.clone(),
-        bench: summary.bench.clone(),
+        id: &run.id,
+        scenario: &summary.scenario,
+        variant: &summary.variant,
+        profile: &summary.profile,
+        bench: &summary.bench,
         seed: run.seed,
         verdict: summary.verdict,
-        because: summary.because.clone(),
+        because: &summary.because,
+        decided_by: summary.decision.as_ref().map(|decision| decision.seq),
+        steps: match &summary.decision {
+            Some(decision) => &decision.steps,
+            None => &[],
+        },
+        events: ran.then(|| format!("{}/events.jsonl", run.id)),
     }
 }
 

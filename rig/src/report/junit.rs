@@ -66,11 +66,12 @@ fn status(run: &Summary) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
     status.set_type(name).set_message(run.because.as_str());
     if let Some(decision) = &run.decision {
-        let (place, doing) = decision.step.clone().unwrap_or_default();
-        status.set_description(format!(
-            "event {} at {}\n{place}: {doing}\n{}",
-            decision.seq, decision.at, decision.words
-        ));
+        let mut lines = vec![format!("event {} at {}", decision.seq, decision.at)];
+        let steps = decision.steps.iter();
+        lines.extend(steps.map(|step| format!("{}: {}", step.place, step.doing)));
+        lines.push(decision.words.clone());
+        lines.extend(decision.hint.iter().map(|hint| format!("hint: {hint}")));
+        status.set_description(lines.join("\n"));
     }
     status
 }

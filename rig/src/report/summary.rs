@@ -1,5 +1,9 @@
 //! A run in one glance, from its events.
 
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
 use crate::event::{Event, Judgement, Nanos, What};
 use crate::verdict::Verdict;
 
@@ -33,10 +37,22 @@ pub struct Decision {
     pub seq: u64,
     /// When.
     pub at: Nanos,
-    /// `file:line` of the step, and what it was doing.
-    pub step: Option<(String, String)>,
+    /// The steps that were under way: the scenario's own first, then what it was doing inside that.
+    /// Empty where it was decided after the last step.
+    pub steps: Vec<StepUnderWay>,
     /// What was expected and what was seen, in words.
     pub words: String,
+    /// What to try, where it is the bench.
+    pub hint: Option<String>,
+}
+
+/// A step that had begun and not ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct StepUnderWay {
+    /// `file:line` in the scenario or profile.
+    pub place: String,
+    /// What it was doing.
+    pub doing: String,
 }
 
 /// Summarises a run; `None` for a trace without a beginning.
@@ -96,19 +112,50 @@ pub fn summarise(events: &[Event]) -> Option<Summary> {
 fn decision(events: &[Event], seq: u64) -> Option<Decision> {
     let index = usize::try_from(seq).ok()?;
     let event = events.get(index)?;
-    let step = events[..=index]
-        .iter()
-        .rev()
-        .find_map(|event| match &event.what {
-            What::StepStarted { place, doing, .. } => Some((place.clone(), doing.clone())),
-            _ => None,
-        });
     Some(Decision {
         seq,
         at: event.at,
-        step,
+        steps: under_way(&events[..=index]),
         words: words(&event.what),
+        hint: match &event.what {
+            What::Trouble { hint, .. } if !hint.is_empty() => Some(hint.clone()),
+            _ => None,
+        },
     })
+}
+
+/// The innermost step that had begun and not ended when these events had happened, and those around it.
+fn under_way(events: &[Event]) -> Vec<StepUnderWay> {
+    let mut ended = BTreeSet::new();
+    let mut steps = Vec::new();
+    // The step that is looked for, once the innermost one is found.
+    let mut around: Option<u32> = None;
+    for event in events.iter().rev() {
+        match &event.what {
+            What::StepFinished { step } => {
+                ended.insert(*step);
+            }
+            What::StepStarted {
+                step,
+                inside,
+                place,
+                doing,
+                ..
+            } if around.map_or(!ended.contains(step), |around| around == *step) => {
+                steps.push(StepUnderWay {
+                    place: place.clone(),
+                    doing: doing.clone(),
+                });
+                match inside {
+                    Some(outer) => around = Some(*outer),
+                    None => break,
+                }
+            }
+            _ => {}
+        }
+    }
+    steps.reverse();
+    steps
 }
 
 /// A fact as a sentence, for people.

@@ -43,26 +43,44 @@ pub fn line(out: &mut dyn Write, run: &Summary) -> io::Result<()> {
     )
 }
 
-/// What went wrong in a run, where, and where to look.
+/// What went wrong in a run, where, and where to look: `folder` is the run's.
 ///
 /// # Errors
 /// Only those of `out`.
 pub fn block(out: &mut dyn Write, run: &Summary, folder: &str) -> io::Result<()> {
     line(out, run)?;
     writeln!(out, "{:>15}{}", "", run.because)?;
-    if let Some(decision) = &run.decision {
-        writeln!(out, "{:>15}event {} at {}", "", decision.seq, decision.at)?;
-        if let Some((place, doing)) = &decision.step {
-            writeln!(out, "{:>15}{place}: {doing}", "")?;
-        }
-        if decision.words != run.because {
-            writeln!(out, "{:>15}{}", "", decision.words)?;
-        }
+    let Some(decision) = &run.decision else {
+        return writeln!(out, "{:>15}{folder}/events.jsonl", "");
+    };
+    if decision.words != run.because {
+        writeln!(out, "{:>15}{}", "", decision.words)?;
     }
-    writeln!(out, "{:>15}{folder}/events.jsonl", "")
+    for (depth, step) in decision.steps.iter().enumerate() {
+        writeln!(
+            out,
+            "{:>15}{}{}: {}",
+            "",
+            if depth == 0 { "in " } else { "   " },
+            step.place,
+            step.doing
+        )?;
+    }
+    if let Some(hint) = &decision.hint {
+        writeln!(out, "{:>15}hint: {hint}", "")?;
+    }
+    // Lines count from 1, events from 0.
+    writeln!(
+        out,
+        "{:>15}event {} at {}: {folder}/events.jsonl:{}",
+        "",
+        decision.seq,
+        decision.at,
+        decision.seq + 1
+    )
 }
 
-/// The end of a campaign: skipped variants by reason, counts, time and where the reports are.
+/// The end of a campaign: what was skipped and what broke by reason, counts, time and where the reports are.
 ///
 /// # Errors
 /// Only those of `out`.
@@ -72,13 +90,19 @@ pub fn summary(
     took: Duration,
     folder: &str,
 ) -> io::Result<()> {
-    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    for run in runs.iter().filter(|run| run.verdict == Verdict::Skipped) {
-        *reasons.entry(run.because.as_str()).or_default() += 1;
-    }
-    let dim = Style::new().dimmed();
-    for (reason, count) in reasons {
-        writeln!(out, "{dim}{:>13}{dim:#}  {count} × {reason}", "skipped")?;
+    for verdict in [Verdict::Skipped, Verdict::Broken] {
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        for run in runs.iter().filter(|run| run.verdict == verdict) {
+            *reasons.entry(run.because.as_str()).or_default() += 1;
+        }
+        let style = style(verdict);
+        for (reason, count) in reasons {
+            writeln!(
+                out,
+                "{style}{:>13}{style:#}  {count} × {reason}",
+                verdict.to_string()
+            )?;
+        }
     }
     let mut benches: BTreeMap<(&str, &str), Vec<&Summary>> = BTreeMap::new();
     for run in runs {
@@ -88,7 +112,7 @@ pub fn summary(
             .push(run);
     }
     for ((profile, bench), runs) in benches {
-        writeln!(out, "{:>13}  {profile} on {bench}", counts(&runs))?;
+        writeln!(out, "{profile} on {bench}: {}", counts(&runs))?;
     }
     let ran: Vec<&Summary> = runs
         .iter()
@@ -98,13 +122,21 @@ pub fn summary(
     let all: Vec<&Summary> = runs.iter().collect();
     writeln!(
         out,
-        "{} runs: {}, in {:.1} s ({} s of bench time)",
-        ran.len(),
+        "{}: {}, in {:.1} s ({} s of bench time)",
+        runs_in_words(ran.len()),
         counts(&all),
         took.as_secs_f64(),
         bench_time.0 / 1_000_000_000
     )?;
     writeln!(out, "reports: {folder}")
+}
+
+fn runs_in_words(count: usize) -> String {
+    match count {
+        0 => "nothing ran".to_owned(),
+        1 => "1 run".to_owned(),
+        _ => format!("{count} runs"),
+    }
 }
 
 /// `12 pass, 1 fail`, the gravest last so that it stands nearest to the eye.
