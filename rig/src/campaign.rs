@@ -1,7 +1,8 @@
 //! Many runs: each board is flashed once for each image and personality, then the runs follow.
 //!
-//! On a virtual bench every run starts from a fork of the flashed board, so runs are independent and
-//! can be carried out at once. On a real bench they follow each other, and the board is flashed anew
+//! On a virtual bench every run starts from a fork of a board that was flashed under the run's own seed,
+//! so that a repetition gives the same events as a campaign of that seed; runs are independent and can
+//! be carried out at once. On a real bench they follow each other, and the board is flashed anew
 //! before each, because every scenario starts from the factory state.
 
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ pub struct Group {
     pub image: Option<Image>,
     /// SHA-256 of the personality page, where there is one.
     pub personality: Option<String>,
-    /// The runs, in the order of the plan.
+    /// The runs, in the order in which they begin: those of one seed together.
     pub jobs: Vec<Job>,
 }
 
@@ -94,8 +95,6 @@ pub struct Campaign {
     pub folder: PathBuf,
     /// How many runs at once, on virtual benches.
     pub jobs: usize,
-    /// Seed of what is drawn while boards are flashed.
-    pub seed: u64,
     /// Opens ports.
     pub open: Opener,
     /// Stops everything.
@@ -118,19 +117,13 @@ impl Campaign {
 
     async fn group(&self, group: Group, told: &mpsc::Sender<Report>) {
         let group = Arc::new(group);
-        let prepared = {
-            let (group, open, interrupt) = (
-                Arc::clone(&group),
-                Arc::clone(&self.open),
-                self.interrupt.clone(),
-            );
-            let seed = self.seed;
-            tokio::task::spawn_blocking(move || prepare(&group, &open, seed, interrupt)).await
+        let Some(first) = group.jobs.first() else {
+            return;
         };
-        let mut prepared = match prepared {
-            Ok(Ok(prepared)) => prepared,
-            Ok(Err(trouble)) => return self.broken(&group, trouble, told).await,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        let mut seed = first.seed;
+        let mut prepared = match self.prepared(&group, seed).await {
+            Ok(prepared) => prepared,
+            Err(trouble) => return self.broken(&group, &group.jobs, trouble, told).await,
         };
         let name = format!("{} on {}", group.profile.id(), group.bench.name);
         let _ = told.send(Report::Flashed { group: name }).await;
@@ -143,6 +136,17 @@ impl Campaign {
                 .expect("nobody closes it");
             if self.cancelled.load(Ordering::Relaxed) {
                 break;
+            }
+            if job.seed != seed && prepared.bench.file().emulates.is_some() {
+                seed = job.seed;
+                prepared = match self.prepared(&group, seed).await {
+                    Ok(prepared) => prepared,
+                    Err(trouble) => {
+                        self.broken(&group, &group.jobs[index..], trouble, told)
+                            .await;
+                        break;
+                    }
+                };
             }
             let (group, told, folder) =
                 (Arc::clone(&group), told.clone(), self.folder.join(&job.id));
@@ -182,9 +186,26 @@ impl Campaign {
         }
     }
 
-    /// The board could not be prepared: every run of the group is broken, and says why.
-    async fn broken(&self, group: &Group, trouble: DeviceTrouble, told: &mpsc::Sender<Report>) {
-        for job in &group.jobs {
+    async fn prepared(&self, group: &Arc<Group>, seed: u64) -> Result<Prepared, DeviceTrouble> {
+        let (group, open, interrupt) = (
+            Arc::clone(group),
+            Arc::clone(&self.open),
+            self.interrupt.clone(),
+        );
+        let prepared =
+            tokio::task::spawn_blocking(move || prepare(&group, &open, seed, interrupt)).await;
+        prepared.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+
+    /// The board could not be prepared: every run that needed it is broken, and says why.
+    async fn broken(
+        &self,
+        group: &Group,
+        jobs: &[Job],
+        trouble: DeviceTrouble,
+        told: &mpsc::Sender<Report>,
+    ) {
+        for job in jobs {
             let ran = unable(group, job, &trouble, &self.folder.join(&job.id));
             let _ = told.send(Report::Ran(Box::new(ran))).await;
         }

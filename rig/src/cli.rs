@@ -72,7 +72,7 @@ enum Verb {
     },
     /// Lay out a project of your own: scenarios, profiles and benches to start from
     Init {
-        /// An empty or new folder
+        /// A folder without scenarios/ and boards/; it is made if it is not there
         #[arg(default_value = ".")]
         folder: PathBuf,
     },

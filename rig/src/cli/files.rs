@@ -171,7 +171,13 @@ fn named_scenarios(paths: &[PathBuf]) -> Result<Vec<File>, Failure> {
     for path in paths {
         match path.is_dir() {
             true => files.extend(project::scenarios_below(path).map_err(Failure::usage)?),
-            false => files.push(project::read(path).map_err(Failure::usage)?),
+            false => files.push(project::read(path).map_err(|why| match path.exists() {
+                true => Failure::usage(why),
+                false => Failure::hinted(
+                    why,
+                    Some("a path is expected; --filter chooses runs by their names".to_owned()),
+                ),
+            })?),
         }
     }
     Ok(files)

@@ -14,7 +14,7 @@ pub fn execute(folder: &Path) -> Result<u8, Failure> {
         ))
     })?;
     print(&format!(
-        "{} files in {}\nnext: lockrig run, lockrig check, then copy boards/example-desk.toml\n",
+        "{} files in '{}'; there:\n  lockrig run      carries out every scenario on the virtual benches\n  lockrig check    reads what you change, without any power\n  boards/example-desk.toml is a bench to copy, scenarios/profiles/ has the products\n",
         files.len(),
         folder.display()
     ))

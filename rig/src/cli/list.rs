@@ -78,5 +78,6 @@ impl List {
 
 /// Up to the first full stop.
 fn first_sentence(text: &str) -> &str {
+    let text = text.strip_suffix('.').unwrap_or(text);
     text.split_once(". ").map_or(text, |(first, _)| first)
 }

@@ -17,7 +17,10 @@ pub fn duration(text: &str) -> Result<Nanos, String> {
     let messages: Vec<String> = problems
         .into_vec()
         .into_iter()
-        .map(|problem| problem.message)
+        .map(|problem| match problem.hint {
+            Some(hint) => format!("{}; {hint}", problem.message),
+            None => problem.message,
+        })
         .collect();
     read.filter(|_| messages.is_empty())
         .ok_or_else(|| messages.join("; "))

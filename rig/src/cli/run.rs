@@ -26,7 +26,10 @@ use crate::step::Ability;
 use crate::verdict::{self, Verdict};
 
 /// Carry out scenarios and judge what was seen
+///
+/// Without arguments: every scenario on every virtual bench, with every product that fits it.
 #[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Run {
     #[command(flatten)]
     selection: Selection,
@@ -52,6 +55,20 @@ pub struct Run {
     #[arg(long, value_name = "FOLDER")]
     report_dir: Option<PathBuf>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  lockrig run                                        everything, on the virtual benches
+  lockrig run --filter rekey --seed 7                the runs with 'rekey' in their names
+  lockrig run --repeat 20 --filter P5+drop=clean     one run under twenty seeds
+  lockrig run mine/late.yaml --bench my-desk.toml    a scenario of yours on a bench of yours
+  lockrig run --bench virtual-safe --image fw.elf    firmware of yours on a virtual board
+
+What is left behind, in the report folder:
+  index.json, junit.xml    all runs
+  <run>/events.jsonl       everything that happened, a fact a line, in bench time
+  <run>/run.json           what the run was made from, and its verdict
+  <run>/junit.xml          the same for a CI server";
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 enum Format {
@@ -103,7 +120,8 @@ impl Run {
         }
         let folder = self.folder()?;
         // A folder that cannot be written is found before any power is applied.
-        self.write_index(&folder, planned, false, &plan.skipped)?;
+        self.write_index(&folder, planned, false, &plan.skipped)
+            .map_err(|why| unusable(&folder, &why))?;
         if self.format == Format::Json {
             for run in &plan.skipped {
                 self.show(run, &folder, &ProgressBar::hidden());
@@ -123,7 +141,12 @@ impl Run {
                 .and_then(|()| anstream::stdout().write_all(&text))
                 .or_else(super::files::unless_closed)?;
         }
-        written?;
+        written.map_err(|why| {
+            Failure::broken(format!(
+                "writing the index in '{}': {why}\nhint: the folder of each run is whole",
+                folder.display()
+            ))
+        })?;
         if cancelled {
             let missing = planned - runs.len();
             anstream::eprintln!("stopped: {missing} of {planned} planned runs never began");
@@ -141,19 +164,14 @@ impl Run {
     }
 
     fn folder(&self) -> Result<PathBuf, Failure> {
-        let unmade = |folder: &Path, why: std::io::Error| {
-            let message = format!("making the report folder '{}': {why}", folder.display());
-            let hint = "--report-dir names another; nothing was run";
-            Failure::hinted(message, Some(hint.to_owned()))
-        };
         if let Some(folder) = &self.report_dir {
             return match std::fs::create_dir_all(folder) {
                 Ok(()) => Ok(folder.clone()),
-                Err(why) => Err(unmade(folder, why)),
+                Err(why) => Err(unusable(folder, &why)),
             };
         }
         let reports = Path::new("reports");
-        std::fs::create_dir_all(reports).map_err(|why| unmade(reports, why))?;
+        std::fs::create_dir_all(reports).map_err(|why| unusable(reports, &why))?;
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ");
         // Campaigns that begin in the same second have folders of their own.
         let mut folder = reports.join(now.to_string());
@@ -163,7 +181,7 @@ impl Run {
                 Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => {
                     folder = reports.join(format!("{now}.{another}"));
                 }
-                Err(why) => return Err(unmade(&folder, why)),
+                Err(why) => return Err(unusable(&folder, &why)),
             }
         }
         Ok(folder)
@@ -279,6 +297,9 @@ impl Run {
             }
         }
         if !group.jobs.is_empty() {
+            // A board is flashed once for each seed.
+            let nth = |job: &Job| job.seed.wrapping_sub(self.seed);
+            group.jobs.sort_by_key(|job| (nth(job), job.number));
             plan.groups.push(group);
         }
         Ok(())
@@ -290,7 +311,6 @@ impl Run {
         let campaign = Campaign {
             folder: folder.to_owned(),
             jobs: self.jobs.unwrap_or(cores),
-            seed: self.seed,
             open: board::opener(),
             interrupt: Interrupt::default(),
             cancelled: Arc::new(AtomicBool::new(false)),
@@ -356,7 +376,7 @@ impl Run {
         planned: usize,
         finished: bool,
         runs: &[Ran],
-    ) -> Result<(), Failure> {
+    ) -> std::io::Result<()> {
         let index = Index {
             lockrig: env!("CARGO_PKG_VERSION"),
             seed: self.seed,
@@ -365,15 +385,21 @@ impl Run {
             runs: runs.iter().map(entry).collect(),
         };
         let summaries = runs.iter().map(|run| &run.summary);
-        write_json(&folder.join("index.json"), &index)
-            .and_then(|()| {
-                std::fs::write(
-                    folder.join("junit.xml"),
-                    junit::document("lockrig", summaries),
-                )
-            })
-            .map_err(|why| Failure::broken(format!("writing to '{}': {why}", folder.display())))
+        write_json(&folder.join("index.json"), &index).and_then(|()| {
+            std::fs::write(
+                folder.join("junit.xml"),
+                junit::document("lockrig", summaries),
+            )
+        })
     }
+}
+
+/// A report folder in which nothing can be kept.
+fn unusable(folder: &Path, why: &std::io::Error) -> Failure {
+    Failure::hinted(
+        format!("writing to the report folder '{}': {why}", folder.display()),
+        Some("nothing was run; --report-dir names another folder".to_owned()),
+    )
 }
 
 /// The runs of a campaign, before any of them began.

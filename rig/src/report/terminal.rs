@@ -133,7 +133,6 @@ pub fn summary(
 
 fn runs_in_words(count: usize) -> String {
     match count {
-        0 => "nothing ran".to_owned(),
         1 => "1 run".to_owned(),
         _ => format!("{count} runs"),
     }
