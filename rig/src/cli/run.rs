@@ -60,7 +60,7 @@ const EXAMPLES: &str = "\
 Examples:
   lockrig run                                        everything, on the virtual benches
   lockrig run --filter rekey --seed 7                the runs with 'rekey' in their names
-  lockrig run --repeat 20 --filter P5+drop=clean     one run under twenty seeds
+  lockrig run --repeat 20 --filter P5+drop=clean     one cut under twenty seeds
   lockrig run mine/late.yaml --bench my-desk.toml    a scenario of yours on a bench of yours
   lockrig run --bench virtual-safe --image fw.elf    firmware of yours on a virtual board
 

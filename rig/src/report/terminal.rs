@@ -69,15 +69,9 @@ pub fn block(out: &mut dyn Write, run: &Summary, folder: &str) -> io::Result<()>
     if let Some(hint) = &decision.hint {
         writeln!(out, "{:>15}hint: {hint}", "")?;
     }
+    writeln!(out, "{:>15}event {} at {}", "", decision.seq, decision.at)?;
     // Lines count from 1, events from 0.
-    writeln!(
-        out,
-        "{:>15}event {} at {}: {folder}/events.jsonl:{}",
-        "",
-        decision.seq,
-        decision.at,
-        decision.seq + 1
-    )
+    writeln!(out, "{:>15}{folder}/events.jsonl:{}", "", decision.seq + 1)
 }
 
 /// The end of a campaign: what was skipped and what broke by reason, counts, time and where the reports are.
