@@ -124,38 +124,33 @@ fn decision(events: &[Event], seq: u64) -> Option<Decision> {
     })
 }
 
-/// The innermost step that had begun and not ended when these events had happened, and those around it.
+/// The steps that have begun and not ended, the innermost last.
 fn under_way(events: &[Event]) -> Vec<StepUnderWay> {
-    let mut ended = BTreeSet::new();
-    let mut steps = Vec::new();
-    // The step that is looked for, once the innermost one is found.
-    let mut around: Option<u32> = None;
-    for event in events.iter().rev() {
+    let mut steps: Vec<(u32, StepUnderWay)> = Vec::new();
+    for event in events {
         match &event.what {
-            What::StepFinished { step } => {
-                ended.insert(*step);
-            }
             What::StepStarted {
                 step,
                 inside,
                 place,
                 doing,
                 ..
-            } if around.map_or(!ended.contains(step), |around| around == *step) => {
-                steps.push(StepUnderWay {
-                    place: place.clone(),
-                    doing: doing.clone(),
-                });
-                match inside {
-                    Some(outer) => around = Some(*outer),
-                    None => break,
+            } => {
+                // Steps that were cut short never finish; that the next one is not inside them tells.
+                while steps
+                    .last()
+                    .is_some_and(|(outer, _)| Some(*outer) != *inside)
+                {
+                    steps.pop();
                 }
+                let (place, doing) = (place.clone(), doing.clone());
+                steps.push((*step, StepUnderWay { place, doing }));
             }
+            What::StepFinished { step } => steps.retain(|(other, _)| other < step),
             _ => {}
         }
     }
-    steps.reverse();
-    steps
+    steps.into_iter().map(|(_, step)| step).collect()
 }
 
 /// A fact as a sentence, for people.
@@ -190,6 +185,193 @@ fn words(what: &What) -> String {
             device, doing, saw, ..
         } => format!("{device}, {doing}: {saw}"),
         What::Settled { because, .. } => because.clone(),
+        What::WentToRest { failed, .. } => format!("not at rest: {}", failed.join(", ")),
         other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn trace(facts: Vec<What>) -> Vec<Event> {
+        let started = What::Started {
+            format: 1,
+            seed: 7,
+            scenario: "forgotten-code".to_owned(),
+            variant: "hold=shortest".to_owned(),
+            profile: "safe".to_owned(),
+            bench: "virtual".to_owned(),
+            files: Vec::new(),
+        };
+        (0..)
+            .zip(std::iter::once(started).chain(facts))
+            .map(|(seq, what)| Event {
+                seq,
+                at: Nanos::from_secs(2 + seq),
+                what,
+            })
+            .collect()
+    }
+
+    fn began(step: u32, inside: Option<u32>) -> What {
+        What::StepStarted {
+            step,
+            inside,
+            place: format!("file:{step}"),
+            doing: format!("step {step}"),
+            procedure: None,
+        }
+    }
+
+    fn finished(step: u32) -> What {
+        What::StepFinished { step }
+    }
+
+    fn failed() -> What {
+        What::Checked {
+            wanted: "red 3×".to_owned(),
+            got: "red 2×".to_owned(),
+            held: false,
+        }
+    }
+
+    fn end(verdict: Verdict, decided_by: Option<u64>) -> What {
+        What::Finished {
+            verdict,
+            decided_by,
+            because: "the reason".to_owned(),
+        }
+    }
+
+    #[rstest]
+    #[case::before_the_first_step(vec![], None)]
+    #[case::in_a_step(vec![began(1, None)], Some(1))]
+    #[case::in_the_next_step(vec![began(1, None), finished(1), began(2, None)], Some(2))]
+    #[case::between_steps(vec![began(1, None), finished(1)], None)]
+    #[case::inside_a_step(vec![began(1, None), began(2, Some(1))], Some(2))]
+    #[case::after_an_inner_step(vec![began(1, None), began(2, Some(1)), finished(2)], Some(1))]
+    #[case::after_several_inner_steps(
+        vec![began(1, None), began(2, Some(1)), finished(2), began(3, Some(1)), finished(3)],
+        Some(1)
+    )]
+    #[case::after_a_step_whose_inner_steps_were_cut_short(
+        vec![began(1, None), began(2, Some(1)), began(3, Some(2)), finished(1), began(4, None), finished(4)],
+        None
+    )]
+    #[case::inside_a_step_whose_inner_steps_were_cut_short(
+        vec![began(1, None), began(2, Some(1)), began(3, Some(2)), began(4, Some(1)), finished(4)],
+        Some(1)
+    )]
+    #[case::after_a_step_that_failed(
+        vec![began(1, None), began(2, Some(1)), began(3, None), finished(3)],
+        None
+    )]
+    fn a_decision_names_the_innermost_step_under_way(
+        #[case] steps: Vec<What>,
+        #[case] expected: Option<u32>,
+    ) {
+        let mut facts = steps;
+        facts.push(failed());
+        let seq = facts.len() as u64;
+        // What comes later does not matter.
+        facts.extend([began(9, None), end(Verdict::Fail, Some(seq))]);
+        let summary = summarise(&trace(facts)).expect("it has a beginning");
+        let decision = summary.decision.expect("an event decided");
+        assert_eq!(
+            decision.step,
+            expected.map(|step| (format!("file:{step}"), format!("step {step}")))
+        );
+        assert_eq!(
+            (decision.seq, decision.at),
+            (seq, Nanos::from_secs(2 + seq))
+        );
+        assert_eq!(decision.words, "expected red 3×; saw red 2×");
+    }
+
+    #[test]
+    fn a_run_at_a_glance() {
+        let judged = |oracle: &str, judgement| What::Judged {
+            oracle: oracle.to_owned(),
+            rule: "a rule".to_owned(),
+            judgement,
+            promised: false,
+            evidence: String::new(),
+            because: "as seen".to_owned(),
+        };
+        let summary = summarise(&trace(vec![
+            judged("I1", Judgement::Held),
+            judged("I2", Judgement::Exempted),
+            judged("I3", Judgement::Broken),
+            judged("I4", Judgement::NotObserved),
+            judged("I5", Judgement::Held),
+            end(Verdict::Finding, Some(3)),
+        ]))
+        .expect("it has a beginning");
+        assert_eq!(summary.scenario, "forgotten-code");
+        assert_eq!(summary.variant, "hold=shortest");
+        assert_eq!((&*summary.profile, &*summary.bench), ("safe", "virtual"));
+        assert_eq!(summary.verdict, Verdict::Finding);
+        assert_eq!(summary.because, "the reason");
+        assert_eq!(summary.bench_time, Nanos::from_secs(6));
+        assert_eq!(summary.oracles, [vec!["I1", "I5"], vec!["I2"], vec!["I4"]]);
+        let decision = summary.decision.expect("an event decided");
+        assert_eq!(decision.words, "I3, a rule: as seen");
+    }
+
+    #[test]
+    fn a_trace_without_its_last_line_is_aborted() {
+        let summary = summarise(&trace(vec![began(1, None)])).expect("it has a beginning");
+        assert_eq!(summary.verdict, Verdict::Aborted);
+        assert_eq!(summary.because, "the trace ends before the run did");
+        assert!(summary.decision.is_none());
+    }
+
+    #[test]
+    fn what_does_not_begin_as_a_trace_has_no_summary() {
+        assert!(summarise(&[]).is_none());
+        assert!(summarise(&trace(vec![began(1, None)])[1..]).is_none());
+    }
+
+    #[test]
+    fn a_deciding_event_that_is_not_there_is_left_out() {
+        let summary = summarise(&trace(vec![end(Verdict::Fail, Some(2))]));
+        assert!(summary.expect("it has a beginning").decision.is_none());
+    }
+
+    #[rstest]
+    #[case(
+        What::Measured {
+            quantity: "hold of reset".to_owned(),
+            value: 7,
+            unit: "ns".to_owned(),
+            uncertainty: 2,
+            from: Some(5),
+            to: None,
+            stands: crate::event::Against::Straddles,
+        },
+        "hold of reset was 7 ± 2 ns; the limits are 5 ns to unknown"
+    )]
+    #[case(
+        What::Trouble {
+            device: "relays".to_owned(),
+            doing: "closing 3".to_owned(),
+            saw: "silence".to_owned(),
+            hint: String::new(),
+        },
+        "relays, closing 3: silence"
+    )]
+    #[case(
+        What::Settled { set: None, because: "old opens, new opens".to_owned() },
+        "old opens, new opens"
+    )]
+    #[case(
+        What::WentToRest { outputs: vec!["supply".to_owned()], failed: vec!["relay 3".to_owned()] },
+        "not at rest: relay 3"
+    )]
+    fn a_decision_is_told_in_words(#[case] what: What, #[case] expected: &str) {
+        assert_eq!(words(&what), expected);
     }
 }
