@@ -27,9 +27,9 @@ impl Nanos {
     /// Later than anything.
     pub const NEVER: Nanos = Nanos(u64::MAX);
 
-    /// A span of whole milliseconds.
+    /// A span of whole milliseconds; saturates, because a board may print any number.
     pub const fn from_millis(millis: u64) -> Nanos {
-        Nanos(millis * 1_000_000)
+        Nanos(millis.saturating_mul(1_000_000))
     }
 
     /// A span of whole seconds.
@@ -328,7 +328,8 @@ pub enum Against {
 impl Against {
     /// Compares `value ± uncertainty` with a closed interval.
     pub fn judge(value: u64, uncertainty: u64, from: Option<u64>, to: Option<u64>) -> Against {
-        let (low, high) = (value.saturating_sub(uncertainty), value + uncertainty);
+        let low = value.saturating_sub(uncertainty);
+        let high = value.saturating_add(uncertainty);
         if from.is_none() && to.is_none() {
             Against::NoLimit
         } else if from.is_some_and(|from| high < from) || to.is_some_and(|to| low > to) {
@@ -353,4 +354,65 @@ pub enum Judgement {
     Exempted,
     /// Nothing in this run could have shown a breach.
     NotObserved,
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::Against::{Inside, NoLimit, Outside, Straddles};
+    use super::*;
+
+    /// 100 ± 10, against limits that its uncertainty just reaches or just does not.
+    #[rstest]
+    #[case(None, None, NoLimit)]
+    #[case(Some(90), None, Inside)]
+    #[case(Some(91), None, Straddles)]
+    #[case(Some(110), None, Straddles)]
+    #[case(Some(111), None, Outside)]
+    #[case(None, Some(110), Inside)]
+    #[case(None, Some(109), Straddles)]
+    #[case(None, Some(90), Straddles)]
+    #[case(None, Some(89), Outside)]
+    #[case(Some(90), Some(110), Inside)]
+    #[case(Some(90), Some(109), Straddles)]
+    #[case(Some(91), Some(110), Straddles)]
+    #[case(Some(95), Some(105), Straddles)]
+    #[case(Some(50), Some(89), Outside)]
+    #[case(Some(111), Some(200), Outside)]
+    fn a_measured_value_is_judged_with_its_uncertainty(
+        #[case] from: Option<u64>,
+        #[case] to: Option<u64>,
+        #[case] expected: Against,
+    ) {
+        assert_eq!(Against::judge(100, 10, from, to), expected);
+    }
+
+    #[test]
+    fn a_value_at_the_end_of_the_scale_is_judged_as_well() {
+        assert_eq!(Against::judge(u64::MAX, 9, None, Some(5)), Outside);
+        assert_eq!(Against::judge(1, 9, Some(0), Some(10)), Inside);
+    }
+
+    #[rstest]
+    #[case(Nanos(0), "0 µs")]
+    #[case(Nanos(999_999), "999 µs")]
+    #[case(Nanos(1_000_000), "1 ms")]
+    #[case(Nanos(1_500_000), "1.5 ms")]
+    #[case(Nanos(999_999_999), "999.999 ms")]
+    #[case(Nanos::from_millis(30_100), "30.1 s")]
+    #[case(Nanos::from_secs(60), "60 s")]
+    #[case(Nanos::from_secs(120), "2 min")]
+    #[case(Nanos::from_secs(121), "121 s")]
+    #[case(Nanos::from_secs(300), "5 min")]
+    fn a_span_is_told_as_people_say_it(#[case] span: Nanos, #[case] expected: &str) {
+        assert_eq!(span.to_string(), expected);
+    }
+
+    #[test]
+    fn time_saturates() {
+        assert_eq!(Nanos::NEVER + Nanos(1), Nanos::NEVER);
+        assert_eq!(Nanos(1).since(Nanos(2)), Nanos::ZERO);
+        assert_eq!(Nanos::from_millis(u64::MAX), Nanos::NEVER);
+    }
 }
