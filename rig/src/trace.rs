@@ -126,3 +126,138 @@ pub fn read(text: &str) -> Result<Vec<Event>, TraceError> {
     }
     Ok(events)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use rstest::rstest;
+
+    use super::*;
+
+    const STARTED: &str = r#"{"seq":0,"at":0,"event":"started","format":1,"seed":7,"scenario":"s","variant":"","profile":"p","bench":"b","files":[]}"#;
+    const FINISHED: &str = r#"{"seq":1,"at":5,"event":"step-finished","step":1}"#;
+
+    fn message(text: &str) -> String {
+        read(text).expect_err("it cannot be read").to_string()
+    }
+
+    /// Memory that stays readable, and a disk that is full after some bytes.
+    #[derive(Clone)]
+    struct Disk {
+        written: Arc<Mutex<Vec<u8>>>,
+        size: usize,
+    }
+
+    impl Disk {
+        fn of(size: usize) -> Disk {
+            let written = Arc::default();
+            Disk { written, size }
+        }
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut written = self.written.lock().expect("nobody panics with it");
+            if written.len() + bytes.len() > self.size {
+                return Err(io::Error::other("the disk is full"));
+            }
+            written.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn record(disk: &Disk) -> (Vec<Event>, io::Result<()>) {
+        let mut recorder = Recorder::new(Box::new(disk.clone()));
+        let started = serde_json::from_str::<Event>(STARTED).expect("an event");
+        assert_eq!(recorder.record(Nanos::ZERO, started.what), 0);
+        assert_eq!(recorder.record(Nanos(5), What::StepFinished { step: 1 }), 1);
+        assert_eq!(recorder.events().len(), 2);
+        recorder.finish()
+    }
+
+    #[test]
+    fn what_was_recorded_is_read_back() {
+        let disk = Disk::of(usize::MAX);
+        let (events, written) = record(&disk);
+        written.expect("there is room");
+        let text = disk.written.lock().expect("nobody panics with it").clone();
+        let text = String::from_utf8(text).expect("JSON is text");
+        assert_eq!(text, format!("{STARTED}\n{FINISHED}\n"));
+        assert_eq!(read(&text).expect("it is a trace"), events);
+    }
+
+    #[test]
+    fn a_trace_that_cannot_be_written_is_kept_and_told_at_the_end() {
+        let (events, written) = record(&Disk::of(20));
+        assert_eq!(events.len(), 2);
+        let why = written.expect_err("there was no room").to_string();
+        assert!(why.contains("the disk is full"), "{why}");
+    }
+
+    #[test]
+    fn a_newer_trace_is_refused_whatever_else_it_says() {
+        insta::assert_snapshot!(
+            message(r#"{"event":"started","format":2,"new":"field"}"#),
+            @r"
+        line 1: the trace has format 2, this lockrig reads up to 1
+        hint: read it with the lockrig that wrote it, or a newer one
+        "
+        );
+        let far = message(r#"{"event":"started","format":99999999999}"#);
+        assert!(far.contains("format 4294967295"), "{far}");
+    }
+
+    #[rstest]
+    #[case("", "nothing")]
+    #[case("\n", "nothing")]
+    #[case("hello", "'hello'")]
+    #[case(r#"{"event":"finished"}"#, r#"'{"event":"finished"}'"#)]
+    #[case(r#"["started"]"#, r#"'["started"]'"#)]
+    #[case(
+        "µ2345678901234567890123456789012345678901",
+        "'µ234567890123456789012345678901234567890'"
+    )]
+    fn something_that_is_no_trace_is_refused(#[case] text: &str, #[case] found: &str) {
+        assert_eq!(
+            message(text),
+            format!(
+                "line 1: expected the event 'started', found {found}\nhint: is this an events.jsonl of lockrig?"
+            )
+        );
+    }
+
+    /// A run that was killed leaves a line that is cut anywhere.
+    #[test]
+    fn a_cut_line_is_named_and_what_is_whole() {
+        let whole = format!("{STARTED}\n{FINISHED}\n");
+        for cut in STARTED.len() + 2..whole.len() - 1 {
+            let message = message(&whole[..cut]);
+            assert!(message.starts_with("line 2: "), "{message}");
+            assert!(message.ends_with("hint: the 1 lines before it are whole"));
+        }
+        assert_eq!(
+            read(&whole[..whole.len() - 1]).map(|all| all.len()).ok(),
+            Some(2)
+        );
+        assert_eq!(
+            read(&whole[..=STARTED.len()]).map(|all| all.len()).ok(),
+            Some(1)
+        );
+    }
+
+    #[test]
+    fn a_garbled_line_is_named_and_what_is_whole() {
+        insta::assert_snapshot!(
+            message(&format!("{STARTED}\n{FINISHED}\nx\n{FINISHED}\n")),
+            @r"
+        line 3: expected value at line 1 column 1
+        hint: the 2 lines before it are whole
+        "
+        );
+    }
+}

@@ -89,6 +89,30 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
+    /// The words are those of the trace, the numbers those that scripts rely on.
+    #[rstest]
+    #[case(Pass, 0, "pass")]
+    #[case(KnownFinding, 0, "known finding")]
+    #[case(Skipped, 0, "skipped")]
+    #[case(Fail, 1, "fail")]
+    #[case(Finding, 1, "finding")]
+    #[case(Usage, 2, "usage")]
+    #[case(Broken, 3, "broken")]
+    #[case(Inconclusive, 4, "inconclusive")]
+    #[case(Aborted, 130, "aborted")]
+    #[case(Bug, 101, "bug")]
+    fn each_verdict_has_a_word_and_an_exit_code(
+        #[case] verdict: Verdict,
+        #[case] code: u8,
+        #[case] word: &str,
+    ) {
+        assert_eq!(verdict.exit_code(), code);
+        assert_eq!(verdict.to_string(), word);
+        assert_eq!(format!("{verdict:>15}"), format!("{word:>15}"));
+        let kebab = serde_json::to_value(verdict).expect("a verdict is a word");
+        assert_eq!(kebab, word.replace(' ', "-"));
+    }
+
     #[rstest]
     #[case(&[], 2)]
     #[case(&[Skipped, Skipped], 2)]

@@ -81,3 +81,66 @@ impl Credentials {
         self.unsettled
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(name: &str) -> CodeUse {
+        CodeUse::Named(name.to_owned())
+    }
+
+    #[test]
+    fn a_new_code_takes_the_place_of_the_old_one_in_its_slot_only() {
+        let mut codes = Credentials::default();
+        codes.store(1, &code("old"));
+        codes.store(2, &code("other"));
+        codes.store(1, &code("new"));
+        assert_eq!(codes.valid(), [code("new"), code("other")]);
+    }
+
+    #[test]
+    fn a_factory_code_opens_until_an_owner_sets_one() {
+        let mut codes = Credentials::from_factory(true, false);
+        assert_eq!(codes.valid(), [CodeUse::Factory]);
+        codes.store(1, &code("new"));
+        assert_eq!(codes.valid(), [code("new")]);
+        codes.erase();
+        assert_eq!(codes.valid(), []);
+    }
+
+    #[test]
+    fn a_permanent_factory_code_stays() {
+        let mut codes = Credentials::from_factory(true, true);
+        codes.store(1, &code("new"));
+        assert_eq!(codes.valid(), [code("new"), CodeUse::Factory]);
+        codes.erase();
+        assert_eq!(codes.valid(), [CodeUse::Factory]);
+        codes.settle(&[], false);
+        assert_eq!(codes.valid(), [CodeUse::Factory]);
+    }
+
+    #[test]
+    fn a_product_without_a_factory_code_has_none() {
+        for permanent in [false, true] {
+            let codes = Credentials::from_factory(false, permanent);
+            assert_eq!(codes.valid(), []);
+        }
+    }
+
+    #[test]
+    fn what_was_found_out_after_a_cut_replaces_what_was_believed() {
+        let mut codes = Credentials::from_factory(true, false);
+        codes.store(3, &code("old"));
+        assert!(!codes.is_unsettled());
+        codes.unsettle();
+        assert!(codes.is_unsettled());
+        codes.settle(&[code("new")], false);
+        assert!(!codes.is_unsettled());
+        assert_eq!(codes.valid(), [code("new")]);
+        codes.settle(&[], true);
+        assert_eq!(codes.valid(), [CodeUse::Factory]);
+        codes.settle(&[code("new")], false);
+        assert_eq!(codes.valid(), [code("new")]);
+    }
+}

@@ -117,3 +117,122 @@ impl Penalty {
         self.until
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Nanos = Nanos::from_secs(60);
+    const LONG: Nanos = Nanos::from_secs(300);
+
+    fn secs(secs: u64) -> Nanos {
+        Nanos::from_secs(secs)
+    }
+
+    /// Three wrong codes for a minute, then one for five.
+    fn penalty(counted_within: Option<Nanos>) -> Penalty {
+        let stage = |wrong, lasts| Stage { wrong, lasts };
+        Penalty::new(vec![stage(3, SHORT), stage(1, LONG)], counted_within)
+    }
+
+    #[test]
+    fn the_third_wrong_code_begins_a_lockout_that_ends_on_time() {
+        let mut penalty = penalty(None);
+        assert_eq!(penalty.left(), 3);
+        assert!(!penalty.wrong(secs(1)));
+        assert!(!penalty.wrong(secs(2)));
+        assert_eq!((penalty.left(), penalty.over()), (1, None));
+        assert!(penalty.wrong(secs(3)));
+        assert_eq!(penalty.over(), Some(secs(63)));
+        assert!(penalty.runs(Nanos(secs(63).0 - 1)));
+        assert!(!penalty.runs(secs(63)));
+    }
+
+    #[test]
+    fn a_wrong_code_in_a_lockout_does_not_count() {
+        let mut penalty = penalty(None);
+        (1..=3).for_each(|at| _ = penalty.wrong(secs(at)));
+        assert_eq!(penalty.left(), 1);
+        assert!(!penalty.wrong(secs(4)));
+        assert_eq!(penalty.over(), Some(secs(63)));
+    }
+
+    #[test]
+    fn the_last_stage_comes_again_and_again() {
+        let mut penalty = penalty(None);
+        (1..=3).for_each(|at| _ = penalty.wrong(secs(at)));
+        assert!(penalty.wrong(secs(100)));
+        assert_eq!(penalty.over(), Some(secs(400)));
+        assert!(penalty.wrong(secs(400)));
+        assert_eq!(penalty.over(), Some(secs(700)));
+    }
+
+    #[test]
+    fn a_success_begins_anew() {
+        let mut penalty = penalty(None);
+        (1..=3).for_each(|at| _ = penalty.wrong(secs(at)));
+        penalty.success();
+        assert_eq!((penalty.left(), penalty.over()), (3, None));
+        assert!(!penalty.wrong(secs(100)));
+        penalty.success();
+        assert_eq!(penalty.left(), 3);
+    }
+
+    #[test]
+    fn a_wrong_code_fades_exactly_when_its_window_is_over() {
+        let mut penalty = penalty(Some(SHORT));
+        penalty.wrong(secs(0));
+        penalty.wrong(secs(30));
+        assert!(!penalty.wrong(secs(60)));
+        assert!(penalty.wrong(Nanos(secs(90).0 - 1)));
+    }
+
+    #[test]
+    fn a_lock_without_lockout_never_locks_out() {
+        let mut penalty = Penalty::new(Vec::new(), None);
+        assert_eq!(penalty.left(), 0);
+        assert!(!(1..=9).any(|at| penalty.wrong(secs(at))));
+        assert_eq!(penalty.over(), None);
+    }
+
+    #[test]
+    fn the_clock_of_a_lockout_may_stand_still_without_power() {
+        let mut penalty = penalty(None);
+        (1..=3).for_each(|at| _ = penalty.wrong(secs(at)));
+        penalty.power_lost(secs(10));
+        penalty.power_came(secs(50), false);
+        assert_eq!(penalty.over(), Some(secs(110)));
+        // It is told once.
+        penalty.power_came(secs(60), false);
+        assert_eq!(penalty.over(), Some(secs(110)));
+    }
+
+    #[test]
+    fn a_power_cycle_without_lockout_begins_none() {
+        let mut penalty = penalty(None);
+        penalty.wrong(secs(1));
+        penalty.power_lost(secs(2));
+        penalty.power_came(secs(3), false);
+        assert_eq!((penalty.left(), penalty.over()), (2, None));
+    }
+
+    #[test]
+    fn a_lockout_that_was_over_before_the_power_went_does_not_come_back() {
+        let mut penalty = penalty(None);
+        (1..=3).for_each(|at| _ = penalty.wrong(secs(at)));
+        penalty.power_lost(secs(63));
+        penalty.power_came(secs(70), false);
+        assert_eq!(penalty.over(), Some(secs(63)));
+    }
+
+    #[test]
+    fn after_a_cut_every_wrong_code_may_be_one_too_many_until_a_success() {
+        let mut penalty = penalty(None);
+        penalty.power_came(secs(10), true);
+        assert_eq!(penalty.over(), Some(secs(310)), "the longest may run");
+        assert!(penalty.wrong(secs(310)));
+        assert_eq!(penalty.over(), Some(secs(610)));
+        penalty.success();
+        assert!(!penalty.wrong(secs(700)));
+    }
+}
