@@ -13,6 +13,9 @@ mod lockout;
 mod opening;
 mod timing;
 
+#[cfg(test)]
+mod tests;
+
 use crate::event::{Event, Judgement, Nanos, What};
 
 /// What the oracles need to know of the product and the bench.
@@ -23,12 +26,16 @@ pub struct Facts {
     /// How long after a valid code the lock stays open: a bolt that was stopped by a sagging supply
     /// may still be withdrawn in this time.
     pub stays_open: Nanos,
+    /// The bench has a line that tells whether the bolt is withdrawn.
+    pub senses_bolt: bool,
     /// The manual says that the bolt moves by itself after a reset, to learn the door's handing.
     pub learns_handing: bool,
     /// Wrong codes count only within this time, if the manual says so.
     pub counted_within: Option<Nanos>,
     /// What the manual says about a power cycle during a lockout.
     pub on_power_cycle: OnPowerCycle,
+    /// The manual says that a reset erases the counted wrong codes and the lockout they led to.
+    pub reset_erases_counters: bool,
     /// The manual requires an open door for a reset.
     pub reset_needs_open_door: bool,
     /// Names of the credentials that the manual says a reset keeps.
@@ -214,6 +221,32 @@ impl Watch {
             evidence: finding.evidence.to_owned(),
             because: finding.because,
         }
+    }
+}
+
+/// Whether the reset procedure is being carried out.
+#[derive(Default)]
+struct Resetting(Option<u32>);
+
+impl Resetting {
+    fn see(&mut self, what: &What) {
+        match what {
+            What::StepStarted {
+                step,
+                procedure: Some(name),
+                ..
+            } if name == "reset" => self.0 = Some(*step),
+            What::StepStarted { inside: None, .. } => self.0 = None,
+            // A step that was cut short never finishes; the one around it, with a lower number, does.
+            What::StepFinished { step } if self.0.is_some_and(|reset| *step <= reset) => {
+                self.0 = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.0.is_some()
     }
 }
 

@@ -1,10 +1,12 @@
 //! One run: act, wait, check; then a verdict.
 //!
-//! `Runner` is the loop; `steps` says what each verb of a scenario means.
+//! `Runner` is the loop; `steps` says what each verb of a scenario means, and `judge` what the events
+//! come to.
 //! What the rig reckons about the lock - codes, lockout - is in `credentials` and `penalty`; it is
 //! compared with what is seen and never asked of the board.
 
 mod credentials;
+mod judge;
 mod pattern;
 mod penalty;
 mod runner;
@@ -15,16 +17,16 @@ use std::io::Write;
 
 use crate::bench::Bench;
 use crate::driver::DeviceTrouble;
-use crate::event::{Against, Event, FORMAT, FileHash, Judgement, Nanos, What};
+use crate::event::{Event, FORMAT, FileHash, Nanos, What};
 use crate::oracle::{Facts, OnPowerCycle, Oracles};
 use crate::profile::codes::Code;
-use crate::profile::{self, Fact, Profile, Relock};
+use crate::profile::{self, Erased, Fact, Profile, Relock};
 use crate::scenario::{PlannedRun, Script};
 use crate::step::YesNo;
 use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
-use runner::{Runner, Stop};
+use runner::Runner;
 
 /// Everything that one run is made from.
 pub struct Setup<'a> {
@@ -80,7 +82,11 @@ pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::
     let stopped = runner.carry_out().err();
     runner.clean_up();
     let (now, mut recorder) = runner.conclude();
-    let (verdict, decided_by, because) = verdict(recorder.events(), stopped, profile);
+    let weaknesses = profile.weaknesses.iter();
+    let known: Vec<&str> = weaknesses
+        .map(|weakness| weakness.breaks.value.as_str())
+        .collect();
+    let (verdict, decided_by, because) = judge::verdict(recorder.events(), stopped, &known);
     recorder.record(
         now,
         What::Finished {
@@ -157,6 +163,7 @@ fn facts(profile: &Profile, bench: &Bench) -> Facts {
     // A key scan of the board lies between two moments that could be told apart on the bench.
     let resolution = bench.file().uncertainty + KEY_SCAN;
     Facts {
+        senses_bolt: bench.lines().any(|line| line == steps::WITHDRAWN),
         withdraws_within: profile.bolt.withdraws_within,
         stays_open: match profile.relocks_after() {
             Some(Relock::After(after)) => profile.bolt.withdraws_within + after,
@@ -165,6 +172,7 @@ fn facts(profile: &Profile, bench: &Bench) -> Facts {
         learns_handing: profile.bolt.learns_handing == YesNo::Yes,
         counted_within,
         on_power_cycle,
+        reset_erases_counters: profile.reset.erases.counters == Fact::Known(Erased::AtOnce),
         reset_needs_open_door: profile.reset.requires.door.is_some(),
         kept: Vec::new(),
         resolution,
@@ -176,99 +184,3 @@ const STAYS_OPEN: Nanos = Nanos::from_secs(15);
 
 /// How often locks look at their keys at least: common debounce code polls every 5 to 10 ms.
 const KEY_SCAN: Nanos = Nanos::from_millis(10);
-
-/// The verdict, the event that decided it, and the reason.
-///
-/// The gravest kind decides, and within it the first event. An aborted or broken run says nothing
-/// about the board, so a check that failed in it does not count; a failed check outranks a
-/// measurement that straddles.
-fn verdict(
-    events: &[Event],
-    stopped: Option<Stop>,
-    profile: &Profile,
-) -> (Verdict, Option<u64>, String) {
-    let first = |wanted: &dyn Fn(&What) -> Option<String>| {
-        events
-            .iter()
-            .find_map(|event| Some((event.seq, wanted(&event.what)?)))
-    };
-    let trouble = first(&|what| match what {
-        What::Trouble {
-            device, doing, saw, ..
-        } => Some(format!("{device}, {doing}: {saw}")),
-        What::WentToRest { failed, .. } if !failed.is_empty() => {
-            Some(format!("not at rest: {}", failed.join(", ")))
-        }
-        // The rig was to hold a button within limits and did not.
-        What::Measured {
-            quantity,
-            stands: Against::Outside,
-            ..
-        } => Some(format!("the bench missed the limits of the {quantity}")),
-        _ => None,
-    });
-    let failed = first(&|what| match what {
-        What::Checked {
-            wanted,
-            got,
-            held: false,
-        } => Some(format!("expected {wanted}; saw {got}")),
-        What::Judged {
-            oracle,
-            because,
-            judgement: Judgement::Broken,
-            promised: true,
-            ..
-        } => Some(format!("{oracle}: {because}")),
-        _ => None,
-    });
-    let known = |oracle: &str| {
-        profile
-            .weaknesses
-            .iter()
-            .any(|weakness| weakness.breaks.value == oracle)
-    };
-    let finding = |listed: bool| {
-        first(&|what| match what {
-            What::Judged {
-                oracle,
-                because,
-                judgement: Judgement::Broken,
-                promised: false,
-                ..
-            } if known(oracle) == listed => Some(format!("{oracle}: {because}")),
-            _ => None,
-        })
-    };
-    let straddles = first(&|what| match what {
-        What::Measured {
-            quantity,
-            stands: Against::Straddles,
-            ..
-        } => Some(format!("the {quantity} straddles its limit")),
-        _ => None,
-    });
-    let candidates = [
-        (Verdict::Broken, trouble),
-        (Verdict::Fail, failed),
-        (Verdict::Finding, finding(false)),
-        (Verdict::Inconclusive, straddles),
-        (Verdict::KnownFinding, finding(true)),
-    ];
-    if let Some(Stop::Aborted) = stopped {
-        return (Verdict::Aborted, None, "stopped before the end".to_owned());
-    }
-    for (verdict, decisive) in candidates {
-        if let Some((seq, because)) = decisive {
-            return (verdict, Some(seq), because);
-        }
-    }
-    match stopped {
-        None => (
-            Verdict::Pass,
-            None,
-            "everything expected was seen".to_owned(),
-        ),
-        Some(stop) => unreachable!("a run stopped ({stop:?}) and no event says why"),
-    }
-}

@@ -5,8 +5,9 @@ use crate::event::{Event, What};
 
 #[derive(Default)]
 pub struct Alive {
-    powered: bool,
-    /// Codes entered and signs of life seen since the supply last came on.
+    /// What the supply was last set to; 0 is off.
+    millivolts: u32,
+    /// Codes entered and signs of life seen since the supply last came on, or up again after a sag.
     entered: u32,
     signs: u32,
     power_ons: u32,
@@ -15,14 +16,15 @@ pub struct Alive {
 impl Oracle for Alive {
     fn see(&mut self, event: &Event, _: &Facts) -> Option<Finding> {
         match &event.what {
-            What::SupplySet { millivolts: None } => self.powered = false,
-            What::SupplySet {
-                millivolts: Some(_),
-            } if !self.powered => {
-                (self.powered, self.entered, self.signs) = (true, 0, 0);
-                self.power_ons += 1;
+            What::SupplySet { millivolts } => {
+                let before = std::mem::replace(&mut self.millivolts, millivolts.unwrap_or(0));
+                if self.millivolts > before {
+                    (self.entered, self.signs) = (0, 0);
+                    self.power_ons += 1;
+                }
             }
-            What::CodeEntered { .. } => self.entered += 1,
+            // Without power nothing answers.
+            What::CodeEntered { .. } if self.millivolts > 0 => self.entered += 1,
             What::Printed { .. } => self.signs += 1,
             What::LineChanged { line, high: true }
                 if ["red", "green", "yellow", "beeper", "bolt-withdrawn"]

@@ -1,30 +1,23 @@
 //! I5: a reset needs its authorisation, and the door in the permitted state.
 
-use super::{Facts, Finding, Oracle, word};
+use super::{Facts, Finding, Oracle, Resetting};
 use crate::event::{Event, What};
 
 #[derive(Default)]
 pub struct Authority {
-    resetting: Option<u32>,
+    resetting: Resetting,
     door_open: Option<bool>,
     resets: u32,
 }
 
 impl Oracle for Authority {
     fn see(&mut self, event: &Event, facts: &Facts) -> Option<Finding> {
+        self.resetting.see(&event.what);
         match &event.what {
-            What::StepStarted {
-                step,
-                procedure: Some(name),
-                ..
-            } if name == "reset" => {
-                self.resetting = Some(*step);
-            }
-            What::StepFinished { step } if self.resetting == Some(*step) => self.resetting = None,
             What::LineChanged { line, high } if line == "door" => self.door_open = Some(!high),
-            What::Printed { text } if word(text) == "reset" && text.contains("done") => {
+            What::Printed { text } if text == "reset done" => {
                 self.resets += 1;
-                if self.resetting.is_none() {
+                if !self.resetting.is_under_way() {
                     return Some(Finding::broken(
                         "console",
                         "the lock reset itself, and nobody had asked for it",

@@ -1,56 +1,74 @@
 //! I2: the stored failure count never decreases but by a success.
+//!
+//! The reference firmware charges an attempt (`attempt failures=n`) before it looks at the code, and
+//! says `refused failures=n` if the code was wrong. A charge that is never refused was a success,
+//! or the power went meanwhile.
 
 use super::{Facts, Finding, Oracle, number, word};
-use crate::event::{Event, Nanos, What};
+use crate::event::{Event, Nanos, Standing, What};
 
 #[derive(Default)]
 pub struct FailureCount {
-    last: Option<(Nanos, u64)>,
-    /// Something happened since that may clear the count by the manual.
-    cleared: bool,
-    lockout_ended: bool,
+    last: Option<u64>,
+    /// When each count came that was higher than the one before.
+    counted: Vec<Nanos>,
+    /// An attempt was charged and has not been refused.
+    charged: bool,
+    /// The last code that was entered is surely wrong.
+    is_wrong: bool,
+    /// What happened since the last count that may lower it by the manual.
+    allowed_by: Option<&'static str>,
     seen: u32,
     exempted_by: Option<&'static str>,
 }
 
 impl Oracle for FailureCount {
     fn see(&mut self, event: &Event, facts: &Facts) -> Option<Finding> {
-        let What::Printed { text } = &event.what else {
-            return None;
+        let text = match &event.what {
+            What::CodeEntered { standing, .. } => {
+                self.is_wrong = matches!(standing, Standing::Invalid | Standing::LockedOut);
+                return None;
+            }
+            What::Printed { text } => text,
+            _ => return None,
         };
-        match word(text) {
-            "accepted" | "reset" | "change" => self.cleared = true,
-            "lockout" => self.lockout_ended = true,
+        match text.as_str() {
+            "lockout over" => self.allowed_by = Some("lockout.stages"),
+            "reset done" if facts.reset_erases_counters => {
+                self.allowed_by = Some("reset.erases.counters: at-once");
+            }
             _ => {}
+        }
+        // A right code may have been stored as a success before the power went; a wrong one not.
+        if word(text) == "boot" && self.is_wrong {
+            self.charged = false;
         }
         let count = number(text, "failures")?;
         self.seen += 1;
-        let before = self.last.replace((event.at, count));
-        let cleared = std::mem::take(&mut self.cleared);
-        let lockout_ended = std::mem::take(&mut self.lockout_ended);
-        let (then, previous) = before?;
-        if count >= previous || cleared {
+        let succeeded = std::mem::replace(&mut self.charged, word(text) == "attempt");
+        let allowed_by = self.allowed_by.take();
+        let previous = self.last.replace(count)?;
+        if count > previous {
+            self.counted.push(event.at);
+        }
+        if count >= previous || (succeeded && word(text) != "refused") {
             return None;
         }
-        if lockout_ended {
-            self.exempted_by = Some("lockout.stages");
-        } else if facts
-            .counted_within
-            .is_some_and(|window| event.at.since(then) >= window)
-        {
-            self.exempted_by = Some("lockout.counted-within");
-        } else {
-            return Some(Finding::broken(
-                "console",
-                format!("the count went from {previous} to {count} without a success"),
-            ));
+        self.exempted_by = allowed_by.or_else(|| self.faded(event.at, count, facts));
+        if self.exempted_by.is_some() {
+            return None;
         }
-        None
+        Some(Finding::broken(
+            "console",
+            format!("the count went from {previous} to {count} without a success"),
+        ))
     }
 
     fn conclude(&self, _: &Facts) -> Finding {
         match (self.seen, self.exempted_by) {
-            (0, _) => Finding::not_observed("the board printed no failure count on its console"),
+            (0 | 1, _) => {
+                Finding::not_observed("the board did not print two failure counts on its console")
+            }
             (_, Some(rule)) => {
                 Finding::exempted("console", format!("the count fell under the rule '{rule}'"))
             }
@@ -59,5 +77,19 @@ impl Oracle for FailureCount {
                 format!("{seen} counts, none lower without a success"),
             ),
         }
+    }
+}
+
+impl FailureCount {
+    /// The rule by which wrong codes that lie far enough back no longer count, if they alone explain
+    /// this count.
+    fn faded(&self, at: Nanos, count: u64, facts: &Facts) -> Option<&'static str> {
+        let window = facts.counted_within?;
+        let recent = self
+            .counted
+            .iter()
+            .filter(|then| at.since(**then) < window)
+            .count();
+        (count >= recent as u64).then_some("lockout.counted-within")
     }
 }

@@ -1,7 +1,7 @@
 //! I8: what the manual says a reset keeps survives it.
 
 use super::{Facts, Finding, Oracle};
-use crate::event::{Event, Nanos, What};
+use crate::event::{Event, Nanos, Standing, What};
 
 #[derive(Default)]
 pub struct Kept {
@@ -23,9 +23,13 @@ impl Oracle for Kept {
         }
         match &event.what {
             What::CodesChanged { by, .. } if by == "reset" => self.reset = true,
-            What::CodeEntered { code, .. } if self.reset && facts.kept.contains(code) => {
-                self.waiting = Some((event.at, code.clone()));
+            What::CodeEntered { code, standing, .. } if facts.senses_bolt => {
+                let is_tried = !matches!(standing, Standing::LockedOut | Standing::Offered);
+                self.waiting = (self.reset && is_tried && facts.kept.contains(code))
+                    .then(|| (event.at, code.clone()));
             }
+            // Without power no code opens.
+            What::SupplySet { millivolts: None } => self.waiting = None,
             What::LineChanged { line, high: true } if line == "bolt-withdrawn" => {
                 self.survived += u32::from(self.waiting.take().is_some());
             }

@@ -8,13 +8,14 @@ const CONSOLE_LAG: Nanos = Nanos::from_millis(50);
 
 #[derive(Default)]
 pub struct Lockout {
-    /// The earliest moment at which the lockout may be over, by what the board said.
+    /// When the lockout ends, by what the board said first.
     ends: Option<Nanos>,
     /// The board started anew since it last spoke of the lockout.
     rebooted: bool,
-    seen: u32,
+    /// Reports that could be compared with one before.
+    compared: u32,
     reboots: u32,
-    exempted: bool,
+    exempted_by: Option<&'static str>,
 }
 
 impl Lockout {
@@ -23,13 +24,18 @@ impl Lockout {
         let before = self.ends?;
         let early = before.since(end);
         let rebooted = std::mem::take(&mut self.rebooted);
-        // A line that comes late claims an end that is late; only a reboot makes it the true one.
-        self.ends = Some(if rebooted { end } else { before.min(end) });
-        if early <= facts.resolution + CONSOLE_LAG {
+        self.compared += 1;
+        let tolerance = facts.resolution + CONSOLE_LAG;
+        // Reports that drift by little are all compared with the first, so that little does not add
+        // up; a key may have prolonged the lockout.
+        if rebooted || end > before + tolerance {
+            self.ends = Some(end);
+        }
+        if early <= tolerance {
             return None;
         }
         if rebooted && facts.on_power_cycle == OnPowerCycle::Clears {
-            self.exempted = true;
+            self.exempted_by = Some("lockout.on-power-cycle: clears");
             return None;
         }
         let how = if rebooted {
@@ -47,7 +53,6 @@ impl Lockout {
 impl Oracle for Lockout {
     fn see(&mut self, event: &Event, facts: &Facts) -> Option<Finding> {
         match &event.what {
-            What::CodesChanged { by, .. } if by == "reset" => self.ends = None,
             What::Printed { text } => match word(text) {
                 "boot" if self.ends.is_some() => {
                     self.rebooted = true;
@@ -59,10 +64,18 @@ impl Oracle for Lockout {
                     return finding;
                 }
                 "lockout" => {
-                    self.seen += 1;
                     let end = event.at + Nanos::from_millis(number(text, "left")?);
-                    self.ends.get_or_insert(end);
-                    return self.claims(end, facts);
+                    if self.ends.is_some() {
+                        return self.claims(end, facts);
+                    }
+                    self.ends = Some(end);
+                }
+                // The lock says so before it ends the lockout.
+                "reset" if facts.reset_erases_counters && text == "reset done" => {
+                    if self.ends.take().is_some_and(|end| event.at < end) {
+                        self.exempted_by = Some("reset.erases.counters: at-once");
+                    }
+                    self.rebooted = false;
                 }
                 // An idle lock that had a lockout running has ended it without a word.
                 "idle" => {
@@ -78,23 +91,23 @@ impl Oracle for Lockout {
     }
 
     fn conclude(&self, _: &Facts) -> Finding {
-        if self.seen == 0 {
-            Finding::not_observed("no lockout was reported on the console")
-        } else if self.exempted {
+        if let Some(rule) = self.exempted_by {
             Finding::exempted(
                 "console",
-                "a power cycle ended the lockout under the rule 'lockout.on-power-cycle: clears'",
+                format!("the lockout ended early under the rule '{rule}'"),
             )
+        } else if self.compared == 0 {
+            Finding::not_observed("no lockout was reported on the console, or not twice")
         } else if self.reboots == 0 {
             Finding::held(
                 "console",
-                "the lockout ran its time; the board did not start anew",
+                "the lockout lost no time; the board did not start anew",
             )
         } else {
             Finding::held(
                 "console",
                 format!(
-                    "the lockout ran its time across {} starts of the board",
+                    "the lockout lost no time across {} starts of the board",
                     self.reboots
                 ),
             )

@@ -1,35 +1,30 @@
 //! I1: the bolt opens only after a code that is valid now.
 
-use super::{Facts, Finding, Oracle};
+use super::{Facts, Finding, Oracle, Resetting};
 use crate::event::{Event, Nanos, Standing, What};
 
 #[derive(Default)]
 pub struct Opening {
     last_code: Option<(Nanos, Standing)>,
-    /// Step of the reset procedure that is being carried out.
-    resetting: Option<u32>,
+    resetting: Resetting,
     openings: u32,
+    /// Those of them after which it is not certain that the code was valid.
+    unsettled: u32,
     exempted: u32,
 }
 
 impl Oracle for Opening {
     fn see(&mut self, event: &Event, facts: &Facts) -> Option<Finding> {
+        self.resetting.see(&event.what);
         match &event.what {
             What::CodeEntered { standing, .. } => self.last_code = Some((event.at, *standing)),
-            What::StepStarted {
-                step,
-                procedure: Some(name),
-                ..
-            } if name == "reset" => {
-                self.resetting = Some(*step);
-            }
-            What::StepFinished { step } if self.resetting == Some(*step) => self.resetting = None,
             What::LineChanged { line, high: true } if line == "bolt-withdrawn" => {
                 let credential = self
                     .last_code
                     .filter(|(entered, _)| event.at.since(*entered) <= facts.stays_open);
                 match credential {
-                    Some((_, Standing::Valid | Standing::Unsettled)) => self.openings += 1,
+                    Some((_, Standing::Valid)) => self.openings += 1,
+                    Some((_, Standing::Unsettled)) => self.unsettled += 1,
                     Some((_, Standing::LockedOut)) => {
                         return Some(Finding::broken(
                             "bolt line",
@@ -37,7 +32,9 @@ impl Oracle for Opening {
                         ));
                     }
                     // A refused code before a documented movement does not taint it.
-                    _ if facts.learns_handing && self.resetting.is_some() => self.exempted += 1,
+                    _ if facts.learns_handing && self.resetting.is_under_way() => {
+                        self.exempted += 1
+                    }
                     Some((_, Standing::Invalid | Standing::Offered)) => {
                         return Some(Finding::broken(
                             "bolt line",
@@ -60,22 +57,30 @@ impl Oracle for Opening {
         None
     }
 
-    fn conclude(&self, _: &Facts) -> Finding {
-        let Opening {
-            openings, exempted, ..
-        } = self;
-        match (openings, exempted) {
-            (0, 0) => Finding::held("bolt line", "the bolt never opened"),
-            (_, 0) => Finding::held(
-                "bolt line",
-                format!("{openings} openings, each after a valid code"),
-            ),
-            _ => Finding::exempted(
-                "bolt line",
-                format!(
-                    "{openings} openings after a valid code; {exempted} by itself during the reset, under the rule 'reset.erases.handing'"
-                ),
-            ),
+    fn conclude(&self, facts: &Facts) -> Finding {
+        if !facts.senses_bolt {
+            return Finding::not_observed("the bench has no line 'bolt-withdrawn'");
         }
+        let mut words = Vec::new();
+        if self.openings > 0 {
+            words.push(format!("{} openings after a valid code", self.openings));
+        }
+        if self.unsettled > 0 {
+            words.push(format!(
+                "{} after a code that a cut may have left valid",
+                self.unsettled
+            ));
+        }
+        if self.exempted > 0 {
+            words.push(format!(
+                "{} by itself during the reset, under the rule 'reset.erases.handing'",
+                self.exempted
+            ));
+            return Finding::exempted("bolt line", words.join("; "));
+        }
+        if words.is_empty() {
+            words.push("the bolt never opened".to_owned());
+        }
+        Finding::held("bolt line", words.join("; "))
     }
 }

@@ -34,9 +34,11 @@ impl Oracle for Timing {
             }
             What::LineChanged { line, high: true } if line == "red" || line == "beeper" => {
                 let (leading, closed) = self.waiting.take()?;
-                // What comes later has another cause.
-                closed.filter(|closed| event.at.since(*closed) <= facts.withdraws_within)?;
                 let took = event.at.since(closed?);
+                // What comes later has another cause.
+                if took > facts.withdraws_within {
+                    return None;
+                }
                 let other = self.refusals.iter().find(|(digits, before)| {
                     *digits != leading && took.0.abs_diff(before.0) > facts.resolution.0
                 });
@@ -68,7 +70,7 @@ impl Oracle for Timing {
         Finding::held(
             "key, lamp and beeper lines",
             format!(
-                "{} refusals within {} of each other",
+                "{} refusals; those that had different digits right within {} of each other",
                 self.refusals.len(),
                 facts.resolution
             ),

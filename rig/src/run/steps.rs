@@ -720,7 +720,7 @@ impl Runner<'_> {
 }
 
 /// The line that tells whether the bolt is withdrawn.
-const WITHDRAWN: &str = "bolt-withdrawn";
+pub const WITHDRAWN: &str = "bolt-withdrawn";
 
 /// Lamps and beeper, as opposed to switches.
 pub fn is_signal(line: &str) -> bool {
