@@ -52,39 +52,39 @@ impl Lockout {
 
 impl Oracle for Lockout {
     fn see(&mut self, event: &Event, facts: &Facts) -> Option<Finding> {
-        match &event.what {
-            What::Printed { text } => match word(text) {
-                "boot" if self.ends.is_some() => {
-                    self.rebooted = true;
-                    self.reboots += 1;
+        let What::Printed { text } = &event.what else {
+            return None;
+        };
+        match word(text) {
+            "boot" if self.ends.is_some() => {
+                self.rebooted = true;
+                self.reboots += 1;
+            }
+            "lockout" if text.starts_with("lockout over") => {
+                let finding = self.claims(event.at, facts);
+                self.ends = None;
+                return finding;
+            }
+            "lockout" => {
+                let end = event.at + Nanos::from_millis(number(text, "left")?);
+                if self.ends.is_some() {
+                    return self.claims(end, facts);
                 }
-                "lockout" if text.starts_with("lockout over") => {
-                    let finding = self.claims(event.at, facts);
-                    self.ends = None;
-                    return finding;
+                self.ends = Some(end);
+            }
+            // The lock says so before it ends the lockout.
+            "reset" if facts.reset_erases_counters && text == "reset done" => {
+                if self.ends.take().is_some_and(|end| event.at < end) {
+                    self.exempted_by = Some("reset.erases.counters: at-once");
                 }
-                "lockout" => {
-                    let end = event.at + Nanos::from_millis(number(text, "left")?);
-                    if self.ends.is_some() {
-                        return self.claims(end, facts);
-                    }
-                    self.ends = Some(end);
-                }
-                // The lock says so before it ends the lockout.
-                "reset" if facts.reset_erases_counters && text == "reset done" => {
-                    if self.ends.take().is_some_and(|end| event.at < end) {
-                        self.exempted_by = Some("reset.erases.counters: at-once");
-                    }
-                    self.rebooted = false;
-                }
-                // An idle lock that had a lockout running has ended it without a word.
-                "idle" => {
-                    let finding = self.claims(event.at, facts);
-                    self.ends = None;
-                    return finding;
-                }
-                _ => {}
-            },
+                self.rebooted = false;
+            }
+            // An idle lock that had a lockout running has ended it without a word.
+            "idle" => {
+                let finding = self.claims(event.at, facts);
+                self.ends = None;
+                return finding;
+            }
             _ => {}
         }
         None
