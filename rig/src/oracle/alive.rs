@@ -1,6 +1,6 @@
 //! I7: the lock always reaches idle, locked or a reported fault: no brick, no hang.
 
-use super::{Facts, Finding, Oracle};
+use super::{Facts, Finding, Oracle, word};
 use crate::event::{Event, What};
 
 #[derive(Default)]
@@ -10,6 +10,8 @@ pub struct Alive {
     /// Codes entered and signs of life seen since the supply last came on, or up again after a sag.
     entered: u32,
     signs: u32,
+    /// A fault was reported since the supply last came on; it may stay until it comes on again.
+    faulted: bool,
     power_ons: u32,
 }
 
@@ -19,13 +21,17 @@ impl Oracle for Alive {
             What::SupplySet { millivolts } => {
                 let before = std::mem::replace(&mut self.millivolts, millivolts.unwrap_or(0));
                 if self.millivolts > before {
+                    self.faulted &= before > 0;
                     (self.entered, self.signs) = (0, 0);
                     self.power_ons += 1;
                 }
             }
             // Without power nothing answers.
             What::CodeEntered { .. } if self.millivolts > 0 => self.entered += 1,
-            What::Printed { .. } => self.signs += 1,
+            What::Printed { text } => {
+                self.signs += 1;
+                self.faulted |= word(text) == "fault";
+            }
             What::LineChanged { line, high: true }
                 if ["red", "green", "yellow", "beeper", "bolt-withdrawn"]
                     .contains(&line.as_str()) =>
@@ -39,6 +45,7 @@ impl Oracle for Alive {
 
     fn conclude(&self, _: &Facts) -> Finding {
         match (self.signs, self.entered) {
+            _ if self.faulted => Finding::held("console", "the lock reported a fault"),
             (0, 0) => {
                 Finding::not_observed("nothing was asked of the lock since the supply came on")
             }

@@ -25,13 +25,12 @@ impl Lockout {
         let early = before.since(end);
         let rebooted = std::mem::take(&mut self.rebooted);
         self.compared += 1;
-        let tolerance = facts.resolution + CONSOLE_LAG;
-        // Reports that drift by little are all compared with the first, so that little does not add
-        // up; a key may have prolonged the lockout.
-        if rebooted || end > before + tolerance {
+        // All are compared with the first, so that small losses add up. A later end may be that of a
+        // line that came late - a lock waits for its supply before it writes - and is not believed.
+        if rebooted {
             self.ends = Some(end);
         }
-        if early <= tolerance {
+        if early <= facts.resolution + CONSOLE_LAG {
             return None;
         }
         if rebooted && facts.on_power_cycle == OnPowerCycle::Clears {
