@@ -1,7 +1,5 @@
 //! A run in one glance, from its events.
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
 
 use crate::event::{Event, Judgement, Nanos, What};
@@ -247,32 +245,33 @@ mod tests {
     }
 
     #[rstest]
-    #[case::before_the_first_step(vec![], None)]
-    #[case::in_a_step(vec![began(1, None)], Some(1))]
-    #[case::in_the_next_step(vec![began(1, None), finished(1), began(2, None)], Some(2))]
-    #[case::between_steps(vec![began(1, None), finished(1)], None)]
-    #[case::inside_a_step(vec![began(1, None), began(2, Some(1))], Some(2))]
-    #[case::after_an_inner_step(vec![began(1, None), began(2, Some(1)), finished(2)], Some(1))]
+    #[case::before_the_first_step(vec![], &[])]
+    #[case::in_a_step(vec![began(1, None)], &[1])]
+    #[case::in_the_next_step(vec![began(1, None), finished(1), began(2, None)], &[2])]
+    #[case::between_steps(vec![began(1, None), finished(1)], &[])]
+    #[case::inside_a_step(vec![began(1, None), began(2, Some(1))], &[1, 2])]
+    #[case::after_an_inner_step(vec![began(1, None), began(2, Some(1)), finished(2)], &[1])]
     #[case::after_several_inner_steps(
         vec![began(1, None), began(2, Some(1)), finished(2), began(3, Some(1)), finished(3)],
-        Some(1)
+        &[1]
     )]
     #[case::after_a_step_whose_inner_steps_were_cut_short(
-        vec![began(1, None), began(2, Some(1)), began(3, Some(2)), finished(1), began(4, None), finished(4)],
-        None
+        vec![began(1, None), began(2, Some(1)), began(3, Some(2)), finished(1)],
+        &[]
+    )]
+    #[case::after_the_step_that_followed_it(
+        vec![began(1, None), began(2, Some(1)), finished(1), began(4, None), finished(4)],
+        &[]
     )]
     #[case::inside_a_step_whose_inner_steps_were_cut_short(
         vec![began(1, None), began(2, Some(1)), began(3, Some(2)), began(4, Some(1)), finished(4)],
-        Some(1)
+        &[1]
     )]
     #[case::after_a_step_that_failed(
         vec![began(1, None), began(2, Some(1)), began(3, None), finished(3)],
-        None
+        &[]
     )]
-    fn a_decision_names_the_innermost_step_under_way(
-        #[case] steps: Vec<What>,
-        #[case] expected: Option<u32>,
-    ) {
+    fn a_decision_names_the_steps_under_way(#[case] steps: Vec<What>, #[case] expected: &[u32]) {
         let mut facts = steps;
         facts.push(failed());
         let seq = facts.len() as u64;
@@ -280,10 +279,14 @@ mod tests {
         facts.extend([began(9, None), end(Verdict::Fail, Some(seq))]);
         let summary = summarise(&trace(facts)).expect("it has a beginning");
         let decision = summary.decision.expect("an event decided");
-        assert_eq!(
-            decision.step,
-            expected.map(|step| (format!("file:{step}"), format!("step {step}")))
-        );
+        let expected: Vec<StepUnderWay> = expected
+            .iter()
+            .map(|step| StepUnderWay {
+                place: format!("file:{step}"),
+                doing: format!("step {step}"),
+            })
+            .collect();
+        assert_eq!(decision.steps, expected);
         assert_eq!(
             (decision.seq, decision.at),
             (seq, Nanos::from_secs(2 + seq))
