@@ -247,6 +247,20 @@ fn a_power_cut_in_a_lockout(
     );
 }
 
+/// The power goes before the next checkpoint would store it.
+#[test]
+fn a_lockout_that_a_key_restarted_goes_on_after_a_power_cut_from_its_beginning() {
+    let mut lock = safe();
+    lock.lockout.keys = LockoutKeys::Restart;
+    let mut board = Board::new(lock);
+    wrong(&mut board, 3);
+    board.wait(5_000);
+    assert!(board.stored().expect("stored").lockout_left_ms < 15_000);
+    board.down('1');
+    assert_eq!(board.stored().expect("stored").lockout_left_ms, 15_000);
+    assert_eq!(board.power_cycle().status().lockout_ms, 15_000);
+}
+
 #[test]
 fn an_extension_stops_at_the_longest_time_that_can_be_stored() {
     let mut lock = safe();
