@@ -297,7 +297,7 @@ fn the_master_code_is_entered_twice_and_then_asked_for() {
         "the release is no tap"
     );
     board.keys("8642#");
-    assert_eq!(board.told(), "signal programming-open");
+    assert_eq!(board.told(), "signal new-code-taken");
     board.keys("8642#");
     assert_eq!(
         board.told(),
@@ -310,7 +310,7 @@ fn the_master_code_is_entered_twice_and_then_asked_for() {
     board.keys("8642#");
     assert_eq!(
         board.told(),
-        "signal programming-open; commit; attempt failures=1; commit; signal programming-open"
+        "signal programming-open; commit; attempt failures=1; commit; signal step-taken"
     );
     board.keys("2468#");
     assert_eq!(
@@ -363,11 +363,11 @@ fn six_zeros_then_old_then_new_twice() {
     board.wait(PRESS_MS);
     assert_eq!(
         board.told(),
-        "commit; attempt failures=1; commit; signal programming-open"
+        "commit; attempt failures=1; commit; signal step-taken"
     );
     board.keys("246802");
     board.wait(PRESS_MS);
-    assert_eq!(board.told(), "signal programming-open");
+    assert_eq!(board.told(), "signal new-code-taken");
     board.keys("246802");
     assert_eq!(
         board.told(),
