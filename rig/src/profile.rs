@@ -10,28 +10,32 @@ mod fact;
 mod personality;
 mod sections;
 mod signal;
+mod twin;
 
-pub(crate) use check::names_in;
+pub(crate) use check::{OTHER_BUTTON, names_in};
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Deref;
 
 use crate::event::Nanos;
+use crate::profile::codes::Code;
 use crate::quantity::Millivolts;
 use crate::source::{Refused, Source, Spanned};
-use crate::step::{Ability, DoorState};
+use crate::step::{Ability, DoorState, KnownCode};
 
 pub use fact::Fact;
 pub use sections::{
-    AfterReset, Asked, Bolt, Button, Change, CodeRules, CountedFrom, CountedWithin, DigitRange,
-    Document, EffectOf, Erased, Erases, Factory, FactoryCode, FactoryStays, HoldRange, HoldWindow,
-    Keypad, KeysDuring, Lockout, MasterCodes, MasterState, OnPowerCycle, Parameter, Procedure,
-    ProductKind, ProfileFile, Reference, ReferenceBolt, ReferenceCodes, ReferenceLockout,
-    ReferenceReset, ReferenceSupply, Relock, Requires, Reset, Stage, Stores, SupplyRules,
-    UserCodes, WeakCodes, Weakness, WindowFrom,
+    AfterReset, Asked, AuthorisingCode, Bolt, Button, Change, CodeRules, CountedFrom,
+    CountedWithin, DigitRange, Document, EffectOf, Erased, Erases, Factory, FactoryCode,
+    FactoryStays, HoldRange, HoldWindow, Keypad, KeysDuring, LearnsHanding, Lockout, MasterCodes,
+    MasterState, OnPowerCycle, Parameter, Procedure, ProductKind, ProfileFile, Reference,
+    ReferenceBolt, ReferenceCodes, ReferenceLockout, ReferenceReset, ReferenceSupply, Relock,
+    Requires, Reset, ResetCode, Stage, Stores, SupplyRules, UserCodes, WeakCodes, Weakness,
+    WindowFrom, ZeroCodes,
 };
 pub use signal::{Lamp, Signal, Signals, Window};
+pub use twin::{Caught, Decisive, Noticed, Twin, TwinFile};
 
 /// The version of the profile format that this program reads.
 pub const VERSION: u32 = 1;
@@ -79,23 +83,84 @@ impl Profile {
             Fact::Known(Factory::Code(code)) => Some(code),
             _ => None,
         };
+        let lockout = self.lockout.as_ref();
+        let reset = self.reset.as_ref();
+        let stays =
+            |wanted: &[FactoryStays]| factory.is_some_and(|code| wanted.contains(&code.stays));
         let sometimes = [
-            (self.lockout.is_some(), Ability::Lockout),
+            (lockout.is_some(), Ability::Lockout),
+            (
+                lockout.is_some_and(|lockout| lockout.stages.len() > 1),
+                Ability::SecondLockout,
+            ),
+            (
+                lockout.is_some_and(|lockout| {
+                    lockout.on_power_cycle != Fact::Known(OnPowerCycle::Clears)
+                }),
+                Ability::LockoutSurvives,
+            ),
+            (
+                lockout.is_some_and(|lockout| {
+                    lockout.on_power_cycle == Fact::Known(OnPowerCycle::Extends)
+                }),
+                Ability::LockoutGrows,
+            ),
+            (
+                lockout.is_some_and(|lockout| lockout.keys_during.known().is_some()),
+                Ability::KeysDuringLockout,
+            ),
+            (
+                self.codes.idle_time_out.known().is_some(),
+                Ability::EntryTimeOut,
+            ),
+            (
+                self.codes.zeros == Fact::Known(ZeroCodes::Refused),
+                Ability::ZerosRefused,
+            ),
+            (
+                self.codes.zeros == Fact::Known(ZeroCodes::Deletes),
+                Ability::ZerosDelete,
+            ),
+            (
+                self.codes.weak == Fact::Known(WeakCodes::Refused),
+                Ability::WeakRefused,
+            ),
+            (
+                self.changes.iter().any(|change| {
+                    change.asks.contains(&Asked::Old) && change.asks.contains(&Asked::New)
+                }),
+                Ability::ChangeByOldCode,
+            ),
+            (self.codes.reset.is_some(), Ability::PairedResetCode),
             (
                 matches!(self.bolt.relocks_after, Fact::Known(Relock::After(_))),
                 Ability::Relock,
             ),
             (
-                matches!(self.reset.hold, HoldWindow::Range(_)),
+                reset.is_some_and(|reset| matches!(reset.hold, Some(HoldWindow::Range(_)))),
                 Ability::HoldWindow,
             ),
             (factory.is_some(), Ability::FactoryCode),
             (
-                factory.is_some_and(|code| code.stays != FactoryStays::Always),
+                stays(&[
+                    FactoryStays::UntilFirstChange,
+                    FactoryStays::UntilOverwritten,
+                ]),
                 Ability::RevokedFactoryCode,
             ),
             (
-                self.reset.requires.door == Some(DoorState::Open),
+                stays(&[FactoryStays::Always]),
+                Ability::PermanentFactoryCode,
+            ),
+            (
+                factory.is_some()
+                    && reset.is_some_and(|reset| {
+                        reset.factory_code_afterwards == Fact::Known(AfterReset::Works)
+                    }),
+                Ability::FactoryCodeAfterReset,
+            ),
+            (
+                reset.is_some_and(|reset| reset.requires.door == Some(DoorState::Open)),
                 Ability::OpenDoorReset,
             ),
             (
@@ -104,6 +169,10 @@ impl Profile {
             ),
         ];
         let procedures = self.procedures.names().map(str::to_owned);
+        let parameters = self.procedures.iter().flat_map(|(name, procedure)| {
+            let parameters = procedure.with.names();
+            parameters.map(|parameter| Ability::Parameter(name.value.clone(), parameter.to_owned()))
+        });
         let signals = self
             .signals
             .names()
@@ -118,6 +187,7 @@ impl Profile {
                     .map(|(_, ability)| ability),
             )
             .chain(procedures.map(Ability::Procedure))
+            .chain(parameters)
             .chain(signals.map(Ability::Signal))
             .collect()
     }
@@ -143,12 +213,14 @@ impl Profile {
         self.codes.factory.known().or(chosen)
     }
 
-    /// The code that the factory sets, where it is the same on every unit.
-    pub fn factory_code(&self) -> Option<&FactoryCode> {
-        match self.factory()? {
-            Factory::Code(code) => Some(code),
-            Factory::None => None,
-        }
+    /// The code that the factory sets; documented, or chosen for the reference firmware where each
+    /// unit has its own.
+    pub fn factory_code(&self) -> Option<&Code> {
+        let Factory::Code(factory) = self.factory()? else {
+            return None;
+        };
+        let chosen = self.reference.codes.factory_code.as_ref();
+        factory.code.known().or(chosen).map(|code| &code.value)
     }
 
     /// How many user codes the lock holds; documented, or chosen for the reference firmware.
@@ -179,8 +251,61 @@ impl Profile {
     /// Within which time a reset's second tap has to come; documented, or chosen.
     pub fn second_tap_within(&self) -> Option<Nanos> {
         either(
-            self.reset.second_tap_within,
+            self.reset.as_ref()?.second_tap_within,
             self.reference.reset.second_tap_within,
+        )
+    }
+
+    /// Within which time two keys are pressed together; documented, or chosen.
+    pub fn together_within(&self) -> Option<Nanos> {
+        either(
+            self.codes.reset.as_ref()?.together_within,
+            self.reference.codes.together_within,
+        )
+    }
+
+    /// The code that only resets; documented, or chosen for the reference firmware.
+    pub fn reset_code(&self) -> Option<&Code> {
+        let chosen = self.reference.codes.reset_code.as_ref();
+        let code = self.codes.reset.as_ref()?.code.known();
+        code.or(chosen.map(|chosen| &chosen.value))
+            .map(|paired| &paired.0)
+    }
+
+    /// The digits of a known code, where this product has or could have it.
+    pub fn known_code(&self, known: KnownCode) -> Option<Code> {
+        match known {
+            KnownCode::Factory => self.factory_code().cloned(),
+            KnownCode::ResetCode => self.reset_code().cloned(),
+            KnownCode::ResetCodeInTurn => self.reset_code().map(Code::in_turn),
+            weak => codes::weak(self.codes.user.digits, weak),
+        }
+    }
+
+    /// A button that the product has no use for, if there is one.
+    pub fn other_button(&self) -> Option<Button> {
+        let used = |button: &Button| {
+            let begins = |of: &Option<crate::source::Spanned<Button>>| {
+                of.is_some_and(|of| of.value == *button)
+            };
+            let reset = self.reset.as_ref().and_then(|reset| reset.button);
+            let changes = &self.changes;
+            reset == Some(*button)
+                || changes
+                    .iter()
+                    .any(|change| begins(&change.tap) || begins(&change.hold))
+        };
+        Button::ALL.iter().find(|button| !used(button)).copied()
+    }
+
+    /// Whether the factory's code opens whatever other codes there are.
+    pub fn factory_code_stays(&self) -> bool {
+        matches!(
+            self.factory(),
+            Some(Factory::Code(FactoryCode {
+                stays: FactoryStays::Always | FactoryStays::UntilDeleted,
+                ..
+            }))
         )
     }
 

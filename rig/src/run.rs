@@ -20,9 +20,8 @@ use crate::driver::DeviceTrouble;
 use crate::event::{Event, FORMAT, FileHash, Nanos, What};
 use crate::oracle::{Facts, OnPowerCycle, Oracles};
 use crate::profile::codes::Code;
-use crate::profile::{self, Erased, Fact, Profile, Relock};
+use crate::profile::{self, Erased, Fact, LearnsHanding, Profile, Relock};
 use crate::scenario::{PlannedRun, Script};
-use crate::step::YesNo;
 use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
@@ -151,6 +150,7 @@ pub fn unable(
 /// What the oracles need to know.
 fn facts(profile: &Profile, bench: &Bench) -> Facts {
     let lockout = profile.lockout.as_ref();
+    let reset = profile.reset.as_ref();
     let on_power_cycle = match lockout.map(|lockout| &lockout.on_power_cycle) {
         Some(Fact::Known(profile::OnPowerCycle::Clears)) => OnPowerCycle::Clears,
         Some(Fact::Known(_)) => OnPowerCycle::Survives,
@@ -169,11 +169,12 @@ fn facts(profile: &Profile, bench: &Bench) -> Facts {
             Some(Relock::After(after)) => profile.bolt.withdraws_within + after,
             _ => profile.bolt.withdraws_within + STAYS_OPEN,
         },
-        learns_handing: profile.bolt.learns_handing == YesNo::Yes,
+        learns_handing: profile.bolt.learns_handing != LearnsHanding::No,
         counted_within,
         on_power_cycle,
-        reset_erases_counters: profile.reset.erases.counters == Fact::Known(Erased::AtOnce),
-        reset_needs_open_door: profile.reset.requires.door.is_some(),
+        reset_erases_counters: reset
+            .is_some_and(|reset| reset.erases.counters == Fact::Known(Erased::AtOnce)),
+        reset_needs_open_door: reset.is_some_and(|reset| reset.requires.door.is_some()),
         kept: Vec::new(),
         resolution,
     }

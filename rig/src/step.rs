@@ -8,13 +8,13 @@ mod argument;
 mod verbs;
 mod words;
 
-pub(crate) use argument::read_digits;
 pub use argument::{Arg, Bindings, Bound, CodeWord, Written};
+pub(crate) use argument::{known_code, read_digits};
 pub use verbs::{
-    Action, Do, Door, Enter, Expect, Hold, Interrupt, Interruption, Opens, Press, Refuses, Settles,
-    Step, Supply, Wait,
+    Action, Bolt, Do, Door, Enter, Expect, Hold, Interrupt, Interruption, Opens, Press, Refuses,
+    Settles, Step, Supply, Wait,
 };
 pub use words::{
-    Ability, CodeKind, CodeSet, DoorState, Drop, ExpectedSignal, HoldFor, Phase, PhaseLabel,
-    SupplyLevel, Times, WaitFor, YesNo,
+    Ability, BoltState, CodeKind, CodeSet, DoorState, Drop, ExpectedSignal, HoldFor, KnownCode,
+    Phase, PhaseLabel, Refused, SupplyLevel, Times, WaitFor, YesNo,
 };

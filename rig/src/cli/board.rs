@@ -36,7 +36,7 @@ impl Board {
             .map(|loaded| &loaded.value)
             .find(|profile| fits(&bench, profile))
             .ok_or_else(|| Failure::usage(format!("no profile fits the bench '{}'", bench.name)))?;
-        let group = group(&library.project, &bench, profile, image)?;
+        let group = group(&library.project, &bench, profile, profile, image)?;
         let prepared = campaign::prepare(&group, &opener(), self.seed, Interrupt::default())
             .map_err(broken)?;
         Ok((group, prepared))
@@ -63,11 +63,13 @@ pub fn fits(bench: &BenchFile, profile: &Profile) -> bool {
         .is_none_or(|lock| lock.word() == profile.kind.word())
 }
 
-/// A bench with a product's image: the one that is asked for, else the bench file's.
+/// A bench with a product's image: the one that is asked for, else the bench file's. What firmware
+/// of ours does is taken from `behaves`; what a run is judged by from `profile`.
 pub fn group(
     project: &Project,
     bench: &BenchFile,
     profile: &Arc<Profile>,
+    behaves: &Profile,
     image: Option<&str>,
 ) -> Result<Group, Failure> {
     let mut group = Group {
@@ -98,7 +100,7 @@ pub fn group(
         group.image = Some(image);
         return Ok(group);
     }
-    let personality = profile
+    let personality = behaves
         .personality()
         .map_err(|refused| Failure::refused(&[refused]))?;
     let page = personality.to_page().map_err(Failure::usage)?;

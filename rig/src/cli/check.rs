@@ -46,7 +46,13 @@ impl Check {
         for bench in library.benches.iter().map(|bench| &bench.value) {
             for profile in library.profiles.iter().map(|profile| &profile.value) {
                 if board::fits(bench, profile) {
-                    board::group(&library.project, bench, profile, self.image.as_deref())?;
+                    board::group(
+                        &library.project,
+                        bench,
+                        profile,
+                        profile,
+                        self.image.as_deref(),
+                    )?;
                     matched.push(format!("{} on {}", profile.id(), bench.name));
                 }
             }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::Failure;
 use crate::bench::BenchFile;
-use crate::profile::Profile;
+use crate::profile::{Profile, Twin};
 use crate::project::{self, File, Project, ProjectError};
 use crate::scenario::{Requirements, Scenario};
 use crate::source::{Refused, Source};
@@ -48,6 +48,16 @@ pub struct Library {
     pub profiles: Vec<Loaded<Arc<Profile>>>,
     /// In the order of their names.
     pub benches: Vec<Loaded<BenchFile>>,
+}
+
+/// A bad twin, and the profile as its firmware has it.
+pub struct Behaviour {
+    /// The profile whose promise is broken.
+    pub of: String,
+    /// What the firmware does.
+    pub profile: Profile,
+    /// SHA-256 of the twin's file.
+    pub sha256: String,
 }
 
 /// Which files a command asks for; nothing means all.
@@ -98,6 +108,36 @@ impl Library {
             scenarios,
             profiles,
             benches,
+        })
+    }
+}
+
+impl Library {
+    /// Reads a bad twin, and leaves of the profiles only the one that it is a twin of.
+    pub fn twin(&mut self, name: &str) -> Result<Behaviour, Failure> {
+        let known = self.project.twins().map_err(Failure::usage)?;
+        let mut mistakes = Mistakes::default();
+        let file = select("bad twin", known, &[name.to_owned()])?.remove(0);
+        let twin = mistakes.one(&file, |source| Some(Twin::read(source)))?;
+        mistakes.report()?;
+        let twin = twin.expect("what was refused has been reported");
+        let of = twin.value.file.of.value.clone();
+        let known = self.profiles.iter().map(|one| one.value.id().to_owned());
+        let known = known.collect();
+        self.profiles.retain(|profile| profile.value.id() == of);
+        let Some(profile) = self.profiles.first() else {
+            return Err(Failure::usage(ProjectError::Unknown {
+                kind: "profile",
+                name: of,
+                known,
+            }));
+        };
+        let changed = twin.value.of(&profile.value);
+        let profile = changed.map_err(|why| Failure::refused(&[twin.refused(why)]))?;
+        Ok(Behaviour {
+            of,
+            profile,
+            sha256: twin.sha256,
         })
     }
 }

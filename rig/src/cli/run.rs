@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::board;
 use super::error::Failure;
-use super::files::{Library, Loaded, Selection};
+use super::files::{Behaviour, Library, Loaded, Selection};
 use crate::bench::BenchFile;
 use crate::campaign::{Campaign, Group, Job, Ran, Report, write_json};
 use crate::event::{FileHash, Nanos};
@@ -36,6 +36,10 @@ pub struct Run {
     /// Firmware to flash in place of the bench's own: a file, or the name of a shipped image
     #[arg(long, value_name = "FILE|NAME")]
     image: Option<String>,
+    /// A bad twin, by name or file: the reference firmware breaks a promise of its profile, by which
+    /// it is judged all the same
+    #[arg(long, value_name = "NAME|FILE")]
+    twin: Option<String>,
     /// Only runs whose name contains this; a name is scenario@profile@bench@variant, as in index.json
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -63,6 +67,7 @@ Examples:
   lockrig run --repeat 20 --filter P5+drop=clean     one cut under twenty seeds
   lockrig run mine/late.yaml --bench my-desk.toml    a scenario of yours on a bench of yours
   lockrig run --bench virtual-safe --image fw.elf    firmware of yours on a virtual board
+  lockrig run --twin securam-forgets-its-lockout     firmware that must be failed
 
 What is left behind, in the report folder:
   index.json, junit.xml    all runs
@@ -112,8 +117,12 @@ struct Entry<'a> {
 
 impl Run {
     pub fn execute(self) -> Result<u8, Failure> {
-        let library = Library::load(&self.selection)?;
-        let plan = self.plan(&library)?;
+        let mut library = Library::load(&self.selection)?;
+        let twin = match &self.twin {
+            Some(name) => Some(library.twin(name)?),
+            None => None,
+        };
+        let plan = self.plan(&library, twin.as_ref())?;
         let planned = plan.next;
         if planned == 0 {
             return Err(self.nothing_planned());
@@ -205,7 +214,7 @@ impl Run {
     }
 
     /// Every run, in the order bench, profile, scenario, variant, repetition.
-    fn plan(&self, library: &Library) -> Result<Plan, Failure> {
+    fn plan(&self, library: &Library, twin: Option<&Behaviour>) -> Result<Plan, Failure> {
         let mut plan = Plan {
             groups: Vec::new(),
             skipped: Vec::new(),
@@ -218,8 +227,16 @@ impl Run {
                 if !board::fits(board, product) {
                     continue;
                 }
-                let group = board::group(&library.project, board, product, self.image.as_deref())?;
-                self.plan_group(library, bench, profile, group, &mut plan)?;
+                let behaves = twin.map_or(product.as_ref(), |twin| &twin.profile);
+                let image = self.image.as_deref();
+                let group = board::group(&library.project, board, product, behaves, image)?;
+                if let Some(twin) = twin
+                    && group.personality.is_none()
+                {
+                    return Err(no_twin(board, twin));
+                }
+                let twin = twin.map(|twin| twin.sha256.as_str());
+                self.plan_group(library, bench, profile, twin, group, &mut plan)?;
             }
         }
         match plan.refused.is_empty() {
@@ -233,6 +250,7 @@ impl Run {
         library: &Library,
         bench: &Loaded<BenchFile>,
         profile: &Loaded<Arc<Profile>>,
+        twin: Option<&str>,
         mut group: Group,
         plan: &mut Plan,
     ) -> Result<(), Failure> {
@@ -245,7 +263,7 @@ impl Run {
                     continue;
                 }
             };
-            let files = vec![
+            let mut files = vec![
                 FileHash {
                     role: "scenario".to_owned(),
                     sha256: loaded.sha256.clone(),
@@ -259,6 +277,10 @@ impl Run {
                     sha256: bench.sha256.clone(),
                 },
             ];
+            files.extend(twin.map(|sha256| FileHash {
+                role: "twin".to_owned(),
+                sha256: sha256.to_owned(),
+            }));
             for run in runs {
                 let name = id(&run, &bench.value.name);
                 if self
@@ -392,6 +414,17 @@ impl Run {
             )
         })
     }
+}
+
+/// An image that does not behave as it is told to.
+fn no_twin(bench: &BenchFile, twin: &Behaviour) -> Failure {
+    Failure::hinted(
+        format!(
+            "bench '{}': its image takes no personality, so no twin of '{}' can be made of it",
+            bench.name, twin.of
+        ),
+        Some("leave --image out, or name one of the reference firmware's".to_owned()),
+    )
 }
 
 /// A report folder in which nothing can be kept.

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::scenario::CodeUse;
+use crate::step::KnownCode;
 
 /// The codes of a lock, by the names that the scenario gives them.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     slots: BTreeMap<u32, CodeUse>,
     factory: Factory,
+    /// Where it stood when the lock left the factory.
+    at_first: Factory,
     /// A change was interrupted, and it is not known yet which set holds.
     unsettled: bool,
 }
@@ -35,6 +38,7 @@ impl Credentials {
         };
         Credentials {
             factory,
+            at_first: factory,
             ..Credentials::default()
         }
     }
@@ -47,9 +51,20 @@ impl Credentials {
         }
     }
 
-    /// A reset erased the user codes.
-    pub fn erase(&mut self) {
+    /// A code was deleted.
+    pub fn delete(&mut self, code: &CodeUse) {
+        self.slots.retain(|_, other| other != code);
+        if *code == CodeUse::Known(KnownCode::Factory) {
+            self.factory = Factory::Revoked;
+        }
+    }
+
+    /// A reset erased the user codes, and may have brought back the factory's.
+    pub fn erase(&mut self, factory_works: bool) {
         self.slots.clear();
+        if factory_works {
+            self.factory = self.at_first;
+        }
     }
 
     /// From here on any code may or may not be valid.
@@ -72,7 +87,8 @@ impl Credentials {
 
     /// The codes that open the lock.
     pub fn valid(&self) -> Vec<CodeUse> {
-        let factory = (self.factory != Factory::Revoked).then_some(CodeUse::Factory);
+        let factory =
+            (self.factory != Factory::Revoked).then_some(CodeUse::Known(KnownCode::Factory));
         self.slots.values().cloned().chain(factory).collect()
     }
 
@@ -85,6 +101,8 @@ impl Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FACTORY: CodeUse = CodeUse::Known(KnownCode::Factory);
 
     fn code(name: &str) -> CodeUse {
         CodeUse::Named(name.to_owned())
@@ -102,10 +120,10 @@ mod tests {
     #[test]
     fn a_factory_code_opens_until_an_owner_sets_one() {
         let mut codes = Credentials::from_factory(true, false);
-        assert_eq!(codes.valid(), [CodeUse::Factory]);
+        assert_eq!(codes.valid(), [FACTORY]);
         codes.store(1, &code("new"));
         assert_eq!(codes.valid(), [code("new")]);
-        codes.erase();
+        codes.erase(false);
         assert_eq!(codes.valid(), []);
     }
 
@@ -113,11 +131,34 @@ mod tests {
     fn a_permanent_factory_code_stays() {
         let mut codes = Credentials::from_factory(true, true);
         codes.store(1, &code("new"));
-        assert_eq!(codes.valid(), [code("new"), CodeUse::Factory]);
-        codes.erase();
-        assert_eq!(codes.valid(), [CodeUse::Factory]);
+        assert_eq!(codes.valid(), [code("new"), FACTORY]);
+        codes.erase(false);
+        assert_eq!(codes.valid(), [FACTORY]);
         codes.settle(&[], false);
-        assert_eq!(codes.valid(), [CodeUse::Factory]);
+        assert_eq!(codes.valid(), [FACTORY]);
+    }
+
+    #[test]
+    fn a_reset_may_bring_back_the_factory_code() {
+        let mut codes = Credentials::from_factory(true, false);
+        codes.store(1, &code("new"));
+        codes.erase(false);
+        assert_eq!(codes.valid(), []);
+        codes.erase(true);
+        assert_eq!(codes.valid(), [FACTORY]);
+        codes.store(1, &code("new"));
+        assert_eq!(codes.valid(), [code("new")]);
+    }
+
+    #[test]
+    fn a_code_that_is_deleted_no_longer_opens_and_the_others_do() {
+        let mut codes = Credentials::from_factory(true, true);
+        codes.store(1, &code("one"));
+        codes.store(2, &code("two"));
+        codes.delete(&code("one"));
+        assert_eq!(codes.valid(), [code("two"), FACTORY]);
+        codes.delete(&FACTORY);
+        assert_eq!(codes.valid(), [code("two")]);
     }
 
     #[test]
@@ -139,7 +180,7 @@ mod tests {
         assert!(!codes.is_unsettled());
         assert_eq!(codes.valid(), [code("new")]);
         codes.settle(&[], true);
-        assert_eq!(codes.valid(), [CodeUse::Factory]);
+        assert_eq!(codes.valid(), [FACTORY]);
         codes.settle(&[code("new")], false);
         assert_eq!(codes.valid(), [code("new")]);
     }

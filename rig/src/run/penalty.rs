@@ -22,6 +22,8 @@ pub struct Penalty {
     until: Option<Nanos>,
     /// How long the lockout that runs, or ran last, takes.
     lasts: Nanos,
+    /// A power cycle makes a lockout longer, by one more of its own length.
+    grows: bool,
     /// The supply went while a lockout was running: its clock may have stood still since.
     stopped: bool,
     /// A cut may have lost or doubled a count: the next wrong code may be one too many.
@@ -30,7 +32,7 @@ pub struct Penalty {
 
 impl Penalty {
     /// A lock without a wrong code. No stage means no lockout.
-    pub fn new(stages: Vec<Stage>, counted_within: Option<Nanos>) -> Penalty {
+    pub fn new(stages: Vec<Stage>, counted_within: Option<Nanos>, grows: bool) -> Penalty {
         Penalty {
             stages,
             counted_within,
@@ -38,6 +40,7 @@ impl Penalty {
             wrong: Vec::new(),
             until: None,
             lasts: Nanos::ZERO,
+            grows,
             stopped: false,
             doubtful: false,
         }
@@ -95,6 +98,14 @@ impl Penalty {
             self.lasts = self.longest();
         }
         if std::mem::take(&mut self.stopped) || mid_change {
+            let grown = if self.grows { self.lasts } else { Nanos::ZERO };
+            self.until = Some(at + self.lasts + grown);
+        }
+    }
+
+    /// A key was pressed on a lock whose lockout that starts over.
+    pub fn starts_over(&mut self, at: Nanos) {
+        if self.runs(at) {
             self.until = Some(at + self.lasts);
         }
     }
@@ -132,7 +143,7 @@ mod tests {
     /// Three wrong codes for a minute, then one for five.
     fn penalty(counted_within: Option<Nanos>) -> Penalty {
         let stage = |wrong, lasts| Stage { wrong, lasts };
-        Penalty::new(vec![stage(3, SHORT), stage(1, LONG)], counted_within)
+        Penalty::new(vec![stage(3, SHORT), stage(1, LONG)], counted_within, false)
     }
 
     #[test]
@@ -189,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_lock_without_lockout_never_locks_out() {
-        let mut penalty = Penalty::new(Vec::new(), None);
+        let mut penalty = Penalty::new(Vec::new(), None, false);
         assert_eq!(penalty.left(), 0);
         assert!(!(1..=9).any(|at| penalty.wrong(secs(at))));
         assert_eq!(penalty.over(), None);
@@ -234,5 +245,27 @@ mod tests {
         assert_eq!(penalty.over(), Some(secs(610)));
         penalty.success();
         assert!(!penalty.wrong(secs(700)));
+    }
+
+    #[test]
+    fn a_lockout_that_grows_is_longer_by_itself_after_each_power_cycle() {
+        let stage = |wrong, lasts| Stage { wrong, lasts };
+        let mut penalty = Penalty::new(vec![stage(1, SHORT)], None, true);
+        penalty.wrong(secs(0));
+        penalty.power_lost(secs(10));
+        penalty.power_came(secs(20), false);
+        assert_eq!(penalty.over(), Some(secs(140)));
+    }
+
+    #[test]
+    fn a_key_makes_a_running_lockout_start_over_and_no_other() {
+        let mut penalty = penalty(None);
+        penalty.starts_over(secs(1));
+        assert_eq!(penalty.over(), None);
+        (1..=3).for_each(|at| _ = penalty.wrong(secs(at)));
+        penalty.starts_over(secs(62));
+        assert_eq!(penalty.over(), Some(secs(122)));
+        penalty.starts_over(secs(122));
+        assert_eq!(penalty.over(), Some(secs(122)));
     }
 }

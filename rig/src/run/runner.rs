@@ -8,7 +8,7 @@ use crate::event::{Nanos, What};
 use crate::oracle::Oracles;
 use crate::port::Waited;
 use crate::profile::codes::Code;
-use crate::profile::{Profile, Signal};
+use crate::profile::{Fact, KeysDuring, OnPowerCycle, Profile, Signal};
 use crate::quantity::Millivolts;
 use crate::scenario::Script;
 use crate::step::Phase;
@@ -63,6 +63,8 @@ pub struct Runner<'a> {
     pub step: u32,
     /// Steps that have begun and not ended, and whether each carries out a procedure.
     pub inside: Vec<(u32, bool)>,
+    /// A procedure is under way that the lock may refuse: what is typed may then be tried as a code.
+    pub may_be_refused: bool,
     /// Contacts that are closed, so that they can be opened on every way out.
     pub closed: Vec<Contact>,
     /// When the supply confirmed that it is on; none while it is off.
@@ -99,8 +101,9 @@ impl<'a> Runner<'a> {
             _ => None,
         };
         let factory = profile.factory_code();
-        let permanent =
-            factory.is_some_and(|code| code.stays == crate::profile::FactoryStays::Always);
+        let permanent = profile.factory_code_stays();
+        let grows = lockout
+            .is_some_and(|lockout| lockout.on_power_cycle == Fact::Known(OnPowerCycle::Extends));
         Runner {
             script,
             profile,
@@ -110,11 +113,12 @@ impl<'a> Runner<'a> {
             recorder,
             oracles,
             credentials: Credentials::from_factory(factory.is_some(), permanent),
-            penalty: Penalty::new(stages, counted_within),
+            penalty: Penalty::new(stages, counted_within, grows),
             armed: None,
             tracks: Vec::new(),
             step: 0,
             inside: Vec::new(),
+            may_be_refused: false,
             closed: Vec::new(),
             power_on: None,
         }
@@ -278,6 +282,10 @@ impl<'a> Runner<'a> {
         self.closed.retain(|other| other != contact);
         if closed {
             self.closed.push(contact.clone());
+            let restarts = self.profile.keys_during_lockout() == Some(KeysDuring::Restart);
+            if restarts && matches!(contact, Contact::Key(_)) {
+                self.penalty.starts_over(self.bench.now());
+            }
         }
         self.record(What::Switched {
             contact: shown.to_owned(),

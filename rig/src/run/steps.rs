@@ -3,10 +3,12 @@
 use crate::bench::Contact;
 use crate::event::{Against, Nanos, Standing, What};
 use crate::profile::codes::Code;
-use crate::profile::{CountedFrom, Erased, Fact, HoldWindow, Relock};
+use crate::profile::{AfterReset, CountedFrom, Erased, Fact, HoldRange, HoldWindow, Relock};
 use crate::quantity::{Millivolts, Percent};
 use crate::scenario::{self, Act, CodeUse, Doing, Effect, Expected, ResolvedSet};
-use crate::step::{DoorState, Drop, Phase, Times, WaitFor};
+use crate::step::{
+    BoltState, DoorState, Drop, KnownCode, Phase, PhaseLabel, Refused, Times, WaitFor,
+};
 
 use super::runner::{Armed, Runner, Step, Stop};
 
@@ -84,20 +86,21 @@ impl Runner<'_> {
                 code,
                 submit,
                 times,
-            } => self.enter_often(code, submit.as_deref(), *times, expect, during),
+            } => self.enter_often(code, submit.as_deref(), *times, expect, act.phase),
             Doing::Press {
-                contact,
+                contacts,
                 lasts,
                 times,
             } => {
-                let contact = wired(contact);
-                let shown = contact.to_string();
+                let contacts: Vec<Contact> = contacts.iter().map(wired).collect();
                 self.enter_phase(during, *lasts)?;
                 for press in 0..*times {
                     if press > 0 {
                         self.wait(self.profile.keypad.pause)?;
                     }
-                    self.expecting(expect, |run| run.press(&contact, &shown, *lasts))?;
+                    self.expecting(expect, |run| {
+                        run.press(&contacts, &|contact| contact.to_string(), *lasts)
+                    })?;
                 }
                 // The next key is a person's next movement.
                 self.wait(self.profile.keypad.pause)
@@ -121,6 +124,15 @@ impl Runner<'_> {
                     .or_else(|trouble| self.broken(trouble))?;
                 self.wait(PHASE)
             }
+            Doing::Bolt(state) => {
+                let withdrawn = self.level(WITHDRAWN)?;
+                let is = match withdrawn {
+                    true => BoltState::Withdrawn,
+                    false => BoltState::Thrown,
+                };
+                let wanted = format!("the bolt {state}");
+                self.check(wanted, format!("it was {is}"), is == *state)
+            }
             Doing::Wait {
                 until,
                 share,
@@ -130,10 +142,14 @@ impl Runner<'_> {
                 acts,
                 effect,
                 procedure,
-                ..
+                refused,
             } => {
                 self.wait_for_quiet(PATIENCE)?;
-                self.expecting(expect, |run| run.all(acts))?;
+                let outer = self.may_be_refused;
+                self.may_be_refused |= *refused == Refused::Maybe;
+                let outcome = self.expecting(expect, |run| run.all(acts));
+                self.may_be_refused = outer;
+                outcome?;
                 self.take_effect(effect, procedure);
                 Ok(())
             }
@@ -143,7 +159,7 @@ impl Runner<'_> {
                 times,
             } => {
                 for _ in 0..*times {
-                    self.opens(code, submit.as_deref(), during)?;
+                    self.opens(code, submit.as_deref(), act.phase)?;
                 }
                 Ok(())
             }
@@ -247,10 +263,21 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn press(&mut self, contact: &Contact, shown: &str, lasts: Nanos) -> Step {
-        self.switch(contact, shown, true)?;
+    /// Presses contacts together; `shown` is what the trace calls each.
+    fn press(
+        &mut self,
+        contacts: &[Contact],
+        shown: &dyn Fn(&Contact) -> String,
+        lasts: Nanos,
+    ) -> Step {
+        for contact in contacts {
+            self.switch(contact, &shown(contact), true)?;
+        }
         self.wait(lasts)?;
-        self.switch(contact, shown, false)
+        for contact in contacts {
+            self.switch(contact, &shown(contact), false)?;
+        }
+        Ok(())
     }
 
     /// Holds a contact, and measures on its sense line how long it really was closed.
@@ -265,8 +292,9 @@ impl Runner<'_> {
         let shown = contact.to_string();
         self.switch(contact, &shown, true)?;
         self.all(meanwhile)?;
+        let reset = self.profile.reset.as_ref();
         let counted = match (
-            self.profile.reset.counted_from,
+            reset.map_or(CountedFrom::Press, |reset| reset.counted_from),
             meanwhile.is_empty(),
             self.power_on,
         ) {
@@ -307,12 +335,11 @@ impl Runner<'_> {
         };
         let value = opened.since(closed.max(counted)).0;
         let uncertainty = self.bench.file().uncertainty.0;
-        let window = match &self.profile.reset.hold {
-            HoldWindow::Range(range) if asked >= range.from && self.is_resetting() => Some(range),
-            _ => None,
-        };
+        let window = self
+            .reset_window()
+            .filter(|range| asked >= range.from && self.is_resetting());
         let from = window.map(|window| window.from.0);
-        let to = window.and_then(|window| window.to.known()).map(|to| to.0);
+        let to = window.and_then(|window| window.to.known().map(|to| to.0));
         self.record(What::Measured {
             quantity: format!("hold of {contact}"),
             value,
@@ -322,6 +349,13 @@ impl Runner<'_> {
             to,
             stands: Against::judge(value, uncertainty, from, to),
         });
+    }
+
+    fn reset_window(&self) -> Option<HoldRange> {
+        match self.profile.reset.as_ref()?.hold? {
+            HoldWindow::Range(range) => Some(range),
+            HoldWindow::Tap => None,
+        }
     }
 
     fn is_resetting(&self) -> bool {
@@ -345,8 +379,9 @@ impl Runner<'_> {
         match code {
             CodeUse::Named(name) => self.codes[name].clone(),
             CodeUse::Literal(code) => code.clone(),
-            CodeUse::Factory => self
-                .factory_digits()
+            CodeUse::Known(known) => self
+                .profile
+                .known_code(*known)
                 .expect("the plan names it only where there is one"),
         }
     }
@@ -357,7 +392,7 @@ impl Runner<'_> {
     }
 
     fn factory_digits(&self) -> Option<Code> {
-        Some(self.profile.factory_code()?.code.value.clone())
+        self.profile.known_code(KnownCode::Factory)
     }
 
     /// How a code stands, lockout aside. Digits decide: a literal may equal a code that has a name.
@@ -378,34 +413,40 @@ impl Runner<'_> {
     }
 
     /// Presses the digits and what ends an entry; returns when the last key is up again.
-    fn enter(&mut self, code: &CodeUse, submit: Option<&str>, during: Option<Phase>) -> Step {
+    fn enter(&mut self, code: &CodeUse, submit: Option<&str>, phase: PhaseLabel) -> Step {
         let digits = self.digits(code);
         let count = digits.digit_count();
         let (press, pause) = (self.profile.keypad.press, self.profile.keypad.pause);
-        let keys: Vec<char> = digits
-            .digits_to_press()
-            .chars()
-            .chain(submit.iter().flat_map(|key| key.chars()))
+        let keys: Vec<&str> = digits
+            .strokes_to_press()
+            .into_iter()
+            .chain(submit)
             .collect();
         let last = keys.len() - 1;
         // The bolt moves when the last key is down; every other phase of an entry is in its middle.
-        let strikes_at = if during == Some(Phase::P6) {
+        let strikes_at = if phase.during == Some(Phase::P6) {
             last
         } else {
             count / 2
         };
+        // And the lock writes then, before it answers.
+        let writes = phase.after.filter(|after| *after == Phase::P5);
         for (index, key) in keys.iter().enumerate() {
             if index == last {
                 self.code_entered(code, &digits);
             }
             if index == strikes_at {
-                self.enter_phase(during, PHASE)?;
+                self.enter_phase(phase.during, PHASE)?;
+            }
+            if index == last {
+                self.enter_phase(writes, PHASE)?;
             }
             let shown = match index < count {
                 true => format!("digit {} of {count}", index + 1),
                 false => format!("key {key}"),
             };
-            self.press(&Contact::Key(*key), &shown, press)?;
+            let together: Vec<Contact> = key.chars().map(Contact::Key).collect();
+            self.press(&together, &|_| shown.clone(), press)?;
             if index != last {
                 self.wait(pause)?;
             }
@@ -417,7 +458,7 @@ impl Runner<'_> {
     fn code_entered(&mut self, code: &CodeUse, digits: &Code) {
         let now = self.bench.now();
         let standing = match self.standing(code) {
-            _ if self.is_changing() => Standing::Offered,
+            _ if self.is_changing() && !self.may_be_refused => Standing::Offered,
             Standing::Valid if self.penalty.runs(now) => Standing::LockedOut,
             standing => standing,
         };
@@ -440,7 +481,7 @@ impl Runner<'_> {
         submit: Option<&str>,
         times: Times,
         expect: &Option<Expected>,
-        during: Option<Phase>,
+        phase: PhaseLabel,
     ) -> Step {
         let count = match times {
             Times::Count(count) => count,
@@ -459,7 +500,7 @@ impl Runner<'_> {
                 .then(|| self.signal("lockout"))
                 .flatten();
             let expect = lockout.map_or_else(|| expect.clone(), Some);
-            self.expecting(&expect, |run| run.enter(code, submit, during))?;
+            self.expecting(&expect, |run| run.enter(code, submit, phase))?;
             if is_tried {
                 self.reckon(code);
             }
@@ -491,14 +532,9 @@ impl Runner<'_> {
     }
 
     /// Enters a code and tells whether the bolt was withdrawn.
-    fn try_code(
-        &mut self,
-        code: &CodeUse,
-        submit: Option<&str>,
-        during: Option<Phase>,
-    ) -> Step<bool> {
+    fn try_code(&mut self, code: &CodeUse, submit: Option<&str>, phase: PhaseLabel) -> Step<bool> {
         let before = self.recorder.events().len();
-        self.enter(code, submit, during)?;
+        self.enter(code, submit, phase)?;
         let until = self.bench.now() + self.profile.bolt.withdraws_within;
         let mut looked = before;
         loop {
@@ -514,13 +550,13 @@ impl Runner<'_> {
         }
     }
 
-    fn opens(&mut self, code: &CodeUse, submit: Option<&str>, during: Option<Phase>) -> Step {
+    fn opens(&mut self, code: &CodeUse, submit: Option<&str>, phase: PhaseLabel) -> Step {
         self.wait_for_quiet(PATIENCE)?;
         let accepted = self.profile.signal("accepted").copied();
         if let Some(accepted) = &accepted {
             self.watch(accepted)?;
         }
-        let opened = self.try_code(code, submit, during)?;
+        let opened = self.try_code(code, submit, phase)?;
         let got = if opened {
             "it was withdrawn"
         } else {
@@ -541,7 +577,7 @@ impl Runner<'_> {
 
     fn refuses(&mut self, code: &CodeUse, submit: Option<&str>) -> Step {
         self.wait_for_quiet(PATIENCE)?;
-        let opened = self.try_code(code, submit, None)?;
+        let opened = self.try_code(code, submit, PhaseLabel::default())?;
         self.reckon(code);
         let got = if opened {
             "it was withdrawn"
@@ -601,6 +637,11 @@ impl Runner<'_> {
                 Some(over) if over > now => over.since(now) + MARGIN,
                 _ => return self.enter_phase(during, PHASE),
             },
+            // A share of it ends while the bolt is still withdrawn.
+            WaitFor::Relock if share.is_some() => match self.profile.relocks_after() {
+                Some(Relock::After(after)) => after,
+                _ => Nanos::ZERO,
+            },
             WaitFor::Relock => return self.wait_for_relock(at_most + MARGIN),
             WaitFor::Idle => return self.wait_for_quiet(at_most),
             WaitFor::Handing | WaitFor::EntryTimeOut | WaitFor::ChangeWindow => at_most + MARGIN,
@@ -613,12 +654,20 @@ impl Runner<'_> {
     /// What a procedure that went through has changed in the lock.
     fn take_effect(&mut self, effect: &Effect, procedure: &str) {
         match effect {
-            Effect::Resets
-                if self.profile.reset.erases.user_codes == Fact::Known(Erased::AtOnce) =>
-            {
-                self.credentials.erase();
+            Effect::Resets if self.erases_user_codes_at_once() => {
+                let reset = self.profile.reset.as_ref();
+                let afterwards = reset.map(|reset| &reset.factory_code_afterwards);
+                let works = afterwards == Some(&Fact::Known(AfterReset::Works));
+                self.credentials.erase(works);
             }
             Effect::StoresUserCode { code, slot } => self.credentials.store(*slot, code),
+            Effect::DeletesUserCode { code } => self.credentials.delete(code),
+            Effect::Unknown => {
+                self.credentials.unsettle();
+                // What was typed may have counted as wrong codes.
+                self.penalty.power_came(self.bench.now(), true);
+                return;
+            }
             Effect::None | Effect::Resets | Effect::StoresMasterCode { .. } => return,
         }
         let valid = self
@@ -631,6 +680,11 @@ impl Runner<'_> {
             by: procedure.to_owned(),
             valid,
         });
+    }
+
+    fn erases_user_codes_at_once(&self) -> bool {
+        let reset = self.profile.reset.as_ref();
+        reset.is_some_and(|reset| reset.erases.user_codes == Fact::Known(Erased::AtOnce))
     }
 
     fn interrupt(&mut self, at: Phase, how: Drop, lasts: Nanos, acts: &[Act]) -> Step {
@@ -678,7 +732,7 @@ impl Runner<'_> {
             }
             self.wait_for(WaitFor::Lockout, None, Nanos::ZERO, None)?;
             self.wait_for_quiet(PATIENCE)?;
-            let opened = self.try_code(code, submit.as_deref(), None)?;
+            let opened = self.try_code(code, submit.as_deref(), PhaseLabel::default())?;
             if opened {
                 self.penalty.success();
                 self.lock_again()?;

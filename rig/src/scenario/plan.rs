@@ -13,8 +13,11 @@ use crate::event::Nanos;
 use crate::profile::codes::{Code, Declared};
 use crate::profile::{Button, Profile, Signal};
 use crate::quantity::{Millivolts, Percent};
-use crate::source::{Problems, Refused};
-use crate::step::{Bindings, Bound, DoorState, Drop, Phase, PhaseLabel, Times, WaitFor};
+use crate::source::{Problems, Refused as RefusedFile};
+use crate::step::{
+    Bindings, BoltState, Bound, DoorState, Drop, KnownCode, Phase, PhaseLabel, Refused, Times,
+    WaitFor,
+};
 
 use super::Scenario;
 use expand::Expansion;
@@ -91,11 +94,11 @@ pub enum Doing {
         /// How often.
         times: Times,
     },
-    /// Presses and releases a contact.
+    /// Presses and releases contacts, together where there are several.
     Press {
         /// Which.
-        contact: Contact,
-        /// How long it is closed.
+        contacts: Vec<Contact>,
+        /// How long they are closed.
         lasts: Nanos,
         /// How often.
         times: u32,
@@ -118,6 +121,8 @@ pub enum Doing {
     },
     /// Moves the door.
     Door(DoorState),
+    /// The bolt must be there.
+    Bolt(BoltState),
     /// Lets time pass.
     Wait {
         /// What for.
@@ -133,8 +138,8 @@ pub enum Doing {
         procedure: String,
         /// Its steps. Of one that must be refused they end with the first that would be answered.
         acts: Vec<Act>,
-        /// The lock must not carry it out.
-        refused: bool,
+        /// Whether the lock must not carry it out.
+        refused: Refused,
         /// What a success changes in the lock.
         effect: Effect,
     },
@@ -180,8 +185,8 @@ pub enum CodeUse {
     Named(String),
     /// A literal in the file.
     Literal(Code),
-    /// The code that the factory sets.
-    Factory,
+    /// One that the profile gives, or that manuals warn of.
+    Known(KnownCode),
 }
 
 /// A contact of the bench.
@@ -198,6 +203,13 @@ pub enum Contact {
 pub enum Effect {
     /// Nothing, or only what the procedures inside it change.
     None,
+    /// What a success would change, or nothing: it has to be found out.
+    Unknown,
+    /// The code no longer opens.
+    DeletesUserCode {
+        /// The code.
+        code: CodeUse,
+    },
     /// What the profile says that a reset erases.
     Resets,
     /// This code opens from now on; what was in the slot does not.
@@ -254,7 +266,10 @@ impl Act {
             | Doing::Opens { code, .. }
             | Doing::Refuses { code, .. }
             | Doing::Do {
-                effect: Effect::StoresUserCode { code, .. } | Effect::StoresMasterCode { code },
+                effect:
+                    Effect::StoresUserCode { code, .. }
+                    | Effect::DeletesUserCode { code }
+                    | Effect::StoresMasterCode { code },
                 ..
             } => vec![code],
             Doing::Settles(sets) => sets.iter().flat_map(|set| &set.codes).collect(),
@@ -275,7 +290,7 @@ impl Act {
 
 /// The runs of a scenario on a product, in a stable order: the first variant of the file changes
 /// slowest.
-pub fn plan(scenario: &Scenario, profile: &Profile) -> Result<Vec<PlannedRun>, Refused> {
+pub fn plan(scenario: &Scenario, profile: &Profile) -> Result<Vec<PlannedRun>, RefusedFile> {
     let planned = |variant: String, course: Course| PlannedRun {
         scenario: scenario.id().to_owned(),
         profile: profile.id().to_owned(),

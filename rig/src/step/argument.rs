@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::KnownCode;
 use crate::source::{Node, Problem, Problems, Read, Span, Spanned, Value, is_name};
 
 /// A value, or the name of a variant or parameter that gives it.
@@ -15,14 +16,16 @@ pub enum Arg<T> {
     Name(Spanned<String>),
 }
 
-/// A code: `$name` of one that the scenario declares, or quoted digits where the literal is the
-/// point.
+/// A code: `$name` of one that the scenario declares, a known one by its word, or quoted digits
+/// where the literal is the point.
 #[derive(Clone, PartialEq, Eq)]
 pub enum CodeWord {
     /// `$name`
     Name(Spanned<String>),
     /// `"000000"`
     Digits(Spanned<String>),
+    /// `factory`
+    Known(Spanned<KnownCode>),
 }
 
 /// A value whose type only its use decides: an entry of `with` or `variants`.
@@ -38,6 +41,8 @@ pub enum Bound {
     Code(String),
     /// A code written out in digits.
     Digits(String),
+    /// A code that the product or its manual gives.
+    Known(KnownCode),
 }
 
 /// What each `$name` stands for at some point of a plan.
@@ -126,6 +131,7 @@ impl CodeWord {
     pub fn span(&self) -> Span {
         match self {
             Self::Name(text) | Self::Digits(text) => text.span,
+            Self::Known(known) => known.span,
         }
     }
 
@@ -133,16 +139,17 @@ impl CodeWord {
     pub fn resolve(&self, bindings: &Bindings, problems: &mut Problems) -> Option<Bound> {
         let name = match self {
             Self::Digits(digits) => return Some(Bound::Digits(digits.value.clone())),
+            Self::Known(known) => return Some(Bound::Known(known.value)),
             Self::Name(name) => name,
         };
         match bindings.get(&name.value) {
-            Some(Bound::Written(node)) => {
+            Some(Bound::Written(node)) => known_code(node).map(Bound::Known).or_else(|| {
                 let found = node.describe();
                 problems.add(Problem::new(
                     name.span,
                     format!("expected a code, found {found} behind '${}'", name.value),
                 ))
-            }
+            }),
             Some(code) => Some(code.clone()),
             None => problems.add(undeclared(name, bindings.keys().map(String::as_str))),
         }
@@ -155,6 +162,7 @@ impl std::fmt::Debug for CodeWord {
         match self {
             Self::Name(name) => write!(f, "${}", name.value),
             Self::Digits(digits) => write!(f, "a code of {} digits", digits.value.len()),
+            Self::Known(known) => write!(f, "{}", known.value),
         }
     }
 }
@@ -164,8 +172,24 @@ impl Read for CodeWord {
         if let Some(name) = name_of(node, problems)? {
             return Some(Self::Name(name));
         }
+        if let Some(known) = known_code(node) {
+            return Some(Self::Known(Spanned::new(known, node.span)));
+        }
         read_digits(node, problems).map(Self::Digits)
     }
+}
+
+/// The known code that a word stands for, if it does.
+pub(crate) fn known_code(node: &Node) -> Option<KnownCode> {
+    let Value::Scalar {
+        text,
+        quoted: false,
+    } = &node.value
+    else {
+        return None;
+    };
+    let mut known = KnownCode::ALL.iter();
+    known.find(|known| known.word() == *text).copied()
 }
 
 /// Quoted digits, at least one.
@@ -228,10 +252,11 @@ impl JsonSchema for CodeWord {
         "Code".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let words: Vec<String> = KnownCode::ALL.iter().map(|known| known.word()).collect();
         json_schema!({
-            "description": "$name of a declared code, or digits in quotes",
+            "description": "$name of a declared code, a known one, or digits in quotes",
             "type": "string",
-            "pattern": r"^(\$[a-z][a-z0-9-]*|[0-9]+)$",
+            "pattern": format!(r"^(\$[a-z][a-z0-9-]*|[0-9]+|{})$", words.join("|")),
         })
     }
 }

@@ -4,13 +4,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::argument::undeclared;
 use super::{
-    Ability, Arg, Bindings, CodeSet, CodeWord, DoorState, Drop, ExpectedSignal, HoldFor, Phase,
-    PhaseLabel, SupplyLevel, Times, WaitFor, Written, YesNo,
+    Ability, Arg, Bindings, BoltState, CodeSet, CodeWord, DoorState, Drop, ExpectedSignal, HoldFor,
+    Phase, PhaseLabel, Refused, SupplyLevel, Times, WaitFor, Written,
 };
 use crate::event::Nanos;
 use crate::quantity::Percent;
 use crate::source::{
-    Named, Node, Problem, Problems, Read, Span, Spanned, Value, file_table, key_of,
+    Named, Node, OneOrMore, Problem, Problems, Read, Span, Spanned, Value, file_table, key_of,
 };
 
 /// One step of a scenario or procedure, and its place in the file.
@@ -80,10 +80,10 @@ verbs! {
         /// By when, if not as the profile says.
         pub within: Option<Nanos>,
     }
-    /// Presses and releases a key or button.
+    /// Presses and releases a key or button, or several at once.
     Press as "a 'press' step" {
-        /// A button or key by its name, or a key by its label in quotes.
-        pub press: Spanned<String>,
+        /// A button or key by its name, or a key by its label in quotes; a list is pressed together.
+        pub press: OneOrMore<Spanned<String>>,
         /// How long, if not as long as the profile's keys are pressed.
         pub r#for: Option<Arg<Nanos>>,
         /// How often.
@@ -137,12 +137,17 @@ verbs! {
         pub r#do: Spanned<String>,
         /// Its arguments.
         pub with: Named<Written> = default,
-        /// The lock must not carry it out: nothing that the procedure expects is seen.
-        pub refused: YesNo = default,
+        /// Whether the lock must not carry it out.
+        pub refused: Refused = default,
         /// What the lock shows in the end, in place of what the procedure expects there.
         pub expect: Option<Spanned<ExpectedSignal>>,
         /// By when, if not as the profile says.
         pub within: Option<Nanos>,
+    }
+    /// The bolt must be there now.
+    Bolt as "a 'bolt' step" {
+        /// Where.
+        pub bolt: BoltState,
     }
     /// The code must open: accepted is shown and the bolt is withdrawn. Then it is locked again.
     Opens as "an 'opens' step" {
@@ -203,6 +208,7 @@ impl Step {
             Action::Do(step) => step.expect.as_ref(),
             Action::Expect(step) => Some(&step.expect),
             Action::Door(_)
+            | Action::Bolt(_)
             | Action::Wait(_)
             | Action::Opens(_)
             | Action::Refuses(_)
@@ -222,6 +228,7 @@ impl Step {
             Action::Expect(step) => step.within,
             Action::Wait(step) => step.within,
             Action::Door(_)
+            | Action::Bolt(_)
             | Action::Opens(_)
             | Action::Refuses(_)
             | Action::Interrupt(_)
@@ -310,7 +317,7 @@ impl Step {
                     }
                 }
             }
-            Action::Expect(_) => {}
+            Action::Bolt(_) | Action::Expect(_) => {}
         }
         if let (Some(expected), None) = (self.expect(), self.within())
             && expected.value == ExpectedSignal::Nothing

@@ -64,6 +64,50 @@ file_words! {
 }
 
 file_words! {
+    /// A code that the product or its manual gives, or that every manual warns of.
+    pub enum KnownCode as "a known code" {
+        /// The code that the factory sets.
+        Factory,
+        /// The code that only resets.
+        ResetCode,
+        /// The same digits, but where two are pressed together one after the other.
+        ResetCodeInTurn,
+        /// Zeros only.
+        Zeros,
+        /// 1, 2, 3 and so on.
+        Sequence,
+        /// The same digit again and again.
+        Repeated,
+        /// A day and a month, with a year where there is room.
+        Date,
+    }
+}
+
+file_words! {
+    /// Where a bolt is.
+    pub enum BoltState as "a bolt's state" {
+        /// Withdrawn: open.
+        Withdrawn,
+        /// Thrown: locked.
+        Thrown,
+    }
+}
+
+file_words! {
+    /// Whether a lock carries out what is done.
+    #[derive(Default)]
+    pub enum Refused as "yes, no or maybe" {
+        /// It must, and shows what the procedure expects.
+        #[default]
+        No,
+        /// It must not: nothing that the procedure expects is seen.
+        Yes,
+        /// Nobody says whether it does. Which codes it holds then has to be found out.
+        Maybe,
+    }
+}
+
+file_words! {
     /// `yes` or `no`.
     #[derive(Default)]
     pub enum YesNo as "yes or no" {
@@ -148,6 +192,8 @@ pub enum SupplyLevel {
     Fresh,
     /// Just below the level at which the profile's product warns.
     Low,
+    /// Just below the level at which codes cannot be changed.
+    NoChanges,
     /// Just below the level at which it refuses.
     Critical,
     /// What the profile calls sag: spent cells under load.
@@ -199,8 +245,34 @@ pub enum Ability {
     OpenDoorReset,
     /// The lock documents what it does on a low battery.
     LowBattery,
+    /// The factory leaves a code that no change revokes.
+    PermanentFactoryCode,
+    /// The factory's code works again after a reset.
+    FactoryCodeAfterReset,
+    /// A second lockout comes after fewer wrong codes, or lasts longer.
+    SecondLockout,
+    /// No manual says that a power cycle ends a lockout.
+    LockoutSurvives,
+    /// A power cycle makes a lockout longer.
+    LockoutGrows,
+    /// It is documented what keys do during a lockout.
+    KeysDuringLockout,
+    /// An entry is forgotten after a documented pause.
+    EntryTimeOut,
+    /// A new code of zeros is refused.
+    ZerosRefused,
+    /// A new code of zeros deletes the old one.
+    ZerosDelete,
+    /// Weak codes are refused.
+    WeakRefused,
+    /// A change asks for the old code.
+    ChangeByOldCode,
+    /// A code for resets alone, with keys that are pressed together.
+    PairedResetCode,
     /// The profile has this procedure.
     Procedure(String),
+    /// The procedure of the first name takes an argument of the second.
+    Parameter(String, String),
     /// The profile knows this signal.
     Signal(String),
 }
@@ -219,6 +291,18 @@ impl Ability {
         ("factory-code.revoked", Ability::RevokedFactoryCode),
         ("reset.open-door", Ability::OpenDoorReset),
         ("low-battery", Ability::LowBattery),
+        ("factory-code.permanent", Ability::PermanentFactoryCode),
+        ("factory-code.after-reset", Ability::FactoryCodeAfterReset),
+        ("lockout.second", Ability::SecondLockout),
+        ("lockout.survives", Ability::LockoutSurvives),
+        ("lockout.grows", Ability::LockoutGrows),
+        ("lockout.keys", Ability::KeysDuringLockout),
+        ("entry.time-out", Ability::EntryTimeOut),
+        ("codes.zeros-refused", Ability::ZerosRefused),
+        ("codes.zeros-delete", Ability::ZerosDelete),
+        ("codes.weak-refused", Ability::WeakRefused),
+        ("change.by-old-code", Ability::ChangeByOldCode),
+        ("reset-code.pair", Ability::PairedResetCode),
     ];
 }
 
@@ -226,6 +310,7 @@ impl fmt::Display for Ability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Procedure(name) => write!(f, "procedure.{name}"),
+            Self::Parameter(name, parameter) => write!(f, "procedure.{name}.{parameter}"),
             Self::Signal(name) => write!(f, "signal.{name}"),
             word => f.write_str(
                 Self::WORDS
@@ -301,6 +386,7 @@ const LEVELS: &[(&str, SupplyLevel)] = &[
     ("off", SupplyLevel::Off),
     ("fresh", SupplyLevel::Fresh),
     ("low", SupplyLevel::Low),
+    ("no-changes", SupplyLevel::NoChanges),
     ("critical", SupplyLevel::Critical),
     ("sag", SupplyLevel::Sag),
 ];
@@ -456,6 +542,14 @@ impl Read for Ability {
             (None, Some(("procedure", name))) if is_name(name) => {
                 Some(Self::Procedure(name.to_owned()))
             }
+            (None, Some(("procedure", name)))
+                if name
+                    .split_once('.')
+                    .is_some_and(|(name, parameter)| is_name(name) && is_name(parameter)) =>
+            {
+                let (name, parameter) = name.split_once('.')?;
+                Some(Self::Parameter(name.to_owned(), parameter.to_owned()))
+            }
             (None, Some(("signal", name))) if is_name(name) => Some(Self::Signal(name.to_owned())),
             _ => problems.add(
                 Problem::new(
@@ -464,10 +558,11 @@ impl Read for Ability {
                 )
                 .did_you_mean(
                     text,
-                    Self::WORDS
-                        .iter()
-                        .map(|(word, _)| *word)
-                        .chain(["procedure.<name>", "signal.<name>"]),
+                    Self::WORDS.iter().map(|(word, _)| *word).chain([
+                        "procedure.<name>",
+                        "procedure.<name>.<parameter>",
+                        "signal.<name>",
+                    ]),
                 ),
             ),
         }
@@ -482,7 +577,10 @@ impl JsonSchema for Ability {
         let words: Vec<&str> = Self::WORDS.iter().map(|(word, _)| *word).collect();
         json_schema!({ "anyOf": [
             { "enum": words },
-            { "type": "string", "pattern": r"^(procedure|signal)\.[a-z][a-z0-9-]*$" },
+            {
+                "type": "string",
+                "pattern": r"^(procedure|signal)\.[a-z][a-z0-9-]*$|^procedure\.[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$",
+            },
         ]})
     }
 }

@@ -8,8 +8,8 @@ use crate::profile::{Procedure, Profile, names_in};
 use crate::scenario::Scenario;
 use crate::source::{Node, Problems, Source, Span, Value};
 use crate::step::{
-    Ability, Action, Bindings, Bound, CodeSet, DoorState, ExpectedSignal, Hold, Interrupt, Phase,
-    Step, SupplyLevel,
+    Ability, Action, Bindings, Bound, CodeSet, DoorState, ExpectedSignal, Hold, Interrupt,
+    KnownCode, Phase, Refused, Step, SupplyLevel,
 };
 
 /// What a product lacks, in words.
@@ -29,6 +29,34 @@ pub(super) fn lacks(profile: &Profile, ability: &Ability) -> String {
         }
         Ability::OpenDoorReset => format!("the reset of '{id}' works with any door"),
         Ability::LowBattery => format!("the sources of '{id}' give no low-battery level"),
+        Ability::Parameter(name, parameter) if profile.procedures.get(name).is_some() => {
+            format!("'{name}' of '{id}' takes no '{parameter}'")
+        }
+        Ability::Parameter(name, _) => format!("'{id}' has no procedure '{name}'"),
+        Ability::PermanentFactoryCode => {
+            format!("the sources of '{id}' give no factory code that stays")
+        }
+        Ability::FactoryCodeAfterReset => {
+            format!("the sources of '{id}' give no factory code that a reset brings back")
+        }
+        Ability::SecondLockout => format!("the sources of '{id}' document no second lockout"),
+        Ability::LockoutSurvives => {
+            format!("a power cycle ends a lockout of '{id}', its manual says")
+        }
+        Ability::LockoutGrows => {
+            format!("no source says that a power cycle makes a lockout of '{id}' longer")
+        }
+        Ability::KeysDuringLockout => {
+            format!("the sources of '{id}' do not say what keys do during a lockout")
+        }
+        Ability::EntryTimeOut => {
+            format!("the sources of '{id}' give no pause after which an entry is forgotten")
+        }
+        Ability::ZerosRefused => format!("no source says that '{id}' refuses a code of zeros"),
+        Ability::ZerosDelete => format!("no source says that zeros delete a code of '{id}'"),
+        Ability::WeakRefused => format!("no source says that '{id}' refuses weak codes"),
+        Ability::ChangeByOldCode => format!("no change of '{id}' asks for the old code"),
+        Ability::PairedResetCode => format!("the sources of '{id}' document no reset code"),
         Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door => {
             format!("'{id}' has no {ability}")
         }
@@ -111,7 +139,7 @@ impl<'e> Expansion<'e> {
                 name: "lock",
                 span: self.scenario.scenario.span,
                 arguments: Bindings::new(),
-                refused: false,
+                refused: Refused::No,
                 expect: None,
             };
             self.call(&call, scope, &mut acts)?;
@@ -174,7 +202,12 @@ impl<'e> Expansion<'e> {
             }
             let mut arguments = Bindings::new();
             arguments.insert("code".into(), code.resolve(scope.bindings, self.problems)?);
-            if procedure.with.get("slot").is_some() {
+            let names_slot = procedure.with.get("slot").is_some();
+            if index > 0 && !names_slot {
+                let wanted = Ability::Parameter("set-code".into(), "slot".into());
+                return self.skip(lacks(self.profile, &wanted));
+            }
+            if names_slot {
                 let written = Node {
                     span: code.span(),
                     value: Value::Scalar {
@@ -188,7 +221,7 @@ impl<'e> Expansion<'e> {
                 name: "set-code",
                 span: code.span(),
                 arguments,
-                refused: false,
+                refused: Refused::No,
                 expect: None,
             };
             self.call(&call, scope, &mut acts)?;
@@ -222,7 +255,12 @@ impl<'e> Expansion<'e> {
                 }
             }
             Action::Press(press) => Doing::Press {
-                contact: self.contact(&press.press)?,
+                contacts: press
+                    .press
+                    .as_slice()
+                    .iter()
+                    .map(|name| self.contact(name))
+                    .collect::<Option<_>>()?,
                 lasts: match &press.r#for {
                     Some(lasts) => lasts.resolve(bindings, self.problems)?,
                     None => self.profile.keypad.press,
@@ -242,6 +280,7 @@ impl<'e> Expansion<'e> {
                 }
             }
             Action::Door(door) => Doing::Door(door.door.resolve(bindings, self.problems)?),
+            Action::Bolt(bolt) => Doing::Bolt(bolt.bolt),
             Action::Wait(wait) => match self.wait(wait, scope)? {
                 Some(doing) => doing,
                 None => return Some(()),
@@ -338,18 +377,19 @@ impl<'e> Expansion<'e> {
     }
 
     fn code_set(&mut self, name: &str, set: &CodeSet, scope: &Scope<'_>) -> Option<ResolvedSet> {
-        let codes = match set {
+        let factory = CodeUse::Known(KnownCode::Factory);
+        let mut codes: Vec<CodeUse> = match set {
             CodeSet::Codes(codes) => codes
                 .iter()
                 .map(|code| self.code(code, scope).map(|(code, _)| code))
                 .collect::<Option<_>>()?,
-            CodeSet::Factory => self
-                .profile
-                .factory_code()
-                .map(|_| CodeUse::Factory)
-                .into_iter()
-                .collect(),
+            CodeSet::Factory if self.profile.factory_code().is_some() => vec![factory.clone()],
+            CodeSet::Factory => Vec::new(),
         };
+        // One that stays belongs to every set.
+        if self.profile.factory_code_stays() && !codes.contains(&factory) {
+            codes.push(factory);
+        }
         Some(ResolvedSet {
             name: name.to_owned(),
             codes,

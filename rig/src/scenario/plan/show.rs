@@ -3,14 +3,22 @@
 use std::fmt;
 
 use super::{Act, CodeUse, Contact, Course, Doing, Effect, Expected, PlannedRun, ResolvedSet};
-use crate::step::{Times, WaitFor};
+use crate::step::{KnownCode, Refused, Times, WaitFor};
 
 impl fmt::Display for CodeUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named(name) => f.write_str(name),
             Self::Literal(code) => write!(f, "a literal {code}"),
-            Self::Factory => f.write_str("the factory code"),
+            Self::Known(known) => f.write_str(match known {
+                KnownCode::Factory => "the factory code",
+                KnownCode::ResetCode => "the reset code",
+                KnownCode::ResetCodeInTurn => "the reset code, one key after the other",
+                KnownCode::Zeros => "zeros",
+                KnownCode::Sequence => "a sequence",
+                KnownCode::Repeated => "a repeated digit",
+                KnownCode::Date => "a date",
+            }),
         }
     }
 }
@@ -42,6 +50,8 @@ impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("no effect"),
+            Self::Unknown => f.write_str("may have an effect"),
+            Self::DeletesUserCode { code } => write!(f, "deletes {code}"),
             Self::Resets => f.write_str("resets"),
             Self::StoresUserCode { code, slot } => write!(f, "stores {code} in slot {slot}"),
             Self::StoresMasterCode { code } => write!(f, "stores {code} as the master code"),
@@ -68,10 +78,17 @@ impl fmt::Display for Doing {
                 }
             },
             Self::Press {
-                contact,
+                contacts,
                 lasts,
                 times,
-            } => write!(f, "press {contact} for {lasts}{}", often(*times)),
+            } => {
+                f.write_str("press ")?;
+                for (at, contact) in contacts.iter().enumerate() {
+                    let with = if at > 0 { " with " } else { "" };
+                    write!(f, "{with}{contact}")?;
+                }
+                write!(f, " for {lasts}{}", often(*times))
+            }
             Self::Hold { contact, lasts, .. } => write!(f, "hold {contact} for {lasts}"),
             Self::Supply { millivolts, lasts } => {
                 match millivolts {
@@ -84,6 +101,7 @@ impl fmt::Display for Doing {
                 }
             }
             Self::Door(state) => write!(f, "leave the door {state}"),
+            Self::Bolt(state) => write!(f, "find the bolt {state}"),
             Self::Wait { until, share, .. } => {
                 f.write_str("wait ")?;
                 if let Some(share) = share {
@@ -97,7 +115,11 @@ impl fmt::Display for Doing {
             Self::Do {
                 procedure, refused, ..
             } => {
-                let refused = if *refused { ", which is refused" } else { "" };
+                let refused = match refused {
+                    Refused::No => "",
+                    Refused::Yes => ", which is refused",
+                    Refused::Maybe => ", which may be refused",
+                };
                 write!(f, "do {procedure}{refused}")
             }
             Self::Opens { code, times, .. } => write!(f, "open with {code}{}", often(*times)),
