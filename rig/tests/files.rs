@@ -391,16 +391,17 @@ fn codes_follow_the_rules_and_are_no_part_of_each_other() {
             let codes = generate(&profile, seed, &declared()).expect("enough codes");
             let factory = profile.factory_code();
             let all: Vec<&Code> = codes.values().chain(factory).collect();
-            for (name, code) in &codes {
+            // A literal stands where it is the point, whatever its length.
+            for (name, code) in codes.iter().filter(|(name, _)| *name != "weak") {
                 let rules = profile.codes.user.digits;
                 let digits = u8::try_from(code.digit_count()).expect("short");
                 assert!((rules.from..=rules.to).contains(&digits), "{name}: {code}");
-                assert!(name == "weak" || !is_weak(code), "{name} is weak");
+                assert!(!is_weak(code), "{name} is weak");
             }
-            for (at, one) in all.iter().enumerate() {
-                for other in &all[at + 1..] {
+            for (name, one) in codes.iter().filter(|(name, _)| *name != "weak") {
+                for other in all.iter().filter(|other| !std::ptr::eq(**other, one)) {
                     let (one, other) = (one.digits_to_press(), other.digits_to_press());
-                    assert!(!one.starts_with(other) && !other.starts_with(one));
+                    assert!(!one.starts_with(other) && !other.starts_with(one), "{name}");
                 }
             }
         }
