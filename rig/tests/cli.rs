@@ -492,7 +492,7 @@ fn json_output_is_an_object_a_line_for_each_run() {
         "--profile",
         SAFE,
         "--filter",
-        "hold",
+        "reset",
         "--format",
         "json",
         "--report-dir",

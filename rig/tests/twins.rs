@@ -85,6 +85,7 @@ fn a_bad_twin_is_failed_for_its_reason(
             let because = run["because"].as_str().expect("a reason");
             assert!(because.starts_with(&caught.because), "{run}");
             assert_eq!(decided_by, Some(caught.decided_by), "{run}");
+            assert_eq!(run["steps"][0]["doing"], caught.r#in, "{run}");
         }
         // The good one passes.
         let (code, _) = self::runs(&["--profile", &twin.of], &caught.scenario);

@@ -45,6 +45,8 @@ file_table! {
         pub scenario: String,
         /// Its verdict.
         pub verdict: Noticed,
+        /// The scenario's step that was under way, as reports tell it.
+        pub r#in: String,
         /// How the reason begins.
         pub because: String,
         /// The kind of event that decides it.
