@@ -45,6 +45,12 @@ impl Oracle for Alive {
 
     fn conclude(&self, _: &Facts) -> Finding {
         match (self.signs, self.entered) {
+            (0, entered @ 1..) if self.faulted => Finding::broken(
+                "lamp, beeper, bolt and console lines",
+                format!(
+                    "the lock reported a fault, and is dead although the supply is back: {entered} codes, and not one sign of life"
+                ),
+            ),
             _ if self.faulted => Finding::held("console", "the lock reported a fault"),
             (0, 0) => {
                 Finding::not_observed("nothing was asked of the lock since the supply came on")
