@@ -66,6 +66,11 @@ impl Console {
         self.uart.events_txdrdy.read().bits() != 0 || self.uart.events_rxdrdy.read().bits() != 0
     }
 
+    /// Whether nothing is left to be sent.
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty() && !self.is_sending
+    }
+
     /// Hands the next byte to the transmitter if it is free.
     pub fn pump(&mut self) {
         if self.uart.events_txdrdy.read().bits() != 0 {

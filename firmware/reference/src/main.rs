@@ -30,6 +30,7 @@ mod registers;
 mod show;
 mod sleep;
 mod store;
+mod supply;
 mod watchdog;
 
 use code_entry::personality::Kind;
@@ -38,6 +39,7 @@ use code_entry::{
     BoltCommand, Button, Input, Lock, Outputs, Personality, PowerOn, Report, Signal, SignalTable,
     State, Status,
 };
+use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
 use nrf51_pac::Peripherals;
 
@@ -50,7 +52,9 @@ use crate::flash::JournalPages;
 use crate::inputs::Inputs;
 use crate::pins::Port;
 use crate::show::Show;
+use crate::sleep::Nap;
 use crate::store::{Store, Unreadable};
+use crate::supply::Comparator;
 use crate::watchdog::Watchdog;
 
 const IMAGE: &str = if cfg!(feature = "safe") {
@@ -87,13 +91,26 @@ impl Outputs for Effects {
     }
 }
 
+/// Between two looks at a supply that was too low for flash, and how many in a row have to be good.
+const SUPPLY_LOOK_MS: u64 = 100;
+const SUPPLY_LOOKS: u8 = 3;
+
 /// The board with its lock, or with the fault that keeps it from being one.
-struct Board {
-    lock: Option<Lock<Store>>,
+struct Board<'chip> {
+    lock: Option<Lock<Store<'chip>>>,
     effects: Effects,
     inputs: Inputs,
     battery: Battery,
     clock: Clock,
+    supply: Comparator<'chip>,
+    starved: Option<Starved>,
+}
+
+/// A fault that ends with a better supply.
+struct Starved {
+    next_look_ms: u64,
+    /// How many looks in a row were good.
+    good: u8,
 }
 
 #[entry]
@@ -114,6 +131,7 @@ fn main() -> ! {
         .as_ref()
         .map_or("none", |personality| personality.product.as_str());
     let reason = watchdog::take_reset_reason(&chip.POWER);
+    let is_power_on = reason == watchdog::POWER_ON;
     console.line(format_args!(
         "boot reason={reason} image={IMAGE} product={product}"
     ));
@@ -141,9 +159,11 @@ fn main() -> ! {
         inputs,
         battery: Battery::new(chip.ADC),
         clock,
+        supply: Comparator::new(&chip.POWER),
+        starved: None,
     };
-    let pages = JournalPages::new(chip.NVMC, chip.POWER);
-    if let Err(fault) = board.power_on(personality, pages) {
+    let pages = JournalPages::new(chip.NVMC, board.supply, Nap::new(chip.TIMER2));
+    if let Err(fault) = board.power_on(personality, pages, is_power_on) {
         board.effects.report(Report::Fault(fault));
         board
             .effects
@@ -157,15 +177,21 @@ fn main() -> ! {
     }
 }
 
-impl Board {
-    /// Brings up the lock from what is stored.
+impl<'chip> Board<'chip> {
+    /// Brings up the lock from what is stored. A button that is down counts from power-on only if that is
+    /// what started the chip.
     fn power_on(
         &mut self,
         personality: Option<Personality>,
-        pages: JournalPages,
+        pages: JournalPages<'chip>,
+        is_power_on: bool,
     ) -> Result<(), Fault> {
         let personality = personality.ok_or(Fault::Personality)?;
         let (store, record) = Store::open(pages).map_err(|unreadable| match unreadable {
+            Unreadable::Starved => {
+                self.starve();
+                Fault::Storage
+            }
             Unreadable::Journal => Fault::Storage,
             Unreadable::Record => Fault::Record,
         })?;
@@ -175,8 +201,8 @@ impl Board {
             door_open: self.inputs.is_door_open(),
             bolt: self.inputs.bolt(),
             supply_mv: self.battery.measure_mv(),
-            reset_button_down: self.inputs.is_down(Button::Reset),
-            program_button_down: self.inputs.is_down(Button::Program),
+            reset_button_down: is_power_on && self.inputs.is_down(Button::Reset),
+            program_button_down: is_power_on && self.inputs.is_down(Button::Program),
         };
         let now_ms = self.begin();
         self.lock = Some(Lock::power_on(
@@ -219,6 +245,37 @@ impl Board {
         effects.drive.run(&effects.port, now_ms);
         effects.show.run(&effects.port, now_ms);
         effects.console.pump();
+        self.recover(now_ms);
+    }
+
+    /// Starts anew once a supply that was too low for flash is back. Only a journal that is opened anew tells
+    /// which record counts; nothing of the one that failed was shown.
+    fn recover(&mut self, now_ms: u64) {
+        let is_starved = |lock: &Lock<Store<'_>>| lock.storage().is_starved();
+        if self.starved.is_none() && self.lock.as_ref().is_some_and(is_starved) {
+            self.starve();
+        }
+        let Some(starved) = &mut self.starved else {
+            return;
+        };
+        if now_ms < starved.next_look_ms {
+            return;
+        }
+        starved.next_look_ms = now_ms + SUPPLY_LOOK_MS;
+        starved.good = match self.supply.is_warning() {
+            true => 0,
+            false => (starved.good + 1).min(SUPPLY_LOOKS),
+        };
+        if starved.good == SUPPLY_LOOKS && self.effects.console.is_idle() {
+            SCB::sys_reset();
+        }
+    }
+
+    fn starve(&mut self) {
+        self.starved = Some(Starved {
+            next_look_ms: 0,
+            good: 0,
+        });
     }
 
     fn sleep(&mut self) {
@@ -230,6 +287,7 @@ impl Board {
             self.inputs.deadline(),
             effects.show.deadline(now_ms),
             effects.drive.deadline(),
+            self.starved.as_ref().map(|starved| starved.next_look_ms),
         ];
         self.clock.alarm_at(deadlines.into_iter().flatten().min());
         sleep::until_something(|| {
