@@ -63,7 +63,7 @@ impl Console {
 
     /// Whether the transmitter or the receiver is ready for [`Console::pump`].
     pub fn is_ready(&self) -> bool {
-        self.uart.events_txdrdy.read().bits() != 0 || self.uart.events_rxdrdy.read().bits() != 0
+        self.has_sent() || self.uart.events_rxdrdy.read().bits() != 0
     }
 
     /// Whether nothing is left to be sent.
@@ -73,7 +73,7 @@ impl Console {
 
     /// Hands the next byte to the transmitter if it is free.
     pub fn pump(&mut self) {
-        if self.uart.events_txdrdy.read().bits() != 0 {
+        if self.has_sent() {
             clear(&self.uart.events_txdrdy);
             self.is_sending = false;
         }
@@ -107,6 +107,10 @@ impl Console {
             }
         }
         None
+    }
+
+    fn has_sent(&self) -> bool {
+        self.is_sending && self.uart.events_txdrdy.read().bits() != 0
     }
 
     fn push(&mut self, byte: u8) {

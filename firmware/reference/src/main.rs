@@ -98,6 +98,8 @@ const SUPPLY_LOOKS: u8 = 3;
 /// The board with its lock, or with the fault that keeps it from being one.
 struct Board<'chip> {
     lock: Option<Lock<Store<'chip>>>,
+    /// The lock's next deadline.
+    due_ms: Option<u64>,
     effects: Effects,
     inputs: Inputs,
     battery: Battery,
@@ -149,6 +151,7 @@ fn main() -> ! {
         });
     let mut board = Board {
         lock: None,
+        due_ms: None,
         effects: Effects {
             port,
             console,
@@ -205,14 +208,16 @@ impl<'chip> Board<'chip> {
             program_button_down: is_power_on && self.inputs.is_down(Button::Program),
         };
         let now_ms = self.begin();
-        self.lock = Some(Lock::power_on(
+        let lock = Lock::power_on(
             personality,
             store,
             record,
             now_ms,
             found,
             &mut self.effects,
-        ));
+        );
+        self.due_ms = lock.next_deadline();
+        self.lock = Some(lock);
         Ok(())
     }
 
@@ -222,12 +227,7 @@ impl<'chip> Board<'chip> {
         if self.inputs.is_resting() && self.effects.port.has_changed() {
             self.measure();
         }
-        let mut changes = heapless::Vec::<Input, 20>::new();
-        // There are fewer contacts than places.
-        self.inputs.poll(&self.effects.port, now_ms, |input| {
-            changes.push(input).ok();
-        });
-        for input in changes {
+        for input in self.inputs.poll(&self.effects.port, now_ms) {
             self.handle(input);
         }
         if self.effects.drive.is_load_due(now_ms) {
@@ -236,11 +236,15 @@ impl<'chip> Board<'chip> {
         while let Some(command) = self.effects.console.receive() {
             self.obey(command);
         }
-        let now_ms = self.begin();
-        if let Some(lock) = &mut self.lock {
-            // The lock has said so on the console and shows it as its state.
-            lock.tick(now_ms, &mut self.effects).ok();
+        if self.due_ms.is_some_and(|due_ms| due_ms <= now_ms) {
+            let now_ms = self.begin();
+            if let Some(lock) = &mut self.lock {
+                // The lock has said so on the console and shows it as its state.
+                lock.tick(now_ms, &mut self.effects).ok();
+                self.due_ms = lock.next_deadline();
+            }
         }
+        let now_ms = self.effects.now_ms;
         let effects = &mut self.effects;
         effects.drive.run(&effects.port, now_ms);
         effects.show.run(&effects.port, now_ms);
@@ -280,16 +284,14 @@ impl<'chip> Board<'chip> {
 
     fn sleep(&mut self) {
         let effects = &self.effects;
-        let now_ms = effects.now_ms;
-        let lock = self.lock.as_ref().and_then(Lock::next_deadline);
         let deadlines = [
-            lock,
+            self.due_ms,
             self.inputs.deadline(),
-            effects.show.deadline(now_ms),
+            effects.show.deadline(),
             effects.drive.deadline(),
             self.starved.as_ref().map(|starved| starved.next_look_ms),
         ];
-        self.clock.alarm_at(deadlines.into_iter().flatten().min());
+        self.clock.alarm_at(deadlines.iter().flatten().min().copied());
         sleep::until_something(|| {
             self.clock.is_alarmed() || effects.port.has_changed() || effects.console.is_ready()
         });
@@ -309,6 +311,7 @@ impl<'chip> Board<'chip> {
             // The lock has said so on the console and shows it as its state.
             Some(lock) => {
                 lock.handle(now_ms, input, &mut self.effects).ok();
+                self.due_ms = lock.next_deadline();
             }
             None if matches!(input, Input::KeyDown(_)) => self.effects.signal(Signal::Fault),
             None => {}
