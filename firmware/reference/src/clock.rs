@@ -63,7 +63,7 @@ mod rtc {
             let is_late = || timer.events_compare[1].read().bits() != 0;
             while !has_started() && !is_late() {
                 console.pump();
-                sleep::until_something(|| has_started() || is_late() || console.is_ready());
+                sleep::until_something(|| has_started() || is_late() || console.has_sent());
             }
             put(&clock.intenclr, LFCLK_STARTED);
             put(&timer.intenclr, COMPARE_1);

@@ -61,9 +61,14 @@ impl Console {
         write!(self, "{line}\r\n").ok();
     }
 
-    /// Whether the transmitter or the receiver is ready for [`Console::pump`].
-    pub fn is_ready(&self) -> bool {
-        self.has_sent() || self.uart.events_rxdrdy.read().bits() != 0
+    /// Whether the transmitter is ready for [`Console::pump`].
+    pub fn has_sent(&self) -> bool {
+        self.is_sending && self.uart.events_txdrdy.read().bits() != 0
+    }
+
+    /// Whether something came for [`Console::receive`].
+    pub fn has_received(&self) -> bool {
+        self.uart.events_rxdrdy.read().bits() != 0
     }
 
     /// Whether nothing is left to be sent.
@@ -87,7 +92,7 @@ impl Console {
 
     /// Takes what was received; says what it asks for once its line is complete.
     pub fn receive(&mut self) -> Option<Command> {
-        while self.uart.events_rxdrdy.read().bits() != 0 {
+        while self.has_received() {
             clear(&self.uart.events_rxdrdy);
             match self.uart.rxd.read().bits() as u8 {
                 b'\r' => {}
@@ -107,10 +112,6 @@ impl Console {
             }
         }
         None
-    }
-
-    fn has_sent(&self) -> bool {
-        self.is_sending && self.uart.events_txdrdy.read().bits() != 0
     }
 
     fn push(&mut self, byte: u8) {

@@ -6,8 +6,9 @@ use cortex_m::asm;
 
 use crate::debounce::Debounce;
 use crate::pins::{COLUMNS, Levels, Port, ROWS, SWITCHES};
+use crate::sleep::Nap;
 
-const PERIOD_MS: u64 = 5;
+const PERIOD_MS: u32 = 5;
 /// A column rises through 13 kΩ against the keypad's foil, in 10 µs. The loop that waits takes four of this
 /// core's cycles for two that are asked for.
 const SETTLE_CYCLES: u32 = 80;
@@ -40,9 +41,8 @@ pub struct Changes {
 
 impl Inputs {
     /// Takes samples until the contacts agree, at most a few: what is closed at power-on counts as closed.
-    pub fn new(port: &Port) -> Self {
+    pub fn new(port: &Port, nap: &Nap) -> Self {
         const SAMPLES_MAX: usize = 10;
-        const CYCLES_BETWEEN: u32 = 5 * 16_000;
         let mut inputs = Inputs {
             contacts: Debounce::new(),
             next_ms: None,
@@ -53,7 +53,7 @@ impl Inputs {
             if inputs.contacts.is_settled() {
                 break;
             }
-            asm::delay(CYCLES_BETWEEN);
+            nap.take(PERIOD_MS);
         }
         inputs.rest(port, 0);
         inputs
@@ -85,7 +85,7 @@ impl Inputs {
                     self.is_watching = false;
                     port.ignore();
                 }
-                self.next_ms = Some(now_ms + PERIOD_MS);
+                self.next_ms = Some(now_ms + u64::from(PERIOD_MS));
             }
         }
         Changes {

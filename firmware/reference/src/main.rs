@@ -142,7 +142,8 @@ fn main() -> ! {
     #[cfg(feature = "tick-timer0")]
     let counter = chip.TIMER0;
     let clock = Clock::new(&chip.CLOCK, counter, &chip.TIMER2, &mut console);
-    let inputs = Inputs::new(&port);
+    let nap = Nap::new(chip.TIMER2);
+    let inputs = Inputs::new(&port, &nap);
     let beeper = Beeper::new(chip.TIMER1, &chip.PPI, &port);
     let signals = personality
         .as_ref()
@@ -165,7 +166,7 @@ fn main() -> ! {
         supply: Comparator::new(&chip.POWER),
         starved: None,
     };
-    let pages = JournalPages::new(chip.NVMC, board.supply, Nap::new(chip.TIMER2));
+    let pages = JournalPages::new(chip.NVMC, board.supply, nap);
     if let Err(fault) = board.power_on(personality, pages, is_power_on) {
         board.effects.report(Report::Fault(fault));
         board
@@ -283,7 +284,7 @@ impl<'chip> Board<'chip> {
     }
 
     fn sleep(&mut self) {
-        let effects = &self.effects;
+        let effects = &mut self.effects;
         let deadlines = [
             self.due_ms,
             self.inputs.deadline(),
@@ -292,9 +293,16 @@ impl<'chip> Board<'chip> {
             self.starved.as_ref().map(|starved| starved.next_look_ms),
         ];
         self.clock.alarm_at(deadlines.iter().flatten().min().copied());
-        sleep::until_something(|| {
-            self.clock.is_alarmed() || effects.port.has_changed() || effects.console.is_ready()
-        });
+        let (clock, port, console) = (&self.clock, &effects.port, &mut effects.console);
+        let mut is_due = false;
+        while !is_due {
+            sleep::until_something(|| {
+                is_due = clock.is_alarmed() || port.has_changed() || console.has_received();
+                is_due || console.has_sent()
+            });
+            // The next byte of a line needs no look at anything else.
+            console.pump();
+        }
     }
 
     /// A call of the lock begins; says when.

@@ -32,7 +32,7 @@ fn let_wake(interrupts: [Interrupt; 5]) {
 }
 
 /// Sleeps unless something has happened already.
-pub fn until_something(has_happened: impl Fn() -> bool) {
+pub fn until_something(mut has_happened: impl FnMut() -> bool) {
     for interrupt in WAKING {
         NVIC::unpend(interrupt);
     }
