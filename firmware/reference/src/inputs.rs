@@ -4,11 +4,11 @@
 use code_entry::{BoltPosition, Button, Input, Key};
 use cortex_m::asm;
 
+use crate::clock::Clock;
 use crate::debounce::Debounce;
 use crate::pins::{COLUMNS, Levels, Port, ROWS, SWITCHES};
 use crate::sleep::Nap;
 
-const PERIOD_MS: u32 = 5;
 /// A column rises through 13 kΩ against the keypad's foil, in 10 µs. The loop that waits takes four of this
 /// core's cycles for two that are asked for.
 const SETTLE_CYCLES: u32 = 80;
@@ -28,9 +28,9 @@ const HELD: u32 = DOOR_CLOSED - 1;
 /// All inputs.
 pub struct Inputs {
     contacts: Debounce,
-    next_ms: Option<u64>,
-    /// An edge wakes the processor.
-    is_watching: bool,
+    /// What changed and was not taken yet.
+    changed: u32,
+    is_sampling: bool,
 }
 
 /// Inputs that changed with one sample, in the order of their contacts.
@@ -41,55 +41,55 @@ pub struct Changes {
 
 impl Inputs {
     /// Takes samples until the contacts agree, at most a few: what is closed at power-on counts as closed.
-    pub fn new(port: &Port, nap: &Nap) -> Self {
+    pub fn new(port: &Port, clock: &Clock, nap: &Nap) -> Self {
         const SAMPLES_MAX: usize = 10;
+        const BETWEEN_MS: u32 = 5;
         let mut inputs = Inputs {
             contacts: Debounce::new(),
-            next_ms: None,
-            is_watching: false,
+            changed: 0,
+            is_sampling: false,
         };
         for _ in 0..SAMPLES_MAX {
             inputs.contacts.sample(sample(port));
             if inputs.contacts.is_settled() {
                 break;
             }
-            nap.take(PERIOD_MS);
+            nap.take(BETWEEN_MS);
         }
-        inputs.rest(port, 0);
+        inputs.start(port, clock);
+        inputs.go_on(port, clock);
         inputs
     }
 
-    /// When to call [`Inputs::poll`] if no edge comes before.
-    pub fn deadline(&self) -> Option<u64> {
-        self.next_ms
-    }
-
-    /// Whether nothing is down: the last moment before something is the time to look at the battery.
+    /// Whether nothing is down, and an edge is waited for.
     pub fn is_resting(&self) -> bool {
-        self.next_ms.is_none()
+        !self.is_sampling
     }
 
-    /// Samples the contacts if it is time or an edge came; gives what changed.
-    pub fn poll(&mut self, port: &Port, now_ms: u64) -> Changes {
-        let due = match self.next_ms {
-            Some(next_ms) => now_ms >= next_ms,
-            None => port.has_changed(),
-        };
-        let mut changed = 0;
-        if due {
-            changed = self.contacts.sample(sample(port));
-            if self.contacts.is_settled() && self.contacts.closed() & HELD == 0 {
-                self.rest(port, now_ms);
-            } else {
-                if self.is_watching {
-                    self.is_watching = false;
-                    port.ignore();
-                }
-                self.next_ms = Some(now_ms + u64::from(PERIOD_MS));
-            }
+    /// Whether it is time for the next sample, or the edge came that starts them.
+    pub fn is_due(&self, port: &Port, clock: &Clock) -> bool {
+        match self.is_sampling {
+            true => clock.is_period_over(),
+            false => port.has_changed(),
         }
+    }
+
+    /// Takes a sample if one is due; says whether it changed anything.
+    pub fn look(&mut self, port: &Port, clock: &Clock) -> bool {
+        if self.is_due(port, clock) {
+            if !self.is_sampling {
+                self.start(port, clock);
+            }
+            self.changed = self.contacts.sample(sample(port));
+            self.go_on(port, clock);
+        }
+        self.changed != 0
+    }
+
+    /// What changed with the last sample, once.
+    pub fn take_changes(&mut self) -> Changes {
         Changes {
-            changed,
+            changed: core::mem::take(&mut self.changed),
             closed: self.contacts.closed(),
         }
     }
@@ -113,16 +113,27 @@ impl Inputs {
         self.contacts.closed() & bit != 0
     }
 
-    /// Waits for an edge; all rows are selected, so that any key makes one.
-    fn rest(&mut self, port: &Port, now_ms: u64) {
-        asm::delay(SETTLE_CYCLES);
-        port.watch();
-        self.is_watching = true;
-        // What changed since the last sample has been sensed as the level to leave, not the one to meet.
-        let levels = port.levels();
-        let agrees =
-            switches(levels) == self.contacts.closed() >> KEYS && levels.low_columns() == 0;
-        self.next_ms = if agrees { None } else { Some(now_ms) };
+    fn start(&mut self, port: &Port, clock: &Clock) {
+        port.ignore();
+        clock.start_periods();
+        self.is_sampling = true;
+    }
+
+    /// Until the next sample, or until an edge if there is nothing to be sampled.
+    fn go_on(&mut self, port: &Port, clock: &Clock) {
+        if self.contacts.is_settled() && self.contacts.closed() & HELD == 0 {
+            asm::delay(SETTLE_CYCLES);
+            port.watch();
+            // What changed since the last sample has been sensed as the level to leave, not the one to meet.
+            let levels = port.levels();
+            if switches(levels) == self.contacts.closed() >> KEYS && levels.low_columns() == 0 {
+                clock.stop_periods();
+                self.is_sampling = false;
+                return;
+            }
+            port.ignore();
+        }
+        clock.begin_period();
     }
 }
 
@@ -185,7 +196,7 @@ fn sample(port: &Port) -> u32 {
     }
     let levels = port.levels();
     let mut closed = switches(levels) << KEYS;
-    // All rows are selected between two samples: mostly that says that no key is down.
+    // All rows are selected between two samples, and that may show already that no key is down.
     if levels.low_columns() != 0 {
         for (row, &pin) in ROWS.iter().enumerate() {
             port.select_row(pin);

@@ -105,6 +105,7 @@ struct Board<'chip> {
     battery: Battery,
     clock: Clock,
     supply: Comparator<'chip>,
+    watchdog: Watchdog,
     starved: Option<Starved>,
 }
 
@@ -143,7 +144,7 @@ fn main() -> ! {
     let counter = chip.TIMER0;
     let clock = Clock::new(&chip.CLOCK, counter, &chip.TIMER2, &mut console);
     let nap = Nap::new(chip.TIMER2);
-    let inputs = Inputs::new(&port, &nap);
+    let inputs = Inputs::new(&port, &clock, &nap);
     let beeper = Beeper::new(chip.TIMER1, &chip.PPI, &port);
     let signals = personality
         .as_ref()
@@ -164,6 +165,7 @@ fn main() -> ! {
         battery: Battery::new(chip.ADC),
         clock,
         supply: Comparator::new(&chip.POWER),
+        watchdog,
         starved: None,
     };
     let pages = JournalPages::new(chip.NVMC, board.supply, nap);
@@ -176,7 +178,6 @@ fn main() -> ! {
     }
     loop {
         board.turn();
-        watchdog.feed();
         board.sleep();
     }
 }
@@ -209,14 +210,7 @@ impl<'chip> Board<'chip> {
             program_button_down: is_power_on && self.inputs.is_down(Button::Program),
         };
         let now_ms = self.begin();
-        let lock = Lock::power_on(
-            personality,
-            store,
-            record,
-            now_ms,
-            found,
-            &mut self.effects,
-        );
+        let lock = Lock::power_on(personality, store, record, now_ms, found, &mut self.effects);
         self.due_ms = lock.next_deadline();
         self.lock = Some(lock);
         Ok(())
@@ -225,10 +219,12 @@ impl<'chip> Board<'chip> {
     /// Once round: inputs, deadlines, outputs.
     fn turn(&mut self) {
         let now_ms = self.begin();
+        // The last moment before something is down is the time to look at the battery.
         if self.inputs.is_resting() && self.effects.port.has_changed() {
             self.measure();
         }
-        for input in self.inputs.poll(&self.effects.port, now_ms) {
+        self.inputs.look(&self.effects.port, &self.clock);
+        for input in self.inputs.take_changes() {
             self.handle(input);
         }
         if self.effects.drive.is_load_due(now_ms) {
@@ -287,20 +283,24 @@ impl<'chip> Board<'chip> {
         let effects = &mut self.effects;
         let deadlines = [
             self.due_ms,
-            self.inputs.deadline(),
             effects.show.deadline(),
             effects.drive.deadline(),
             self.starved.as_ref().map(|starved| starved.next_look_ms),
         ];
-        self.clock.alarm_at(deadlines.iter().flatten().min().copied());
+        self.clock
+            .alarm_at(deadlines.iter().flatten().min().copied());
         let (clock, port, console) = (&self.clock, &effects.port, &mut effects.console);
-        let mut is_due = false;
-        while !is_due {
+        // A sample that changes nothing, and the next byte of a line, need no look at anything else.
+        loop {
+            let is_due = || clock.is_alarmed() || console.has_received();
             sleep::until_something(|| {
-                is_due = clock.is_alarmed() || port.has_changed() || console.has_received();
-                is_due || console.has_sent()
+                is_due() || self.inputs.is_due(port, clock) || console.has_sent()
             });
-            // The next byte of a line needs no look at anything else.
+            self.watchdog.feed();
+            let is_edge = self.inputs.is_resting() && port.has_changed();
+            if is_edge || is_due() || self.inputs.look(port, clock) {
+                return;
+            }
             console.pump();
         }
     }

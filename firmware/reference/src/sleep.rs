@@ -64,7 +64,10 @@ impl Nap {
         clear(&timer.events_compare[0]);
         start(&timer.tasks_clear);
         start(&timer.tasks_start);
-        for other in WAKING.into_iter().filter(|other| *other != Interrupt::TIMER2) {
+        for other in WAKING
+            .into_iter()
+            .filter(|other| *other != Interrupt::TIMER2)
+        {
             NVIC::mask(other);
         }
         let is_over = || timer.events_compare[0].read().bits() != 0;
