@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::call::Call;
 use super::{Act, CodeUse, Doing, Expected, ResolvedSet, Script};
+use crate::profile::codes::Declared;
 use crate::profile::{Procedure, Profile, names_in};
 use crate::scenario::Scenario;
 use crate::source::{Node, Problems, Source, Span, Value};
@@ -93,6 +94,13 @@ impl<'e> Expansion<'e> {
             names_of_codes(acts, &mut used);
         }
         let mut codes = self.scenario.declared_codes();
+        for (name, declared) in &codes {
+            if let Declared::Near { like, .. } = declared
+                && used.contains(name)
+            {
+                used.insert(like.clone());
+            }
+        }
         codes.retain(|name, _| used.contains(name));
         Some(Script {
             codes,
