@@ -43,6 +43,8 @@ pub struct Facts {
     pub answers_within: Nanos,
     /// What the manual says a reset keeps.
     pub kept: Vec<Keeps>,
+    /// How far the time between two edges on the bench's lines may be from the truth.
+    pub uncertainty: Nanos,
     /// How well the bench can tell two moments apart, the board's key scan included.
     pub resolution: Nanos,
 }

@@ -178,6 +178,7 @@ fn facts(profile: &Profile, bench: &Bench) -> Facts {
         answers_within: profile.bolt.withdraws_within
             + profile.idle_time_out().unwrap_or(ENTRY_ENDS),
         kept: kept(profile),
+        uncertainty: bench.file().uncertainty,
         resolution,
     }
 }

@@ -192,7 +192,10 @@ impl ScenarioFile {
         let wrong = match self.codes.get(like).map(|other| &other.0) {
             None => format!("'{}' is like '{like}', which nothing declares", name.value),
             Some(Declared::Near { .. }) => {
-                format!("'{}' is like '{like}', which is like another itself", name.value)
+                format!(
+                    "'{}' is like '{like}', which is like another itself",
+                    name.value
+                )
             }
             Some(_) => return,
         };

@@ -13,8 +13,9 @@ use crate::event::{Event, Nanos, Standing, What};
 pub struct Kept {
     /// A kept code that was entered and has not opened yet.
     tried: Option<(Nanos, String, Keeps)>,
-    /// A kept master code that was entered within a change, of which nothing has come yet.
-    offered: Option<String>,
+    /// A kept master code that was entered within a change, of which nothing has come yet; and
+    /// whether no other code was entered after it.
+    offered: Option<(String, bool)>,
     /// A right code that was entered during a lockout which a reset has kept.
     locked_out: Option<Nanos>,
     resetting: Resetting,
@@ -72,12 +73,20 @@ impl Kept {
             .iter()
             .copied()
             .find(|keeps| kept_by.as_deref() == Some(keeps.rule()));
-        (self.tried, self.offered, self.locked_out) = (None, None, None);
+        (self.tried, self.locked_out) = (None, None);
         match (standing, keeps) {
             (Standing::Valid, Some(keeps)) if facts.senses_bolt => {
                 self.tried = Some((event.at, code.clone(), keeps));
             }
-            (Standing::Offered, Some(Keeps::MasterCode)) => self.offered = Some(code.clone()),
+            (Standing::Offered, Some(Keeps::MasterCode)) => {
+                self.offered = Some((code.clone(), true));
+            }
+            // If the change is refused, it may be for this one.
+            (Standing::Offered, _) => {
+                if let Some((_, is_last)) = &mut self.offered {
+                    *is_last = false;
+                }
+            }
             (Standing::LockedOut, _)
                 if facts.senses_bolt
                     && self.reset
@@ -164,14 +173,14 @@ impl Oracle for Kept {
                 self.survives(Keeps::MasterCode);
             }
             What::Checked { held: false, .. } => {
-                let code = self.offered.take()?;
-                return Some(Finding::broken(
-                    "lamp and beeper lines",
-                    format!(
-                        "'{code}' is kept by the rule '{}', and the change that it authorises was not made",
-                        Keeps::MasterCode.rule()
-                    ),
-                ));
+                let (code, is_last) = self.offered.take()?;
+                return is_last.then(|| {
+                    let rule = Keeps::MasterCode.rule();
+                    Finding::broken(
+                        "lamp and beeper lines",
+                        format!("'{code}' is kept by the rule '{rule}', and what it authorises was not done"),
+                    )
+                });
             }
             What::StepStarted { inside: None, .. } => self.offered = None,
             // Without power nothing opens and nothing is counted, and after a cut nothing is certain.

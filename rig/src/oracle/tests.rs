@@ -122,6 +122,7 @@ fn facts(given: &str) -> Facts {
         reset_needs_open_door: false,
         answers_within: Nanos::from_secs(6),
         kept: Vec::new(),
+        uncertainty: Nanos::from_millis(1),
         resolution: Nanos::from_millis(30),
     };
     for word in given.split_whitespace() {

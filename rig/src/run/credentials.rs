@@ -88,8 +88,8 @@ impl Credentials {
         };
         let slots = self.slots.values();
         let user_codes = slots.filter_map(|code| Some((code.clone(), user_codes?)));
-        let factory = (self.factory == Factory::Permanent)
-            .then_some((CodeUse::Factory, Keeps::FactoryCode));
+        let factory =
+            (self.factory == Factory::Permanent).then_some((CodeUse::Factory, Keeps::FactoryCode));
         let is_kept = master == Some(Erased::Kept);
         let master = self.master.clone().filter(|_| is_kept);
         let master = master.map(|code| (code, Keeps::MasterCode));

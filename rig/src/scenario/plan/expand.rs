@@ -29,6 +29,7 @@ pub(super) fn lacks(profile: &Profile, ability: &Ability) -> String {
             format!("the sources of '{id}' give no factory code that a change revokes")
         }
         Ability::OpenDoorReset => format!("the reset of '{id}' works with any door"),
+        Ability::KeptUserCodes => format!("the sources of '{id}' keep no code through a reset"),
         Ability::LowBattery => format!("the sources of '{id}' give no low-battery level"),
         Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door => {
             format!("'{id}' has no {ability}")
