@@ -190,10 +190,10 @@ impl ScenarioFile {
     /// What a code is like is a code that is declared, and not like a third.
     fn check_near(&self, name: &Spanned<String>, like: &str, problems: &mut Problems) {
         let wrong = match self.codes.get(like).map(|other| &other.0) {
-            None => format!("'{}' is like '{like}', which nothing declares", name.value),
+            None => format!("'{}' is like '${like}', which nothing declares", name.value),
             Some(Declared::Near { .. }) => {
                 format!(
-                    "'{}' is like '{like}', which is like another itself",
+                    "'{}' is like '${like}', which is like another itself",
                     name.value
                 )
             }
@@ -267,12 +267,14 @@ impl Read for DeclaredCode {
         let quoted = matches!(node.value, Value::Scalar { quoted: true, .. });
         if matches!(node.value, Value::Table(_)) {
             let near = NearCode::read(node, problems)?;
-            let CodeWord::Name(like) = near.like else {
-                return problems.expected_hint(
-                    "the name of a code",
-                    node,
-                    "write $name of one that is declared beside it",
-                );
+            let like = match near.like {
+                CodeWord::Name(like) => like,
+                CodeWord::Digits(digits) => {
+                    return problems.add(
+                        Problem::new(digits.span, "expected the name of a code, found digits")
+                            .hint("write $name of one that is declared beside it"),
+                    );
+                }
             };
             return Some(Self(Declared::Near {
                 like: like.value,
