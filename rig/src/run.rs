@@ -219,3 +219,48 @@ const STAYS_OPEN: Nanos = Nanos::from_secs(15);
 
 /// How often locks look at their keys at least: common debounce code polls every 5 to 10 ms.
 const KEY_SCAN: Nanos = Nanos::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::source::Source;
+
+    /// What the red-button safe's manual would keep, if it said this.
+    #[rstest]
+    #[case("", "", &[Keeps::UserCodesUntilNew])]
+    #[case("user-codes: with-new-code", "user-codes: at-once", &[])]
+    #[case("user-codes: with-new-code", "user-codes: kept", &[Keeps::UserCodes])]
+    #[case("user-codes: with-new-code", "user-codes: unknown", &[])]
+    #[case("stays: until-first-change", "stays: always", &[Keeps::UserCodesUntilNew, Keeps::FactoryCode])]
+    #[case("counters: unknown", "counters: kept", &[Keeps::UserCodesUntilNew, Keeps::Counters])]
+    #[case("counters: unknown", "counters: at-once", &[Keeps::UserCodesUntilNew])]
+    #[case(
+        "counters: unknown",
+        "counters: unknown, handing: kept, pairings: kept, settings: kept, master-code: kept",
+        &[
+            Keeps::UserCodesUntilNew,
+            Keeps::MasterCode,
+            Keeps::Handing,
+            Keeps::Pairings,
+            Keeps::Settings
+        ]
+    )]
+    #[case(
+        "counters: unknown",
+        "counters: unknown, handing: unknown, pairings: unspecified, settings: at-once",
+        &[Keeps::UserCodesUntilNew]
+    )]
+    fn what_a_reset_keeps_is_taken_from_the_profile(
+        #[case] said: &str,
+        #[case] instead: &str,
+        #[case] expected: &[Keeps],
+    ) {
+        let text = include_str!("../../scenarios/profiles/stack-on-red-button.yaml");
+        assert!(text.contains(said));
+        let source = Source::new("changed.yaml", text.replace(said, instead));
+        let profile = Profile::read(&source).unwrap_or_else(|refused| panic!("{refused}"));
+        assert_eq!(kept(&profile), expected);
+    }
+}

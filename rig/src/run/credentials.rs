@@ -194,4 +194,90 @@ mod tests {
         codes.settle(&[code("new")], false);
         assert_eq!(codes.valid(), [code("new")]);
     }
+
+    fn kept(codes: &Credentials) -> Vec<(CodeUse, Keeps)> {
+        codes.kept().to_vec()
+    }
+
+    #[test]
+    fn a_reset_keeps_what_the_manual_says() {
+        let mut codes = Credentials::from_factory(true, true);
+        codes.store(1, &code("one"));
+        codes.store(2, &code("two"));
+        codes.store_master(&code("boss"));
+        let factory = (CodeUse::Factory, Keeps::FactoryCode);
+
+        let mut silent = codes.clone();
+        silent.reset(None, None);
+        assert_eq!(silent.valid(), [code("one"), code("two"), CodeUse::Factory]);
+        assert_eq!(kept(&silent), [factory.clone()]);
+
+        let mut erased = codes.clone();
+        erased.reset(Some(Erased::AtOnce), Some(Erased::AtOnce));
+        assert_eq!(erased.valid(), [CodeUse::Factory]);
+        assert_eq!(kept(&erased), [factory.clone()]);
+
+        codes.reset(Some(Erased::Kept), Some(Erased::Kept));
+        let users = [code("one"), code("two")].map(|code| (code, Keeps::UserCodes));
+        let boss = (code("boss"), Keeps::MasterCode);
+        let all = Vec::from_iter(users.into_iter().chain([factory, boss]));
+        assert_eq!(kept(&codes), all);
+    }
+
+    #[test]
+    fn a_master_code_that_a_reset_erased_is_not_kept_by_the_next() {
+        let mut codes = Credentials::default();
+        codes.store_master(&code("boss"));
+        codes.reset(None, Some(Erased::AtOnce));
+        codes.reset(None, Some(Erased::Kept));
+        assert_eq!(kept(&codes), []);
+    }
+
+    #[test]
+    fn codes_that_are_kept_until_there_is_a_new_one_go_with_it() {
+        let mut codes = Credentials::default();
+        codes.store(1, &code("one"));
+        codes.store(2, &code("two"));
+        codes.reset(Some(Erased::WithNewCode), None);
+        let users = [code("one"), code("two")].map(|code| (code, Keeps::UserCodesUntilNew));
+        assert_eq!(kept(&codes), users);
+        assert_eq!(codes.valid(), [code("one"), code("two")]);
+        codes.store(1, &code("new"));
+        assert_eq!(kept(&codes), []);
+        assert_eq!(codes.valid(), [code("new")]);
+        codes.store(2, &code("other"));
+        assert_eq!(codes.valid(), [code("new"), code("other")]);
+    }
+
+    #[test]
+    fn what_is_stored_after_a_reset_did_not_outlive_it() {
+        let mut codes = Credentials::from_factory(true, true);
+        codes.store(1, &code("one"));
+        codes.store(2, &code("two"));
+        codes.store(3, &code("three"));
+        codes.store_master(&code("boss"));
+        codes.reset(Some(Erased::Kept), Some(Erased::Kept));
+        codes.store(1, &code("new"));
+        codes.store(2, &code("two"));
+        codes.store_master(&code("boss"));
+        assert_eq!(
+            kept(&codes),
+            [
+                (code("three"), Keeps::UserCodes),
+                (CodeUse::Factory, Keeps::FactoryCode)
+            ]
+        );
+    }
+
+    #[test]
+    fn after_a_cut_nothing_is_known_to_have_outlived_a_reset() {
+        let mut codes = Credentials::default();
+        codes.store(1, &code("one"));
+        codes.reset(Some(Erased::WithNewCode), None);
+        codes.unsettle();
+        codes.settle(&[code("one"), code("two")], false);
+        assert_eq!(kept(&codes), []);
+        codes.store(3, &code("new"));
+        assert_eq!(codes.valid(), [code("one"), code("two"), code("new")]);
+    }
 }
