@@ -164,6 +164,15 @@ impl Profile {
                 Ability::OpenDoorReset,
             ),
             (
+                reset.is_some_and(|reset| {
+                    matches!(
+                        reset.erases.user_codes,
+                        Fact::Known(Erased::Kept | Erased::WithNewCode)
+                    )
+                }),
+                Ability::KeptUserCodes,
+            ),
+            (
                 supply.low.known().is_some() || supply.refuses_opening_below.known().is_some(),
                 Ability::LowBattery,
             ),

@@ -65,6 +65,8 @@ pub struct Runner<'a> {
     pub inside: Vec<(u32, bool)>,
     /// A procedure is under way that the lock may refuse: what is typed may then be tried as a code.
     pub may_be_refused: bool,
+    /// The procedure that is being carried out stores a master code.
+    pub stores_master: bool,
     /// Contacts that are closed, so that they can be opened on every way out.
     pub closed: Vec<Contact>,
     /// When the supply confirmed that it is on; none while it is off.
@@ -119,6 +121,7 @@ impl<'a> Runner<'a> {
             step: 0,
             inside: Vec::new(),
             may_be_refused: false,
+            stores_master: false,
             closed: Vec::new(),
             power_on: None,
         }
@@ -318,6 +321,12 @@ impl<'a> Runner<'a> {
 
     /// Starts to watch for a signal.
     pub fn watch(&mut self, signal: &Signal) -> Step {
+        self.tracks = self.tracks_of(signal)?;
+        Ok(())
+    }
+
+    /// What a signal wants of each of its lines, from now on.
+    pub fn tracks_of(&mut self, signal: &Signal) -> Step<Vec<Track>> {
         let lamps = signal.lamps().map(|(line, lamp)| {
             let wanted = match lamp {
                 crate::profile::Lamp::Flashes(count) => Wanted::Pulses(count),
@@ -328,12 +337,12 @@ impl<'a> Runner<'a> {
         });
         let beeper = signal.beeper.map(|count| ("beeper", Wanted::Pulses(count)));
         let wanted: Vec<(&str, Wanted)> = lamps.chain(beeper).collect();
-        self.tracks = Vec::new();
+        let mut tracks = Vec::new();
         for (line, wanted) in wanted {
             let level = self.level(line)?;
-            self.tracks.push(Track::new(line, wanted, level));
+            tracks.push(Track::new(line, wanted, level));
         }
-        Ok(())
+        Ok(tracks)
     }
 
     /// Waits until the signal that is watched for has been seen and is over, and checks it.

@@ -243,6 +243,8 @@ pub enum Ability {
     RevokedFactoryCode,
     /// The reset works with an open door only.
     OpenDoorReset,
+    /// A reset keeps the user codes, for good or until the next new code.
+    KeptUserCodes,
     /// The lock documents what it does on a low battery.
     LowBattery,
     /// The factory leaves a code that no change revokes.
@@ -290,6 +292,7 @@ impl Ability {
         ("factory-code", Ability::FactoryCode),
         ("factory-code.revoked", Ability::RevokedFactoryCode),
         ("reset.open-door", Ability::OpenDoorReset),
+        ("reset.keeps-user-codes", Ability::KeptUserCodes),
         ("low-battery", Ability::LowBattery),
         ("factory-code.permanent", Ability::PermanentFactoryCode),
         ("factory-code.after-reset", Ability::FactoryCodeAfterReset),

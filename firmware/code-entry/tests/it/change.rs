@@ -523,3 +523,19 @@ fn what_was_typed_before_a_trigger_is_forgotten() {
     board.keys("2468#");
     assert!(board.opens_with("2468"));
 }
+
+#[test]
+fn after_a_change_that_nobody_finished_a_code_opens() {
+    let mut lock = six_zeros();
+    lock.changes[0].window_ms = 10_000;
+    let mut board = Board::new(lock);
+    for keys in ["000000", "123456", "000000", "000000"] {
+        board.keys(keys);
+        board.wait(PRESS_MS);
+    }
+    board.seen();
+    board.wait(10_000);
+    assert_eq!(board.told(), "timeout; signal time-out; idle");
+    board.keys("123456");
+    assert!(board.told().contains("accepted"));
+}
