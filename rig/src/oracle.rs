@@ -293,7 +293,7 @@ impl Resetting {
 }
 
 /// A line of the reference firmware's console, `word key=value ...`: its first word.
-fn word(text: &str) -> &str {
+pub fn word(text: &str) -> &str {
     text.split(' ').next().unwrap_or("")
 }
 

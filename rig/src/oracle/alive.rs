@@ -66,18 +66,21 @@ impl Alive {
         self.unanswered = None;
     }
 
-    /// Whether codes were tried, and the lock has had its time and not answered.
+    /// Whether codes were tried, and the lock has had its time and not answered. A reported fault
+    /// answers everything, until the supply is set higher again: then a lock starts anew or says so.
     fn dead(&self, facts: &Facts) -> Option<Finding> {
         let (since, codes) = self.unanswered?;
         let is_late = self.last.since(since) > facts.answers_within;
-        (is_late && !self.faulted).then(|| {
-            let starts = match self.starts {
-                0 => String::new(),
-                starts => format!(", though it had started {starts} times"),
+        let has_fault = self.faulted && self.signs > 0;
+        (is_late && !has_fault).then(|| {
+            let so_far = match (self.faulted, self.starts) {
+                (true, _) => ", though the supply is back after the fault that it reported".to_owned(),
+                (false, 0) => String::new(),
+                (false, starts) => format!(", though it had started {starts} times"),
             };
             Finding::broken(
                 "lamp, beeper, bolt and console lines",
-                format!("{codes} codes, and after them not one sign of life{starts}"),
+                format!("{codes} codes, and after them not one sign of life{so_far}"),
             )
         })
     }
@@ -116,11 +119,11 @@ impl Oracle for Alive {
     }
 
     fn conclude(&self, facts: &Facts) -> Finding {
-        if self.faulted {
-            return Finding::held("console", "the lock reported a fault");
-        }
         if let Some(dead) = self.dead(facts) {
             return dead;
+        }
+        if self.faulted {
+            return Finding::held("console", "the lock reported a fault");
         }
         match (self.signs, self.starts) {
             (0, _) if self.unanswered.is_some() => {

@@ -313,6 +313,12 @@ impl<'a> Runner<'a> {
 
     /// Starts to watch for a signal.
     pub fn watch(&mut self, signal: &Signal) -> Step {
+        self.tracks = self.tracks_of(signal)?;
+        Ok(())
+    }
+
+    /// What a signal wants of each of its lines, from now on.
+    pub fn tracks_of(&mut self, signal: &Signal) -> Step<Vec<Track>> {
         let lamps = signal.lamps().map(|(line, lamp)| {
             let wanted = match lamp {
                 crate::profile::Lamp::Flashes(count) => Wanted::Pulses(count),
@@ -323,12 +329,12 @@ impl<'a> Runner<'a> {
         });
         let beeper = signal.beeper.map(|count| ("beeper", Wanted::Pulses(count)));
         let wanted: Vec<(&str, Wanted)> = lamps.chain(beeper).collect();
-        self.tracks = Vec::new();
+        let mut tracks = Vec::new();
         for (line, wanted) in wanted {
             let level = self.level(line)?;
-            self.tracks.push(Track::new(line, wanted, level));
+            tracks.push(Track::new(line, wanted, level));
         }
-        Ok(())
+        Ok(tracks)
     }
 
     /// Waits until the signal that is watched for has been seen and is over, and checks it.
