@@ -63,6 +63,8 @@ pub struct Runner<'a> {
     pub step: u32,
     /// Steps that have begun and not ended, and whether each carries out a procedure.
     pub inside: Vec<(u32, bool)>,
+    /// The procedure that is being carried out stores a master code.
+    pub stores_master: bool,
     /// Contacts that are closed, so that they can be opened on every way out.
     pub closed: Vec<Contact>,
     /// When the supply confirmed that it is on; none while it is off.
@@ -115,6 +117,7 @@ impl<'a> Runner<'a> {
             tracks: Vec::new(),
             step: 0,
             inside: Vec::new(),
+            stores_master: false,
             closed: Vec::new(),
             power_on: None,
         }

@@ -2,7 +2,7 @@
 
 use crate::bench::Contact;
 use crate::event::{Against, Nanos, Standing, What};
-use crate::oracle::word;
+use crate::oracle::{Keeps, word};
 use crate::profile::codes::Code;
 use crate::profile::{CountedFrom, Erased, Fact, HoldWindow, Relock};
 use crate::quantity::{Millivolts, Percent};
@@ -135,7 +135,11 @@ impl Runner<'_> {
                 ..
             } => {
                 self.wait_for_quiet(PATIENCE)?;
-                self.expecting(expect, |run| run.all(acts))?;
+                let around = self.stores_master;
+                self.stores_master = matches!(effect, Effect::StoresMasterCode { .. });
+                let done = self.expecting(expect, |run| run.all(acts));
+                self.stores_master = around;
+                done?;
                 self.take_effect(effect, procedure);
                 Ok(())
             }
@@ -420,9 +424,15 @@ impl Runner<'_> {
         let now = self.bench.now();
         let standing = match self.standing(code) {
             _ if self.is_changing() => Standing::Offered,
-            Standing::Valid if self.penalty.runs(now) => Standing::LockedOut,
+            Standing::Valid | Standing::Invalid if self.penalty.runs(now) => Standing::LockedOut,
             standing => standing,
         };
+        let kept = self.credentials.kept().iter();
+        let kept_by = kept
+            .filter(|(code, _)| self.digits(code) == *digits)
+            // A code that is becoming the master code is no proof that it was one.
+            .find(|(_, keeps)| *keeps != Keeps::MasterCode || !self.stores_master)
+            .map(|(_, keeps)| keeps.rule().to_owned());
         let valid = self.credentials.valid();
         let common = valid
             .iter()
@@ -433,6 +443,7 @@ impl Runner<'_> {
             digits: digits.digit_count(),
             standing,
             leading,
+            kept_by,
         });
     }
 
@@ -484,7 +495,7 @@ impl Runner<'_> {
     fn reckon(&mut self, code: &CodeUse) {
         let now = self.bench.now();
         match self.standing(code) {
-            Standing::Valid if !self.penalty.runs(now) => self.penalty.success(),
+            Standing::Valid if !self.penalty.runs(now) => self.penalty.forgiven(),
             Standing::Invalid | Standing::Unsettled => {
                 self.penalty.wrong(now);
             }
@@ -537,7 +548,7 @@ impl Runner<'_> {
             let by = self.bench.now() + accepted.within;
             self.await_signal("accepted", by)?;
         }
-        self.penalty.success();
+        self.penalty.forgiven();
         self.lock_again()
     }
 
@@ -615,13 +626,18 @@ impl Runner<'_> {
     /// What a procedure that went through has changed in the lock.
     fn take_effect(&mut self, effect: &Effect, procedure: &str) {
         match effect {
-            Effect::Resets
-                if self.profile.reset.erases.user_codes == Fact::Known(Erased::AtOnce) =>
-            {
-                self.credentials.erase();
+            Effect::Resets => {
+                let erases = &self.profile.reset.erases;
+                let user = erases.user_codes.known().copied();
+                let master = erases.master_code.and_then(|fact| fact.known().copied());
+                self.credentials.reset(user, master);
+                if erases.counters == Fact::Known(Erased::AtOnce) {
+                    self.penalty.forgiven();
+                }
             }
             Effect::StoresUserCode { code, slot } => self.credentials.store(*slot, code),
-            Effect::None | Effect::Resets | Effect::StoresMasterCode { .. } => return,
+            Effect::StoresMasterCode { code } => self.credentials.store_master(code),
+            Effect::None => return,
         }
         let valid = self
             .credentials
@@ -692,7 +708,7 @@ impl Runner<'_> {
             let before = self.recorder.events().len();
             let opened = self.try_code(code, submit.as_deref(), None)?;
             if opened {
-                self.penalty.success();
+                self.penalty.forgiven();
                 self.lock_again()?;
             } else {
                 self.penalty.wrong(self.bench.now());
