@@ -9,7 +9,7 @@ mod verbs;
 mod words;
 
 pub use argument::{Arg, Bindings, Bound, CodeWord, Written};
-pub(crate) use argument::{known_code, read_digits};
+pub(crate) use argument::{known_code, read_digits, undeclared};
 pub use verbs::{
     Action, Bolt, Do, Door, Enter, Expect, Hold, Interrupt, Interruption, Opens, Press, Refuses,
     Settles, Step, Supply, Wait,

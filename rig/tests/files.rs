@@ -11,7 +11,7 @@ use lockrig::profile::codes::{Code, Declared, Right, generate, is_weak};
 use lockrig::profile::{self, Profile, ProfileFile};
 use lockrig::scenario::{self, Course, Requirements, Scenario, ScenarioFile, plan};
 use lockrig::source::{Node, Read, Refused, Source, Spanned, Value};
-use lockrig::step::CodeKind;
+use lockrig::step::{CodeKind, KnownCode};
 use rstest::rstest;
 
 fn root() -> PathBuf {
@@ -594,4 +594,57 @@ fn codes_that_are_like_another_need_one_that_is_long_enough(
 
 fn literal(digits: &str) -> Declared {
     Declared::Literal(Code::from_digits(digits).expect("digits"))
+}
+
+#[test]
+fn what_people_are_told_to_avoid_is_made_to_the_product_s_length() {
+    let digits = |known| {
+        let profiles = profiles();
+        let codes = profiles.iter().map(|profile| {
+            let code = profile.known_code(known);
+            code.map(|code| code.digits_to_press().to_owned())
+        });
+        codes.collect::<Vec<_>>()
+    };
+    let all = |codes: [&str; 6]| codes.map(|code| (!code.is_empty()).then(|| code.to_owned()));
+    // In the order of their names: both Kwikset, Sargent and Greenleaf, SecuRam, Sentry, Stack-On.
+    assert_eq!(
+        digits(KnownCode::Sequence),
+        all(["1234", "1234", "123456", "123456", "12345", "1234"])
+    );
+    assert_eq!(
+        digits(KnownCode::Repeated),
+        all(["7777", "7777", "777777", "777777", "77777", "7777"])
+    );
+    assert_eq!(
+        digits(KnownCode::Zeros),
+        all(["0000", "0000", "000000", "000000", "00000", "0000"])
+    );
+    assert_eq!(
+        digits(KnownCode::Date),
+        all(["2412", "2412", "241299", "241299", "", "2412"])
+    );
+    assert_eq!(
+        digits(KnownCode::ResetCode),
+        all(["", "", "362(03)19", "", "", ""])
+    );
+    assert_eq!(
+        digits(KnownCode::ResetCodeInTurn),
+        all(["", "", "3620319", "", "", ""])
+    );
+    assert!(is_weak(&Code::from_digits("241299").expect("digits")));
+}
+
+#[test]
+fn keys_that_are_pressed_together_are_one_stroke() {
+    let code = Code::with_pairs("362(03)19").expect("a code");
+    assert_eq!(code.strokes_to_press(), ["3", "6", "2", "03", "1", "9"]);
+    assert_eq!(code.digit_count(), 6);
+    assert_eq!(format!("{code:?}"), "code of 6 digits");
+    let other = Code::with_pairs("362(01)19").expect("a code");
+    assert_eq!(code.leading_in_common(&other), 3);
+    assert_eq!(code.leading_in_common(&code), 6);
+    for none in ["", "36(02)", "36(03", "(30)", "12345678901"] {
+        assert_eq!(Code::with_pairs(none), None, "{none}");
+    }
 }

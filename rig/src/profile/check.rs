@@ -1,11 +1,11 @@
 //! What is wrong with a profile although each of its values is well formed: names that nothing
 //! declares, facts that contradict each other, choices where nothing is to be chosen.
 
-use super::sections::Parameter;
+use super::sections::{Parameter, Procedure};
 use super::{Asked, Button, EffectOf, Fact, Factory, ProfileFile, Signal, Stores};
 use crate::event::Nanos;
 use crate::source::{OneOrMore, Problem, Problems, Span, Spanned};
-use crate::step::{Action, Bindings, Bound, Do, ExpectedSignal, Step, known_code};
+use crate::step::{Action, Bindings, Bound, Do, ExpectedSignal, Step, known_code, undeclared};
 
 /// Finds everything that is wrong.
 pub(super) fn check(file: &ProfileFile, problems: &mut Problems) {
@@ -18,6 +18,7 @@ pub(super) fn check(file: &ProfileFile, problems: &mut Problems) {
     weaknesses(file, problems);
     silent_places(file, problems);
     for (name, procedure) in file.procedures.iter() {
+        parameters(procedure, problems);
         let bindings = defaults(procedure.with.iter());
         Step::walk(&procedure.steps, &mut |step| {
             step.check(&bindings, problems);
@@ -141,7 +142,8 @@ fn known_contact(file: &ProfileFile, name: &Spanned<String>, problems: &mut Prob
         .iter()
         .map(String::as_str)
         .chain(file.keypad.names.names())
-        .chain(file.keypad.labels());
+        .chain(file.keypad.labels())
+        .chain([OTHER_BUTTON]);
     problems.add::<()>(
         Problem::new(
             name.span,
@@ -152,6 +154,20 @@ fn known_contact(file: &ProfileFile, name: &Spanned<String>, problems: &mut Prob
         )
         .did_you_mean(name, known),
     );
+}
+
+/// A parameter may be, unless it is given, what one before it is.
+fn parameters(procedure: &Procedure, problems: &mut Problems) {
+    let mut before: Vec<&str> = Vec::new();
+    for (name, parameter) in procedure.with.iter() {
+        if let Parameter::Value(value) = parameter
+            && let Ok(other) = value.name()
+            && !before.contains(&other.value.as_str())
+        {
+            problems.add::<()>(undeclared(&other, before.iter().copied()));
+        }
+        before.push(name);
+    }
 }
 
 /// What `$name` means in a procedure while nobody calls it: the defaults, and codes for codes.

@@ -115,7 +115,7 @@ impl<T> Arg<T> {
 }
 
 /// A name that nothing declares.
-pub(super) fn undeclared<'n>(
+pub(crate) fn undeclared<'n>(
     name: &Spanned<String>,
     known: impl IntoIterator<Item = &'n str>,
 ) -> Problem {
@@ -174,6 +174,15 @@ impl Read for CodeWord {
         }
         if let Some(known) = known_code(node) {
             return Some(Self::Known(Spanned::new(known, node.span)));
+        }
+        if let Some(word) = node.scalar().filter(|word| is_name(word)) {
+            let words: Vec<String> = KnownCode::ALL.iter().map(|known| known.word()).collect();
+            let known = words.iter().map(String::as_str);
+            let found = format!("expected a code, found {}", node.describe());
+            return problems.add(
+                Problem::new(node.span, found)
+                    .did_you_mean(word, known.chain(["$name", "\"digits in quotes\""])),
+            );
         }
         read_digits(node, problems).map(Self::Digits)
     }
