@@ -4,6 +4,8 @@
 //! That the lock starts is none: it may hang in the next moment. A lock is dead if nothing has
 //! answered by the end of the run, or by the time its supply is changed.
 
+use std::cmp::Ordering;
+
 use super::{Facts, Finding, Oracle, word};
 use crate::event::{Event, Nanos, Standing, What};
 
@@ -30,19 +32,18 @@ pub struct Alive {
 impl Alive {
     fn supply_set(&mut self, millivolts: u32) {
         let before = std::mem::replace(&mut self.millivolts, millivolts);
-        if millivolts == before {
-            return;
+        match millivolts.cmp(&before) {
+            Ordering::Equal => return,
+            Ordering::Less => self.fed = false,
+            Ordering::Greater => {
+                self.fed = true;
+                self.faulted &= before > 0;
+                self.locked_out &= before > 0;
+                (self.signs, self.starts) = (0, 0);
+                self.power_ons += 1;
+            }
         }
         self.unanswered = None;
-        self.fed = millivolts > before;
-        if self.fed {
-            self.faulted &= before > 0;
-            (self.signs, self.starts) = (0, 0);
-            self.power_ons += 1;
-        }
-        if before == 0 {
-            self.locked_out = false;
-        }
     }
 
     fn printed(&mut self, text: &str) {
