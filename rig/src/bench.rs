@@ -17,7 +17,8 @@ use crate::driver::supply::{self, Supply};
 use crate::driver::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
 use crate::port::{
-    Branch, CutPoint, Interrupt, Level, Observation, PortId, Ports, ProbePort, Seen, Waited,
+    Branch, CutPoint, Interrupt, Level, Observation, PortId, Ports, ProbePort, Seen, Terminal,
+    Waited,
 };
 use crate::quantity::{Microamps, Millivolts};
 
@@ -86,6 +87,8 @@ pub enum What {
     },
     /// A write to the board's flash began; only on a virtual bench that was asked to tell.
     CutPoint(CutPoint),
+    /// The terminal that the supply feeds; only on a virtual bench that was asked to tell.
+    Terminal(Terminal),
     /// An instrument did not do what it was told. The bench is broken; nothing that it reports from
     /// here on is worth a verdict.
     Trouble(DeviceTrouble),
@@ -644,6 +647,12 @@ impl Bench {
                 self.happenings.push_back(Happening {
                     at,
                     what: What::CutPoint(point),
+                });
+            }
+            Seen::Terminal(terminal) => {
+                self.happenings.push_back(Happening {
+                    at,
+                    what: What::Terminal(terminal),
                 });
             }
             Seen::Lost { port, why } => {

@@ -22,7 +22,7 @@ use crate::image::{ChipMap, Image};
 use crate::port::{Interrupt, PortProblem, PortTrouble, Ports, Waited};
 use crate::profile::Profile;
 use crate::profile::codes::Code;
-use crate::report::{StepUnderWay, Summary, junit, summarise};
+use crate::report::{self, StepUnderWay, Summary, summarise};
 use crate::run::{self, Setup};
 use crate::scenario::{PlannedRun, Script};
 use crate::verdict::Verdict;
@@ -401,10 +401,10 @@ fn written(
     let files = traced
         .and_then(|()| write_json(&folder.join("run.json"), &record))
         .and_then(|()| {
-            std::fs::write(
-                folder.join("junit.xml"),
-                junit::document(&job.id, [&summary]),
-            )
+            let files = report::of_run(&job.id, &events, None).into_iter().flatten();
+            files
+                .into_iter()
+                .try_for_each(|(name, contents)| std::fs::write(folder.join(name), contents))
         });
     if let Err(why) = files {
         // The trace is the evidence: without it there is no verdict.

@@ -77,6 +77,10 @@ pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::
     if let Some(receipt) = flashed {
         recorder.record(bench.now(), receipt);
     }
+    if let Some(branch) = bench.branch() {
+        branch.watch_cut_points(true);
+        branch.watch_terminal(true);
+    }
     let oracles = Oracles::new(facts(profile, bench));
     let mut runner = Runner::new(script, profile, codes, seed, bench, recorder, oracles);
     let stopped = runner.carry_out().err();

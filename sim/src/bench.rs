@@ -176,12 +176,26 @@ pub enum Seen {
     },
     /// A flash operation started; only after [`VirtualBench::watch_flash`].
     FlashOperation(FlashOperation),
+    /// What is drawn from the battery terminal, or its voltage, became another; only after
+    /// [`VirtualBench::watch_terminal`].
+    Terminal(Terminal),
+}
+
+/// The battery terminal at one moment, as no instrument sees it: without aperture, noise or delay.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Terminal {
+    /// Its voltage.
+    pub millivolts: u32,
+    /// Charge drawn from the feed since the bench was made.
+    pub nanocoulombs: u64,
 }
 
 /// Baud rate of the chip's console.
 const CONSOLE_BAUD: u64 = 115_200;
 /// From a supply command's last stop bit to the first start bit of its answer.
 const SUPPLY_TURNAROUND: Ticks = Ticks::from_millis(1);
+/// A terminal voltage that moved by less than this is not told.
+const TERMINAL_STEP: u32 = 50;
 
 /// See the head of the file.
 #[derive(Clone, Debug)]
@@ -208,6 +222,8 @@ pub struct VirtualBench {
     brown_outs: u64,
     watches_flash: bool,
     flash_operations: u64,
+    /// The terminal's voltage when it was last told; none while nobody watches.
+    terminal_told: Option<u32>,
 }
 
 impl VirtualBench {
@@ -244,6 +260,7 @@ impl VirtualBench {
             brown_outs: 0,
             watches_flash: false,
             flash_operations: 0,
+            terminal_told: None,
         };
         bench.tear_by_chance();
         bench.settle(Ticks::ZERO);
@@ -303,6 +320,15 @@ impl VirtualBench {
     /// From now on, or no longer, every start of a flash operation is an observation.
     pub fn watch_flash(&mut self, watch: bool) {
         self.watches_flash = watch;
+    }
+
+    /// From now on, or no longer, the battery terminal is an observation: now, whenever a lamp, the
+    /// beeper or the bolt's drive goes on or off, and whenever its voltage moved by 50 mV.
+    pub fn watch_terminal(&mut self, watch: bool) {
+        self.terminal_told = None;
+        if watch {
+            self.tell_terminal(self.now);
+        }
     }
 
     /// The chip's debug port. Its accesses take time on the whole bench; what is observed
@@ -557,10 +583,15 @@ impl VirtualBench {
 
     /// Brings the chip and the outbox up to what the board has become.
     fn settle(&mut self, now: Ticks) {
+        let mut draws_otherwise = false;
         while self.board.take_supply_change() {
             self.settle_supply(now);
+            let volts = (self.board.terminal_volts() * 1e3) as u32;
+            let told = self.terminal_told.unwrap_or(volts);
+            draws_otherwise |= told.abs_diff(volts) >= TERMINAL_STEP;
         }
         while let Some(edge) = self.board.take_edge() {
+            draws_otherwise |= edge.line.is_load();
             let what = Seen::Edge {
                 line: edge.line,
                 level: edge.level,
@@ -568,7 +599,24 @@ impl VirtualBench {
             };
             self.outbox.push_back(Observation { at: edge.at, what });
         }
+        if draws_otherwise && self.terminal_told.is_some() {
+            self.tell_terminal(now);
+        }
         self.settle_inputs();
+    }
+
+    /// Tells the battery terminal as it is. It looks at a copy of the board, so that whether somebody
+    /// watches makes no difference to the board.
+    fn tell_terminal(&mut self, now: Ticks) {
+        let mut board = self.board.clone();
+        board.settle_supply(now, self.activity());
+        let terminal = Terminal {
+            millivolts: (board.terminal_volts().max(0.0) * 1e3).round() as u32,
+            nanocoulombs: (board.drawn_coulombs() * 1e9).round() as u64,
+        };
+        self.terminal_told = Some(terminal.millivolts);
+        let what = Seen::Terminal(terminal);
+        self.outbox.push_back(Observation { at: now, what });
     }
 
     /// A supply that fades tears flash by chance, until a cut says otherwise.

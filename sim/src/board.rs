@@ -149,6 +149,12 @@ impl Line {
         Line::Motor,
     ];
 
+    /// Whether the board draws a current of its own for it.
+    pub fn is_load(self) -> bool {
+        use Line::{Beeper, Green, Motor, Red, Solenoid, Yellow};
+        matches!(self, Red | Green | Yellow | Beeper | Solenoid | Motor)
+    }
+
     /// The line's name, as bench files write it.
     pub fn name(self) -> &'static str {
         match self {

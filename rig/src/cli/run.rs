@@ -19,7 +19,7 @@ use crate::campaign::{Campaign, Group, Job, Ran, Report, write_json};
 use crate::event::{FileHash, Nanos};
 use crate::port::Interrupt;
 use crate::profile::{Profile, codes};
-use crate::report::{StepUnderWay, Summary, junit, terminal};
+use crate::report::{StepUnderWay, Summary, html, junit, terminal};
 use crate::scenario::{self, Course, PlannedRun, Scenario};
 use crate::source::Refused;
 use crate::step::Ability;
@@ -65,8 +65,11 @@ Examples:
   lockrig run --bench virtual-safe --image fw.elf    firmware of yours on a virtual board
 
 What is left behind, in the report folder:
-  index.json, junit.xml    all runs
+  index.html               all runs on a page, what failed first; 'lockrig open' shows it
+  index.json, junit.xml    the same for programs
   <run>/events.jsonl       everything that happened, a fact a line, in bench time
+  <run>/report.html        the run as a page with its time line
+  <run>/trace.vcd          its lines for GTKWave, Surfer and other wave viewers
   <run>/run.json           what the run was made from, and its verdict
   <run>/junit.xml          the same for a CI server";
 
@@ -385,12 +388,20 @@ impl Run {
             runs: runs.iter().map(entry).collect(),
         };
         let summaries = runs.iter().map(|run| &run.summary);
-        write_json(&folder.join("index.json"), &index).and_then(|()| {
-            std::fs::write(
-                folder.join("junit.xml"),
-                junit::document("lockrig", summaries),
-            )
-        })
+        let page = html::campaign(&html::Campaign {
+            seed: self.seed,
+            planned,
+            finished,
+            runs: runs.iter().map(shown).collect(),
+        });
+        write_json(&folder.join("index.json"), &index)
+            .and_then(|()| std::fs::write(folder.join("index.html"), page))
+            .and_then(|()| {
+                std::fs::write(
+                    folder.join("junit.xml"),
+                    junit::document("lockrig", summaries),
+                )
+            })
     }
 }
 
@@ -481,6 +492,14 @@ fn id(run: &PlannedRun, bench: &str) -> String {
         name
     } else {
         format!("{name}@{variant}")
+    }
+}
+
+/// A run on the campaign's page.
+fn shown(run: &Ran) -> html::Entry<'_> {
+    html::Entry {
+        id: &run.id,
+        summary: &run.summary,
     }
 }
 

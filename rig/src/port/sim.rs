@@ -13,7 +13,7 @@ use lockrig_sim::time::Ticks;
 
 use super::{
     Branch, Change, CutPoint, Interrupt, Level, LineId, Observation, PortId, PortProblem,
-    PortTrouble, Ports, ProbePort, Seen, Torn, Waited, sim_probe,
+    PortTrouble, Ports, ProbePort, Seen, Terminal, Torn, Waited, sim_probe,
 };
 use crate::event::Nanos;
 
@@ -77,6 +77,10 @@ impl SimPorts {
                 }
             }
             bench::Seen::FlashOperation(operation) => Seen::CutPoint(cut_point(operation)),
+            bench::Seen::Terminal(terminal) => Seen::Terminal(Terminal {
+                millivolts: terminal.millivolts,
+                nanocoulombs: terminal.nanocoulombs,
+            }),
         };
         Some(Observation {
             at: nanos(seen.at),
@@ -200,6 +204,10 @@ impl Branch for SimPorts {
 
     fn watch_cut_points(&mut self, watch: bool) {
         self.lock().watch_flash(watch);
+    }
+
+    fn watch_terminal(&mut self, watch: bool) {
+        self.lock().watch_terminal(watch);
     }
 
     fn cut(&mut self, torn: Torn) {

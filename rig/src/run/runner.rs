@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::bench::{self, Bench, Contact, Feed, Happening};
 use crate::driver::DeviceTrouble;
-use crate::event::{Nanos, What};
+use crate::event::{FlashChange, Meter, Nanos, What};
 use crate::oracle::Oracles;
-use crate::port::Waited;
+use crate::port::{Change, Terminal, Waited};
 use crate::profile::codes::Code;
 use crate::profile::{Profile, Signal};
 use crate::quantity::Millivolts;
@@ -69,11 +69,27 @@ pub struct Runner<'a> {
     pub closed: Vec<Contact>,
     /// When the supply confirmed that it is on; none while it is off.
     pub power_on: Option<Nanos>,
+    /// When the board's terminal was last looked at, and the charge that it had drawn by then.
+    charge: Option<(Nanos, u64)>,
+    /// Writes to flash that are not recorded yet, because more may follow.
+    burst: Option<Burst>,
+}
+
+/// Writes to flash at addresses that follow each other.
+struct Burst {
+    at: Nanos,
+    kind: FlashChange,
+    address: Option<u32>,
+    count: u32,
+    ends: Nanos,
 }
 
 /// How long lamps and beeper must be quiet before a pattern counts as over: longer than the pause
 /// between two flashes of one signal.
 pub const QUIET: Nanos = Nanos::from_millis(700);
+
+/// Firmware takes less than this between two words of one record.
+const BURST: Nanos = Nanos::from_millis(1);
 
 /// How long a supply may take to confirm; its driver reports trouble well before.
 const POWER_MAX: Nanos = Nanos::from_secs(2);
@@ -120,6 +136,8 @@ impl<'a> Runner<'a> {
             stores_master: false,
             closed: Vec::new(),
             power_on: None,
+            charge: None,
+            burst: None,
         }
     }
 
@@ -129,6 +147,7 @@ impl<'a> Runner<'a> {
     }
 
     fn record_at(&mut self, at: Nanos, what: What) -> u64 {
+        self.record_burst();
         let seq = self.recorder.record(at, what);
         let breaches = match self.recorder.events().last() {
             Some(event) => self.oracles.see(event),
@@ -191,9 +210,30 @@ impl<'a> Runner<'a> {
                 self.record_at(at, What::Printed { text });
             }
             // The order is in the trace; what it did is on the sense lines.
-            bench::What::Switched { .. }
-            | bench::What::Measured { .. }
-            | bench::What::CutPoint(_) => {}
+            bench::What::Switched { .. } => {}
+            bench::What::Measured {
+                voltage, current, ..
+            } => {
+                self.record_at(
+                    at,
+                    What::SupplyRead {
+                        millivolts: voltage.0,
+                        microamps: Some(u64::from(current.0)),
+                        since: None,
+                        by: Meter::Supply,
+                    },
+                );
+            }
+            bench::What::Terminal(terminal) => self.note_terminal(at, terminal),
+            bench::What::CutPoint(point) => {
+                let (kind, address) = match point.change {
+                    Change::Word { address } => (FlashChange::Word, Some(address)),
+                    Change::Page { address } => (FlashChange::Page, Some(address)),
+                    Change::Chip => (FlashChange::Chip, None),
+                    Change::Settings => (FlashChange::Settings, None),
+                };
+                self.note_write(at, kind, address, point.ends);
+            }
             bench::What::Fed { feed, .. } => {
                 if let Feed::On { .. } = feed {
                     self.power_on.get_or_insert(at);
@@ -202,6 +242,75 @@ impl<'a> Runner<'a> {
             bench::What::Trouble(trouble) => return self.broken(trouble),
         }
         Ok(())
+    }
+
+    /// Words that are written one after the other are one fact: a record of the lock, mostly.
+    fn note_write(&mut self, at: Nanos, kind: FlashChange, address: Option<u32>, ends: Nanos) {
+        if let Some(Burst {
+            count,
+            kind: FlashChange::Word,
+            address: Some(first),
+            ends: before,
+            ..
+        }) = &mut self.burst
+            && kind == FlashChange::Word
+            && address == first.checked_add(4 * *count)
+            && at.since(*before) < BURST
+        {
+            *count += 1;
+            *before = ends;
+            return;
+        }
+        self.record_burst();
+        self.burst = Some(Burst {
+            at,
+            kind,
+            address,
+            count: 1,
+            ends,
+        });
+    }
+
+    fn record_burst(&mut self) {
+        let Some(burst) = self.burst.take() else {
+            return;
+        };
+        let Burst {
+            at,
+            kind,
+            address,
+            count,
+            ends,
+        } = burst;
+        self.record_at(
+            at,
+            What::FlashChanged {
+                kind,
+                address,
+                count,
+                ends,
+            },
+        );
+    }
+
+    /// Between two looks at the terminal the charge tells the mean current.
+    fn note_terminal(&mut self, at: Nanos, terminal: Terminal) {
+        let before = self.charge.replace((at, terminal.nanocoulombs));
+        let mean = before.and_then(|(since, charge)| {
+            let nanocoulombs = u128::from(terminal.nanocoulombs.saturating_sub(charge));
+            let microamps =
+                (nanocoulombs * 1_000_000).checked_div(u128::from(at.since(since).0))?;
+            Some((u64::try_from(microamps).ok()?, since))
+        });
+        self.record_at(
+            at,
+            What::SupplyRead {
+                millivolts: terminal.millivolts,
+                microamps: mean.map(|(microamps, _)| microamps),
+                since: mean.map(|(_, since)| since),
+                by: Meter::Emulator,
+            },
+        );
     }
 
     /// An instrument failed: that ends the steps.
@@ -359,14 +468,10 @@ impl<'a> Runner<'a> {
                     seen,
                 );
             }
-            let settles = self
-                .tracks
-                .iter()
-                .filter_map(|track| track.settles(QUIET))
-                .min();
+            let settles = self.tracks.iter().filter_map(|track| track.settles(QUIET));
             let next = settles
                 .filter(|at| *at > now)
-                .map_or(quiet_by, |at| at.min(quiet_by));
+                .fold(quiet_by, |next, at| next.min(at));
             self.wait_for_one(next)?;
         }
     }
