@@ -34,6 +34,16 @@ pub fn exists(name: &str) -> bool {
     BenchSpec::named(name).is_some() || CylinderSpec::named(name).is_some()
 }
 
+/// The byte ports that the virtual bench of this name has; of a name that is unknown, all that any has.
+pub fn byte_ports(name: &str) -> Vec<&'static str> {
+    let ports: &[bench::Port] = match (BenchSpec::named(name), CylinderSpec::named(name)) {
+        (Some(_), _) => &VirtualBench::PORTS,
+        (None, Some(_)) => &CylinderBench::PORTS,
+        (None, None) => &bench::Port::ALL,
+    };
+    ports.iter().map(|port| port.name()).collect()
+}
+
 /// What the ports lead to.
 enum World {
     /// A board with a chip.

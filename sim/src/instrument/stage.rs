@@ -78,7 +78,7 @@ const FACTORY: [(u16, i64, bool); 38] = [
     (22, 1_000, false),
     (23, 15_000, false),
     (24, 100_000, true),
-    (25, 1_200_000, true),
+    (25, 3_000_000, true),
     (26, 25_000, false),
     (27, PULL_OFF, true),
     (30, 3_000_000, false),
@@ -147,6 +147,8 @@ pub struct Controller {
     inputs: Inputs,
     line: Vec<u8>,
     overflowed: bool,
+    /// The last byte was a carriage return: a line feed right behind it belongs to the same end.
+    returned: bool,
     lines: VecDeque<String>,
     planned: VecDeque<Block>,
     moving: Option<Moving>,
@@ -178,6 +180,7 @@ impl Controller {
             inputs: Inputs::default(),
             line: Vec::new(),
             overflowed: false,
+            returned: false,
             lines: VecDeque::new(),
             planned: VecDeque::new(),
             moving: None,
@@ -194,7 +197,7 @@ impl Controller {
         self.at
     }
 
-    /// The torque comparator's level, in millinewton metres; a comparator that is off lets nothing pass.
+    /// The torque comparator's level, in millinewton metres; 0 while it is off.
     pub fn torque_limit(&self) -> i64 {
         if self.modes.spindle {
             self.modes.speed / 1_000
@@ -227,10 +230,11 @@ impl Controller {
 
     /// A byte has arrived.
     pub fn receive(&mut self, now: Ticks, byte: u8) {
+        let returned = std::mem::replace(&mut self.returned, byte == b'\r');
         match byte {
             0x18 => self.reset(now),
             b'?' => self.report(now),
-            b'!' if self.state == State::Run => {
+            b'!' if matches!(self.state, State::Run | State::Idle) => {
                 self.pause(now);
                 self.state = State::Hold;
             }
@@ -246,11 +250,12 @@ impl Controller {
                 }
             }
             b'!' | b'~' | 0x80.. => {}
+            b'\n' if returned => {}
             b'\r' | b'\n' => {
                 let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).into_owned();
                 if std::mem::take(&mut self.overflowed) {
                     self.say(now, "error:11");
-                } else if !(byte == b'\n' && line.is_empty()) {
+                } else {
                     self.lines.push_back(line);
                 }
             }
