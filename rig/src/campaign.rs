@@ -20,7 +20,7 @@ use crate::driver::probe::{Attach, Flashing, Probe, ProbeTrouble};
 use crate::event::{FileHash, Nanos, What};
 use crate::image::{ChipMap, Image};
 use crate::port::{Interrupt, PortProblem, PortTrouble, Ports, Waited};
-use crate::profile::Profile;
+use crate::profile::Product;
 use crate::profile::codes::Code;
 use crate::report::{StepUnderWay, Summary, junit, summarise};
 use crate::run::{self, Setup};
@@ -32,7 +32,7 @@ pub struct Group {
     /// The bench.
     pub bench: BenchFile,
     /// The product.
-    pub profile: Arc<Profile>,
+    pub profile: Arc<Product>,
     /// The image, with the product's personality in it where it takes one.
     pub image: Option<Image>,
     /// SHA-256 of the personality page, where there is one.
@@ -264,8 +264,10 @@ fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTrouble
 }
 
 fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What, DeviceTrouble> {
-    if bench.file().supply.is_some() {
-        let voltage = group.profile.supply.fresh.value;
+    if bench.file().supply.is_some()
+        && let Some(profile) = group.profile.lock()
+    {
+        let voltage = profile.supply.fresh.value;
         bench.feed(Feed::On {
             voltage,
             resistance: None,

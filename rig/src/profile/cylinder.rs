@@ -11,7 +11,7 @@ use super::{Document, EffectOf, Fact, Parameter, Procedure, ProfileFile, VERSION
 use crate::event::Nanos;
 use crate::quantity::{Millidegrees, MillinewtonMetres};
 use crate::source::{
-    Named, Node, OneOrMore, Problem, Problems, Read, Refused, Source, Spanned, Table, Value,
+    Named, Node, OneOrMore, Problem, Problems, Refused, Source, Spanned, Table, Value,
     file_table, file_words,
 };
 use crate::step::{Ability, Action, Step};
