@@ -85,9 +85,10 @@ pub enum What {
     Moved {
         /// What was asked of it.
         motion: Motion,
-        /// Where too much torque or force stopped it, in thousandths of a degree or millimetre; it was
-        /// taken back to where it began.
+        /// Where too much torque or force stopped it, in thousandths of a degree or millimetre.
         stopped: Option<i64>,
+        /// Where it stands now; what was stopped was taken back.
+        stands: i64,
         /// When it was ordered.
         asked: Nanos,
     },
@@ -697,10 +698,12 @@ impl Bench {
                     stage::Fact::Moved {
                         motion,
                         stopped,
+                        stands,
                         asked,
                     } => What::Moved {
                         motion,
                         stopped,
+                        stands,
                         asked,
                     },
                     stage::Fact::Trouble(trouble) => What::Trouble(trouble),

@@ -290,8 +290,10 @@ pub enum What {
         to: i64,
         /// `mdeg`, `um`, `slot`.
         unit: String,
-        /// Where too much torque or force stopped it; it was taken back to where it began.
+        /// Where too much torque or force stopped it.
         stopped: Option<i64>,
+        /// Where it stands now; what was stopped was taken back.
+        stands: i64,
     },
     /// The last line of every complete trace.
     Finished {

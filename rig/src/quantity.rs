@@ -275,6 +275,9 @@ impl JsonSchema for Millidegrees {
 
 impl fmt::Display for Millidegrees {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 {
+            return f.write_str("0 deg");
+        }
         let sign = if self.0 < 0 { "-" } else { "" };
         write!(f, "{sign}{}", ANGLES.show(u64::from(self.0.unsigned_abs())))
     }

@@ -11,8 +11,8 @@ use crate::driver::stage::{self, Axis};
 use crate::event::Nanos;
 use crate::port::sim;
 use crate::quantity::{
-    Microamps, Micrometres, MicrometresPerSecond, Millidegrees, MillidegreesPerSecond, Milliohms,
-    Millivolts, MillinewtonMetres,
+    Microamps, Micrometres, MicrometresPerSecond, Millidegrees, MillidegreesPerSecond,
+    MillinewtonMetres, Milliohms, Millivolts,
 };
 use crate::source::{
     Named, Node, Problem, Problems, Read, Refused, Source, Span, Spanned, Value, file_table,
@@ -552,7 +552,9 @@ impl BenchFile {
             ("stage", self.stage.is_some()),
             (
                 "key-exchange",
-                self.stage.as_ref().is_some_and(|stage| stage.keys.len() > 1),
+                self.stage
+                    .as_ref()
+                    .is_some_and(|stage| stage.keys.len() > 1),
             ),
         ] {
             if there {
@@ -961,7 +963,10 @@ impl<'t, 'p> Check<'t, 'p> {
         }
         let (from, to) = (text.turn.from, text.turn.to);
         if *from > Millidegrees(0) || *to < Millidegrees(0) {
-            let message = format!("0 deg, where keys go in and out, is not from {} to {}", *from, *to);
+            let message = format!(
+                "0 deg, where keys go in and out, is not from {} to {}",
+                *from, *to
+            );
             let hint = "'from' is the angle of the home switch, 'to' the furthest one clockwise";
             self.add(Problem::new(from.span, message).hint(hint));
         }

@@ -97,7 +97,9 @@ pub fn group(
         return Ok(group);
     }
     let Some(profile) = profile.lock() else {
-        return Err(Failure::usage(of_bench(&"a mechanical cylinder runs no firmware")));
+        return Err(Failure::usage(of_bench(
+            &"a mechanical cylinder runs no firmware",
+        )));
     };
     let personality = profile
         .personality()

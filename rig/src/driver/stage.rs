@@ -3,7 +3,8 @@
 //!
 //! Every move is a probing move (`G38.3`): the controller itself stops it when the torque on the key
 //! goes over the level that `M3 S…` sets, or when key or tool push against something. What was
-//! stopped is taken back to where the move began, so that nothing stays under load. Travel, torque,
+//! stopped is backed off until a quarter of that level is left (`G38.5`) and then taken back to where
+//! the move began, as far as it goes: nothing stays under load. Travel, torque,
 //! feed and the longest move are checked here, before a byte is sent; a limit switch, an alarm or an
 //! error of the controller is trouble, and after it nothing moves any more: where the axes stand is
 //! then unknown, and a key that is turned or pulled blindly breaks.
@@ -46,7 +47,9 @@ pub struct Axis(u8);
 impl Axis {
     /// The axis of this letter; there are X, Y, Z, A, B, C.
     pub fn of(letter: &str) -> Option<Axis> {
-        let at = LETTERS.iter().position(|known| letter == known.to_string())?;
+        let at = LETTERS
+            .iter()
+            .position(|known| letter == known.to_string())?;
         Some(Axis(at as u8))
     }
 
@@ -155,9 +158,11 @@ pub enum Fact {
     Moved {
         /// What was asked.
         motion: Motion,
-        /// Where it was stopped by too much torque or force and taken back; in thousandths of a
-        /// degree or millimetre. None for a move that arrived.
+        /// Where it was stopped by too much torque or force, in thousandths of a degree or
+        /// millimetre; none for a move that arrived.
         stopped: Option<i64>,
+        /// Where it stands now: where it was to go, or where it was taken back to.
+        stands: i64,
         /// When it was ordered.
         asked: Nanos,
     },
@@ -182,25 +187,44 @@ enum Job {
     /// Finds the controller, and brings it home if it does not know where it is.
     Connect,
     /// Carries out a move.
-    Move {
-        motion: Motion,
-        asked: Nanos,
-        /// Where it was stopped, once it is on its way back.
-        stopped: Option<i64>,
-    },
+    Move { trip: Trip, asked: Nanos },
     /// Brings key and tool out.
     Rest(Resting),
     /// Looks after an alarm which switches are closed, and then tells of the trouble.
     Diagnose(DeviceTrouble),
 }
 
+/// A move under way: there, and back where something stopped it.
+#[derive(Clone, Copy, Debug)]
+struct Trip {
+    motion: Motion,
+    leg: Leg,
+    /// Where it began.
+    before: i64,
+    /// Where it was stopped, once it was.
+    stopped: Option<i64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Leg {
+    /// To where it was asked to go.
+    There,
+    /// The comparator is set lower, to see whether load is left.
+    Feel,
+    /// Backwards until there is none.
+    Unload,
+    /// To where it began.
+    Back,
+    /// That was stopped as well: the same once more, and it stays there.
+    FeelBack,
+    UnloadBack,
+}
+
 /// How far going to rest has come.
 #[derive(Clone, Copy, Default, Debug)]
 struct Resting {
     /// The move under way.
-    motion: Option<Motion>,
-    /// It was stopped, and is on its way back.
-    back: bool,
+    trip: Option<Trip>,
     /// What cannot be done: the key is held.
     key_held: bool,
     turn_held: bool,
@@ -305,7 +329,8 @@ impl Stage {
         }
         self.rested = None;
         let asked = now;
-        self.jobs.push_back(Job::Move { motion, asked, stopped: None });
+        let trip = Trip::to(motion);
+        self.jobs.push_back(Job::Move { trip, asked });
         self.go_on(now);
         Ok(())
     }
@@ -328,7 +353,10 @@ impl Stage {
             return;
         }
         self.jobs.clear();
-        if matches!(self.job, Some(Job::Connect | Job::Diagnose(_) | Job::Rest(_))) {
+        if matches!(
+            self.job,
+            Some(Job::Connect | Job::Diagnose(_) | Job::Rest(_))
+        ) {
             return;
         }
         let moving = self.job.take().is_some();
@@ -351,7 +379,14 @@ impl Stage {
         let refuse = |saw: String, hint: &str| {
             Err(self.trouble(self.doing(motion), Trouble::Refused, saw, hint))
         };
-        let Settings { turn, insert, magazine, plunge, torque, .. } = &self.settings;
+        let Settings {
+            turn,
+            insert,
+            magazine,
+            plunge,
+            torque,
+            ..
+        } = &self.settings;
         match motion {
             Motion::Turn { to, .. } if to < turn.from || to > turn.to => refuse(
                 format!("the stage turns from {} to {}", turn.from, turn.to),
@@ -379,7 +414,13 @@ impl Stage {
 
     /// The axis of a move, and where it goes.
     fn target(&self, motion: Motion) -> (Axis, i64) {
-        let Settings { turn, insert, magazine, plunge, .. } = &self.settings;
+        let Settings {
+            turn,
+            insert,
+            magazine,
+            plunge,
+            ..
+        } = &self.settings;
         match motion {
             Motion::Turn { to, .. } => (turn.axis, i64::from(to.0) - i64::from(turn.from.0)),
             Motion::Insert { to } => (insert.axis, i64::from(to.0)),
@@ -393,7 +434,13 @@ impl Stage {
 
     /// The feed of a move, in thousandths a second.
     fn feed(&self, motion: Motion) -> u32 {
-        let Settings { turn, insert, magazine, plunge, .. } = &self.settings;
+        let Settings {
+            turn,
+            insert,
+            magazine,
+            plunge,
+            ..
+        } = &self.settings;
         match motion {
             Motion::Turn { .. } => turn.feed.0,
             Motion::Insert { .. } => insert.feed.0,
@@ -428,8 +475,8 @@ impl Stage {
         }
     }
 
-    fn begin(&mut self, now: Nanos, job: Job) {
-        match &job {
+    fn begin(&mut self, now: Nanos, mut job: Job) {
+        match &mut job {
             Job::Connect => {
                 self.told.clear();
                 self.at = None;
@@ -437,12 +484,14 @@ impl Stage {
                 self.send_later(b"$$\n".to_vec(), Answer::Ok, ANSWER_MAX);
                 self.send_later(b"?".to_vec(), Answer::Report, ANSWER_MAX);
             }
-            Job::Move { motion, .. } => {
-                let motion = *motion;
+            Job::Move { trip, .. } => {
+                let motion = trip.motion;
                 if let Some(trouble) = self.key_in_the_way(motion) {
                     // It was refused, not broken: nothing moved, and the stage knows where it is.
                     return self.facts.push_back((now, Fact::Trouble(trouble)));
                 }
+                let (axis, _) = self.target(motion);
+                trip.before = self.here(axis);
                 self.send_move(motion);
             }
             Job::Rest(_) | Job::Diagnose(_) => {}
@@ -462,7 +511,10 @@ impl Stage {
             self.trouble(
                 self.doing(motion),
                 Trouble::Refused,
-                format!("a key is {} in the keyway", Micrometres(fed.unsigned_abs() as u32)),
+                format!(
+                    "a key is {} in the keyway",
+                    Micrometres(fed.unsigned_abs() as u32)
+                ),
                 "nothing was sent; withdraw the key first",
             )
         })
@@ -470,33 +522,112 @@ impl Stage {
 
     /// What takes the stage along one axis, and then asks where it is.
     fn send_move(&mut self, motion: Motion) {
-        let Some(at) = &self.at else { return };
-        let (axis, to) = self.target(motion);
-        let here = at[axis.place()];
+        let (_, to) = self.target(motion);
+        self.send_probe(motion, true, to);
+    }
+
+    /// A probing move that ends where the overload input comes, or goes.
+    fn send_probe(&mut self, motion: Motion, towards: bool, to: i64) {
+        let (axis, _) = self.target(motion);
+        let here = self.here(axis);
         if (here - to).abs() <= PLACE_PLAY {
             return;
         }
-        let level = match motion {
-            Motion::Turn { torque, .. } => torque,
-            _ => self.settings.torque,
-        };
-        if self.level != Some(level) {
-            self.send_later(format!("M3 S{}\n", level.0).into_bytes(), Answer::Ok, ANSWER_MAX);
-            self.level = Some(level);
+        if towards {
+            self.send_level(self.level_of(motion));
         }
         let within = self.lasts(motion, here, to);
-        let line = format!("G38.3 {axis}{} F{}\n", decimal(to), self.feed(motion) * 60 / 1_000);
+        let code = if towards { "G38.3" } else { "G38.5" };
+        let feed = self.feed(motion) * 60 / 1_000;
+        let line = format!("{code} {axis}{} F{feed}\n", decimal(to));
         self.send_later(line.into_bytes(), Answer::Ok, within);
         self.send_later(b"?".to_vec(), Answer::Report, ANSWER_MAX);
     }
 
-    fn send_back(&mut self, motion: Motion, from: i64, to: i64) {
-        let (axis, _) = self.target(motion);
-        let line = format!("G1 {axis}{} F{}\n", decimal(to), self.feed(motion) * 60 / 1_000);
-        let within = self.lasts(motion, from, to);
-        self.send_later(line.into_bytes(), Answer::Ok, ANSWER_MAX);
-        self.send_later(b"G4 P0\n".to_vec(), Answer::Ok, within);
-        self.send_later(b"?".to_vec(), Answer::Report, ANSWER_MAX);
+    fn level_of(&self, motion: Motion) -> MillinewtonMetres {
+        match motion {
+            Motion::Turn { torque, .. } => torque,
+            _ => self.settings.torque,
+        }
+    }
+
+    fn send_level(&mut self, level: MillinewtonMetres) {
+        if self.level != Some(level) {
+            self.send_later(
+                format!("M3 S{}\n", level.0).into_bytes(),
+                Answer::Ok,
+                ANSWER_MAX,
+            );
+            self.level = Some(level);
+        }
+    }
+
+    /// Where an axis stands, as far as is known.
+    fn here(&self, axis: Axis) -> i64 {
+        let at = self.at.as_ref().and_then(|at| at.get(axis.place()));
+        at.copied().unwrap_or_default()
+    }
+
+    /// The leg of a trip that was under way is over. True, if the trip is.
+    fn travel(&mut self, trip: &mut Trip) -> Result<bool, DeviceTrouble> {
+        let motion = trip.motion;
+        let (axis, to) = self.target(motion);
+        let report = self.report.take();
+        let loaded = report
+            .as_ref()
+            .is_some_and(|report| report.pins.contains('P'));
+        if let Some(report) = report {
+            self.at = Some(report.at);
+        }
+        let here = self.here(axis);
+        let stopped = self.probed.take().filter(|(_, touched)| *touched);
+        let place = stopped.and_then(|(places, _)| places.get(axis.place()).copied());
+        let end = match trip.leg {
+            Leg::There => to,
+            _ => trip.before,
+        };
+        match (trip.leg, place) {
+            (Leg::There | Leg::Back, Some(place)) => {
+                if trip.leg == Leg::There {
+                    trip.stopped = Some(self.place(motion, place));
+                    trip.leg = Leg::Feel;
+                } else {
+                    trip.leg = Leg::FeelBack;
+                }
+                let level = self.level_of(motion);
+                self.send_level(MillinewtonMetres((level.0 / 4).max(1)));
+                self.send_later(b"?".to_vec(), Answer::Report, ANSWER_MAX);
+                Ok(false)
+            }
+            (Leg::There | Leg::Back, None) => match (here - end).abs() <= PLACE_PLAY {
+                true => Ok(true),
+                false => Err(self.trouble(
+                    self.doing(motion),
+                    Trouble::Refused,
+                    format!("it says that axis {axis} stands at {}, not at {}", decimal(here), decimal(end)),
+                    "does another program talk to the stage? was it touched?",
+                )),
+            },
+            (Leg::Feel | Leg::FeelBack, _) if loaded => {
+                let first = trip.leg == Leg::Feel;
+                let away = if first { trip.before } else { to };
+                trip.leg = if first { Leg::Unload } else { Leg::UnloadBack };
+                self.send_probe(motion, false, away);
+                Ok(false)
+            }
+            (Leg::Unload | Leg::UnloadBack, _) if loaded => Err(self.trouble(
+                self.doing(motion),
+                Trouble::Refused,
+                "it was stopped by too much torque or force, and backing off does not take that away".to_owned(),
+                "look at key and tool before anything else moves",
+            )),
+            (Leg::Feel | Leg::Unload, _) => {
+                trip.leg = Leg::Back;
+                self.send_probe(motion, true, trip.before);
+                Ok(false)
+            }
+            (Leg::FeelBack | Leg::UnloadBack, _) => Ok(true),
+        }
     }
 
     /// How long a move may take.
@@ -507,22 +638,53 @@ impl Stage {
     }
 
     fn send_later(&mut self, bytes: Vec<u8>, answer: Answer, within: Nanos) {
-        self.lines.push_back(Sent { bytes, answer, within });
+        self.lines.push_back(Sent {
+            bytes,
+            answer,
+            within,
+        });
     }
 
     /// All that was sent for a job has been answered: what next.
     fn step(&mut self, now: Nanos, job: Job) {
         match job {
             Job::Connect => self.connected(now),
-            Job::Move { motion, asked, stopped } => self.moved(now, motion, asked, stopped),
+            Job::Move { mut trip, asked } => match self.travel(&mut trip) {
+                Ok(false) => self.job = Some(Job::Move { trip, asked }),
+                Ok(true) => {
+                    let Trip {
+                        motion, stopped, ..
+                    } = trip;
+                    let (axis, _) = self.target(motion);
+                    let stands = self.place(motion, self.here(axis));
+                    self.facts.push_back((
+                        now,
+                        Fact::Moved {
+                            motion,
+                            stopped,
+                            stands,
+                            asked,
+                        },
+                    ));
+                }
+                Err(trouble) => self.die(now, trouble),
+            },
             Job::Rest(resting) => self.resting(now, resting),
             Job::Diagnose(mut trouble) => {
                 if let Some(report) = &self.report
                     && report.pins.contains(|pin| LETTERS.contains(&pin))
                 {
-                    let pins: Vec<String> =
-                        report.pins.chars().filter(|pin| LETTERS.contains(pin)).map(|pin| format!("'{pin}'")).collect();
-                    let _ = write!(trouble.saw, "; the switch of axis {} is closed", pins.join(", "));
+                    let pins: Vec<String> = report
+                        .pins
+                        .chars()
+                        .filter(|pin| LETTERS.contains(pin))
+                        .map(|pin| format!("'{pin}'"))
+                        .collect();
+                    let _ = write!(
+                        trouble.saw,
+                        "; the switch of axis {} is closed",
+                        pins.join(", ")
+                    );
                 }
                 self.die(now, trouble);
             }
@@ -533,14 +695,19 @@ impl Stage {
         if let Some(trouble) = self.unfit() {
             return self.die(now, trouble);
         }
-        let Some(report) = self.report.take() else { return };
+        let Some(report) = self.report.take() else {
+            return;
+        };
         let axes = [
             self.settings.turn.axis,
             self.settings.insert.axis,
             self.settings.magazine.axis,
             self.settings.plunge.axis,
         ];
-        if let Some(axis) = axes.into_iter().find(|axis| axis.place() >= report.at.len()) {
+        if let Some(axis) = axes
+            .into_iter()
+            .find(|axis| axis.place() >= report.at.len())
+        {
             let trouble = self.trouble(
                 "asking where it stands".to_owned(),
                 Trouble::Refused,
@@ -565,24 +732,45 @@ impl Stage {
             found.map(|(_, value)| *value)
         };
         let bad = |saw: String, hint: &str| {
-            Some(self.trouble("reading its settings".to_owned(), Trouble::Refused, saw, hint))
+            Some(self.trouble(
+                "reading its settings".to_owned(),
+                Trouble::Refused,
+                saw,
+                hint,
+            ))
         };
         for (number, what) in [(21, "hard limits"), (22, "homing")] {
             if told(number).is_none_or(|value| value < 1.0) {
-                let saw = format!("its {what} are off (${number}=0)").replace("homing are", "homing is");
+                let saw =
+                    format!("its {what} are off (${number}=0)").replace("homing are", "homing is");
                 return bad(saw, &format!("wire the limit switches and set ${number}=1"));
             }
         }
         let torque = self.settings.torque;
         if told(30).is_none_or(|most| most < f64::from(torque.0)) {
-            let saw = format!("its S goes up to {}, less than {torque}", told(30).unwrap_or(0.0));
-            return bad(saw, "S counts millinewton metres: set $30 to the comparator's full scale");
+            let saw = format!(
+                "its S goes up to {}, less than {torque}",
+                told(30).unwrap_or(0.0)
+            );
+            return bad(
+                saw,
+                "S counts millinewton metres: set $30 to the comparator's full scale",
+            );
         }
-        let Settings { turn, insert, magazine, plunge, .. } = &self.settings;
+        let Settings {
+            turn,
+            insert,
+            magazine,
+            plunge,
+            ..
+        } = &self.settings;
         let ends = [
             (turn.axis, i64::from(turn.to.0) - i64::from(turn.from.0)),
             (insert.axis, i64::from(insert.seated.0)),
-            (magazine.axis, i64::from(magazine.pitch.0) * i64::from(magazine.slots.max(1) - 1)),
+            (
+                magazine.axis,
+                i64::from(magazine.pitch.0) * i64::from(magazine.slots.max(1) - 1),
+            ),
             (plunge.axis, i64::from(plunge.seated.0)),
         ];
         ends.into_iter().find_map(|(axis, end)| {
@@ -592,77 +780,42 @@ impl Stage {
                 self.trouble(
                     "reading its settings".to_owned(),
                     Trouble::Refused,
-                    format!("axis {axis} travels {travel} (${number}), and the bench file uses {}", decimal(end)),
+                    format!(
+                        "axis {axis} travels {travel} (${number}), and the bench file uses {}",
+                        decimal(end)
+                    ),
                     "is the bench file's [stage] the one of this stage?",
                 )
             })
         })
     }
 
-    /// The move has been carried out, or stopped, and the stage has told where it is.
-    fn moved(&mut self, now: Nanos, motion: Motion, asked: Nanos, stopped: Option<i64>) {
-        let (axis, to) = self.target(motion);
-        let before = self.at.as_ref().map_or(to, |at| at[axis.place()]);
-        let probed = self.probed.take().filter(|(_, touched)| *touched);
-        if let (Some((places, _)), None) = (probed, stopped) {
-            let place = places.get(axis.place()).copied().unwrap_or(before);
-            self.send_back(motion, place, before);
-            let stopped = Some(self.place(motion, place));
-            self.report = None;
-            self.job = Some(Job::Move { motion, asked, stopped });
-            return;
-        }
-        let end = if stopped.is_some() { before } else { to };
-        if let Some(trouble) = self.arrived(motion, end) {
-            return self.die(now, trouble);
-        }
-        self.facts.push_back((now, Fact::Moved { motion, stopped, asked }));
-    }
-
-    /// Takes over where the stage says that it is; trouble, if that is not where it should be.
-    fn arrived(&mut self, motion: Motion, end: i64) -> Option<DeviceTrouble> {
-        let report = self.report.take()?;
-        let (axis, _) = self.target(motion);
-        let here = report.at.get(axis.place()).copied().unwrap_or(i64::MAX);
-        self.at = Some(report.at);
-        ((here - end).abs() > PLACE_PLAY).then(|| {
-            self.trouble(
-                self.doing(motion),
-                Trouble::Refused,
-                format!("it says that axis {axis} stands at {}, not at {}", decimal(here), decimal(end)),
-                "does another program talk to the stage? was it touched?",
-            )
-        })
-    }
-
     fn resting(&mut self, now: Nanos, mut resting: Resting) {
-        let probed = self.probed.take().filter(|(_, touched)| *touched);
-        if let Some(motion) = resting.motion {
-            let (axis, to) = self.target(motion);
-            let before = self.at.as_ref().map_or(to, |at| at[axis.place()]);
-            if let (Some((places, _)), false) = (probed, resting.back) {
-                let place = places.get(axis.place()).copied().unwrap_or(before);
-                self.send_back(motion, place, before);
-                resting.back = true;
-                self.report = None;
-                self.job = Some(Job::Rest(resting));
-                return;
+        if let Some(mut trip) = resting.trip {
+            match self.travel(&mut trip) {
+                Ok(false) => {
+                    resting.trip = Some(trip);
+                    self.job = Some(Job::Rest(resting));
+                    return;
+                }
+                Ok(true) => {}
+                Err(trouble) => return self.die(now, trouble),
             }
-            let end = if resting.back { before } else { to };
-            if let Some(trouble) = self.arrived(motion, end) {
-                return self.die(now, trouble);
+            match trip.motion {
+                Motion::Turn { .. } => resting.turn_held |= trip.stopped.is_some(),
+                _ => resting.key_held |= trip.stopped.is_some(),
             }
-            match motion {
-                Motion::Turn { .. } => resting.turn_held |= resting.back,
-                _ => resting.key_held |= resting.back,
-            }
-            (resting.motion, resting.back) = (None, false);
+            resting.trip = None;
         } else if let Some(report) = self.report.take() {
             self.at = Some(report.at);
         }
         match self.rest_move(resting) {
             Some(motion) => {
-                resting.motion = Some(motion);
+                let (axis, _) = self.target(motion);
+                resting.trip = Some(Trip {
+                    before: self.here(axis),
+                    ..Trip::to(motion)
+                });
                 self.send_move(motion);
                 self.job = Some(Job::Rest(resting));
             }
@@ -678,12 +831,21 @@ impl Stage {
     /// sliders that are turned under half a key jam.
     fn rest_move(&self, resting: Resting) -> Option<Motion> {
         let at = self.at.as_ref()?;
-        let Settings { turn, insert, plunge, torque, .. } = &self.settings;
+        let Settings {
+            turn,
+            insert,
+            plunge,
+            torque,
+            ..
+        } = &self.settings;
         let near = |place: i64, wanted: i64| (place - wanted).abs() <= PLACE_PLAY;
         let upright = near(at[turn.axis.place()], -i64::from(turn.from.0));
         let fed = at[insert.axis.place()];
         let (out, home) = (near(fed, 0), near(fed, i64::from(insert.seated.0)));
-        let straighten = Motion::Turn { to: Millidegrees(0), torque: *torque };
+        let straighten = Motion::Turn {
+            to: Millidegrees(0),
+            torque: *torque,
+        };
         if !near(at[plunge.axis.place()], 0) {
             return Some(Motion::Plunge { to: Micrometres(0) });
         }
@@ -700,13 +862,18 @@ impl Stage {
         let angle = at[turn.axis.place()] + i64::from(turn.from.0);
         Some(match at[insert.axis.place()].abs() <= PLACE_PLAY {
             true => Left::Clear,
-            false => Left::KeyIn { at: Millidegrees(angle as i32) },
+            false => Left::KeyIn {
+                at: Millidegrees(angle as i32),
+            },
         })
     }
 
     fn line(&mut self, now: Nanos, line: &str) {
         let awaited = self.under_way.map(|(answer, _)| answer);
-        if let Some(report) = line.strip_prefix('<').and_then(|line| line.strip_suffix('>')) {
+        if let Some(report) = line
+            .strip_prefix('<')
+            .and_then(|line| line.strip_suffix('>'))
+        {
             let Some(report) = read_report(report) else {
                 return self.nonsense(now, line);
             };
@@ -723,7 +890,8 @@ impl Stage {
                 Some(Answer::Banner) => {
                     self.under_way = None;
                     if matches!(self.job, Some(Job::Connect)) {
-                        self.facts.push_back((now, Fact::Identified(line.to_owned())));
+                        self.facts
+                            .push_back((now, Fact::Identified(line.to_owned())));
                     }
                 }
                 // Nobody asked: it lost its power, and with it its position.
@@ -737,10 +905,13 @@ impl Stage {
                     self.die(now, trouble);
                 }
             }
-        } else if let Some(probe) = line.strip_prefix("[PRB:").and_then(|line| line.strip_suffix(']')) {
-            let read = probe.rsplit_once(':').and_then(|(places, touched)| {
-                Some((read_places(places)?, touched == "1"))
-            });
+        } else if let Some(probe) = line
+            .strip_prefix("[PRB:")
+            .and_then(|line| line.strip_suffix(']'))
+        {
+            let read = probe
+                .rsplit_once(':')
+                .and_then(|(places, touched)| Some((read_places(places)?, touched == "1")));
             match read {
                 Some(read) => self.probed = Some(read),
                 None => self.nonsense(now, line),
@@ -756,7 +927,9 @@ impl Stage {
             self.die(now, trouble);
         } else if let Some(code) = line.strip_prefix("ALARM:") {
             self.alarm(now, code);
-        } else if let Some((number, value)) = line.strip_prefix('$').and_then(|line| line.split_once('=')) {
+        } else if let Some((number, value)) =
+            line.strip_prefix('$').and_then(|line| line.split_once('='))
+        {
             if let (Ok(number), Ok(value)) = (number.parse(), value.parse()) {
                 self.told.push((number, value));
             }
@@ -770,11 +943,20 @@ impl Stage {
             return;
         }
         // A reset that we asked for ends a move that we held.
-        if code == "3" && self.under_way.is_some_and(|(answer, _)| answer == Answer::Banner) {
+        if code == "3"
+            && self
+                .under_way
+                .is_some_and(|(answer, _)| answer == Answer::Banner)
+        {
             return;
         }
         let (saw, hint) = alarm_text(code);
-        let trouble = self.trouble(self.doing_now(), Trouble::Refused, format!("ALARM:{code}, {saw}"), hint);
+        let trouble = self.trouble(
+            self.doing_now(),
+            Trouble::Refused,
+            format!("ALARM:{code}, {saw}"),
+            hint,
+        );
         self.lines.clear();
         self.jobs.clear();
         self.under_way = None;
@@ -812,9 +994,11 @@ impl Stage {
 
     fn doing_now(&self) -> String {
         match &self.job {
-            Some(Job::Move { motion, .. }) => self.doing(*motion),
-            Some(Job::Rest(Resting { motion: Some(motion), .. })) => {
-                format!("going to rest, {}", self.doing(*motion))
+            Some(Job::Move { trip, .. }) => self.doing(trip.motion),
+            Some(Job::Rest(Resting {
+                trip: Some(trip), ..
+            })) => {
+                format!("going to rest, {}", self.doing(trip.motion))
             }
             Some(Job::Rest(_)) => "going to rest".to_owned(),
             Some(Job::Connect) => "looking for its controller".to_owned(),
@@ -842,6 +1026,17 @@ impl Stage {
             what,
             saw,
             hint: hint.to_owned(),
+        }
+    }
+}
+
+impl Trip {
+    fn to(motion: Motion) -> Trip {
+        Trip {
+            motion,
+            leg: Leg::There,
+            before: 0,
+            stopped: None,
         }
     }
 }
@@ -876,13 +1071,18 @@ impl Driver for Stage {
         if until > now {
             return;
         }
-        if let Some(Job::Diagnose(trouble)) = self.job.take_if(|job| matches!(job, Job::Diagnose(_))) {
+        if let Some(Job::Diagnose(trouble)) =
+            self.job.take_if(|job| matches!(job, Job::Diagnose(_)))
+        {
             return self.die(now, trouble);
         }
         let (what, saw) = match (self.heard, answer) {
             (0, _) => (Trouble::Silent, "no answer in time".to_owned()),
             (_, Answer::Ok) => (Trouble::Overrun, "it did not end in time".to_owned()),
-            (count, _) => (Trouble::Garbled, format!("{count} bytes, and no answer among them")),
+            (count, _) => (
+                Trouble::Garbled,
+                format!("{count} bytes, and no answer among them"),
+            ),
         };
         let hint = "the stage was told to stop; has it power, is the port right, is its path free?";
         let trouble = self.trouble(self.doing_now(), what, saw, hint);
@@ -916,7 +1116,11 @@ fn read_report(text: &str) -> Option<Report> {
             _ => {}
         }
     }
-    Some(Report { state, at: at?, pins })
+    Some(Report {
+        state,
+        at: at?,
+        pins,
+    })
 }
 
 fn read_places(text: &str) -> Option<Vec<i64>> {
@@ -944,7 +1148,10 @@ fn alarm_text(code: &str) -> (&'static str, &'static str) {
             "the place is beyond the controller's travel",
             "is the bench file's [stage] the one of this stage?",
         ),
-        "3" => ("it was reset in motion", "start the run again: the axes go home first"),
+        "3" => (
+            "it was reset in motion",
+            "start the run again: the axes go home first",
+        ),
         "4" => (
             "the overload input was on before the move began",
             "is something under load, or the overload wire broken?",
@@ -953,7 +1160,10 @@ fn alarm_text(code: &str) -> (&'static str, &'static str) {
             "the axes did not find home",
             "look at the limit switches; is a key in the cylinder? take it out by hand",
         ),
-        _ => ("an alarm", "look at the stage, and into GRBL's list of alarms"),
+        _ => (
+            "an alarm",
+            "look at the stage, and into GRBL's list of alarms",
+        ),
     }
 }
 

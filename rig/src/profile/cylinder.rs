@@ -11,8 +11,8 @@ use super::{Document, EffectOf, Fact, Parameter, Procedure, ProfileFile, VERSION
 use crate::event::Nanos;
 use crate::quantity::{Millidegrees, MillinewtonMetres};
 use crate::source::{
-    Named, Node, OneOrMore, Problem, Problems, Refused, Source, Spanned, Table, Value,
-    file_table, file_words,
+    Named, Node, OneOrMore, Problem, Problems, Refused, Source, Spanned, Table, Value, file_table,
+    file_words,
 };
 use crate::step::{Ability, Action, Step};
 
@@ -165,7 +165,10 @@ fn check(file: &CylinderFile, problems: &mut Problems) {
     {
         problems.add::<()>(Problem::new(
             file.plug.stop.span,
-            format!("turning may take {turns_with}, so stopping at {} stops what is right", file.plug.stop.value),
+            format!(
+                "turning may take {turns_with}, so stopping at {} stops what is right",
+                file.plug.stop.value
+            ),
         ));
     }
     for (name, procedure) in file.procedures.iter() {
@@ -182,8 +185,11 @@ fn check(file: &CylinderFile, problems: &mut Problems) {
         let learns = procedure.effect == EffectOf::LearnsKey;
         if learns && !matches!(procedure.with.get("new"), Some(Parameter::Key)) {
             problems.add::<()>(
-                Problem::new(name.span, format!("'{}' learns a key and takes none", name.value))
-                    .hint("with: { new: key }"),
+                Problem::new(
+                    name.span,
+                    format!("'{}' learns a key and takes none", name.value),
+                )
+                .hint("with: { new: key }"),
             );
         }
     }

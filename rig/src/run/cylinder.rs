@@ -27,6 +27,8 @@ const AT_REST: &str = "plug-rest";
 const CLICK: &str = "click";
 /// How long a click may be heard after the tool has stopped, and a line may take to follow a move.
 const SETTLES: Nanos = Nanos::from_millis(20);
+/// Angles that differ by no more are the same place, in thousandths of a degree.
+const SAME_ANGLE: i32 = 20;
 /// How far a key is pulled before it is turned on its way out.
 const HALF_OUT: Micrometres = Micrometres(3_000);
 /// How long a move may take to be reported; the driver reports trouble well before.
@@ -87,9 +89,15 @@ pub fn beyond(script: &Script, stage: &Stage) -> Vec<String> {
         beyond.insert(format!("has not all of these keys: {}", kinds.join(", ")));
     }
     let mut look = |act: &Act| {
-        if let Doing::Handle(Handling::Turn { to, torque: asked, .. }) = &act.doing {
+        if let Doing::Handle(Handling::Turn {
+            to, torque: asked, ..
+        }) = &act.doing
+        {
             if !(turn.from..=turn.to).contains(to) {
-                beyond.insert(format!("turns from {} to {}, not to {to}", turn.from, turn.to));
+                beyond.insert(format!(
+                    "turns from {} to {}, not to {to}",
+                    turn.from, turn.to
+                ));
             }
             if asked > torque {
                 beyond.insert(format!("puts at most {torque} on a key, not {asked}"));
@@ -124,6 +132,15 @@ pub fn facts(bench: &Bench) -> Facts {
         kept: Vec::new(),
         resolution: bench.file().uncertainty,
     }
+}
+
+/// What came of a move.
+#[derive(Clone, Copy, Debug)]
+pub struct Moved {
+    /// Where it was stopped, if it was.
+    pub stopped: Option<i64>,
+    /// Where the axis stands now.
+    pub stands: i64,
 }
 
 /// What came of trying a key.
@@ -166,10 +183,13 @@ impl<'a> Runner<'a, Cylinder> {
         let until = self.bench.now() + MOVE_MAX;
         while self.bench.now() < until {
             self.wait_for_one(until)?;
-            if let Some(stopped) = self.moved.take() {
+            if let Some(moved) = self.moved.take() {
+                if let Motion::Turn { .. } = motion {
+                    self.keys.turned = Millidegrees(moved.stands as i32);
+                }
                 // What the cylinder did with it is on the lines a moment later.
                 self.wait(SETTLES)?;
-                return Ok(stopped);
+                return Ok(moved.stopped);
             }
         }
         unreachable!("the stage's driver tells of every move, or of trouble")
@@ -177,9 +197,6 @@ impl<'a> Runner<'a, Cylinder> {
 
     fn turn_to(&mut self, to: Millidegrees, torque: MillinewtonMetres) -> Step<Option<i64>> {
         let stopped = self.go(Motion::Turn { to, torque })?;
-        if stopped.is_none() {
-            self.keys.turned = to;
-        }
         // A key that is all the way in and turned back has been learnt, or not: that is to be seen.
         self.keys.learning &= stopped.is_some() || to > Millidegrees(0);
         Ok(stopped)
@@ -239,31 +256,50 @@ impl<'a> Runner<'a, Cylinder> {
 
     fn handle(&mut self, handling: &Handling, during: Option<Phase>) -> Step {
         match handling {
-            Handling::Insert { key, short, refused } => {
+            Handling::Insert {
+                key,
+                short,
+                refused,
+            } => {
                 let stopped = self.insert(key, *short)?;
                 self.judge(format!("key {key} to go in"), *refused, stopped, "mm")
             }
             Handling::Withdraw { turning, refused } => self.pull(*turning, *refused),
-            Handling::Turn { to, torque, refused } => {
+            Handling::Turn {
+                to,
+                torque,
+                refused,
+            } => {
                 let stopped = self.turn_to(*to, *torque)?;
                 let what = format!("the key to turn to {to} with less than {torque}");
                 self.judge(what, *refused, stopped, "deg")?;
                 self.follow(*to, stopped)
             }
-            Handling::Plunge { depth, times, stays, refused } => {
-                self.plunge(*depth, *times, *stays, *refused)
-            }
+            Handling::Plunge {
+                depth,
+                times,
+                stays,
+                refused,
+            } => self.plunge(*depth, *times, *stays, *refused),
             Handling::Opens { key, times } => {
                 for _ in 0..*times {
                     let tried = self.try_key(key)?;
-                    self.check(format!("key {key} to turn the plug both ways"), tried.words, tried.turned)?;
+                    self.check(
+                        format!("key {key} to turn the plug both ways"),
+                        tried.words,
+                        tried.turned,
+                    )?;
                 }
                 Ok(())
             }
             Handling::Refuses { key, times } => {
                 for _ in 0..*times {
                     let tried = self.try_key(key)?;
-                    self.check(format!("key {key} not to turn the plug"), tried.words, !tried.turned)?;
+                    self.check(
+                        format!("key {key} not to turn the plug"),
+                        tried.words,
+                        !tried.turned,
+                    )?;
                 }
                 Ok(())
             }
@@ -357,7 +393,7 @@ impl<'a> Runner<'a, Cylinder> {
             self.keys.tool_in = false;
         }
         if self.keys.inside.is_some() {
-            if self.keys.turned != Millidegrees(0) {
+            if self.keys.turned.0.abs() > SAME_ANGLE {
                 self.turn_gently(Millidegrees(0))?;
             }
             return Ok(self.withdraw()?.is_none());
@@ -388,12 +424,15 @@ impl<'a> Runner<'a, Cylinder> {
             (back, TURNED),
             (Millidegrees(0), AT_REST),
         ] {
-            if to == self.keys.turned {
+            if (to.0 - self.keys.turned.0).abs() <= SAME_ANGLE {
                 continue;
             }
             let before = self.recorder.events().len();
             if let Some(at) = self.turn_gently(to)? {
-                words = format!("on the way to {to} it was stopped at {} deg", thousandths(at));
+                words = format!(
+                    "on the way to {to} it was stopped at {} deg",
+                    thousandths(at)
+                );
                 turned = false;
                 break;
             }
@@ -474,7 +513,12 @@ impl CarryOut for Runner<'_, Cylinder> {
         match &act.doing {
             Doing::Handle(handling) => self.handle(handling, act.phase.during)?,
             Doing::Wait { at_most, .. } => self.wait(*at_most)?,
-            Doing::Do { acts, effect, procedure, .. } => {
+            Doing::Do {
+                acts,
+                effect,
+                procedure,
+                ..
+            } => {
                 self.all(acts)?;
                 if let Effect::LearnsKey { key } = effect {
                     self.keys.learning = false;

@@ -16,7 +16,7 @@ use crate::step::Phase;
 use crate::trace::Recorder;
 
 use super::credentials::Credentials;
-use super::cylinder::Keys;
+use super::cylinder::{Keys, Moved};
 use super::pattern::{Progress, Track, Wanted};
 use super::penalty::{Penalty, Stage};
 use super::steps::is_signal;
@@ -80,7 +80,7 @@ pub struct Runner<'a, P = Profile> {
     /// The keys of a cylinder.
     pub keys: Keys,
     /// What came of the stage's last move, until it is taken.
-    pub moved: Option<Option<i64>>,
+    pub moved: Option<Moved>,
 }
 
 /// How long lamps and beeper must be quiet before a pattern counts as over: longer than the pause
@@ -231,7 +231,10 @@ impl<'a, P> Runner<'a, P> {
             | bench::What::Measured { .. }
             | bench::What::CutPoint(_) => {}
             bench::What::Moved {
-                motion, stopped, ..
+                motion,
+                stopped,
+                stands,
+                ..
             } => {
                 let (axis, to, unit) = match motion {
                     Motion::Turn { to, .. } => ("turn", i64::from(to.0), "mdeg"),
@@ -239,13 +242,14 @@ impl<'a, P> Runner<'a, P> {
                     Motion::Select { slot } => ("magazine", i64::from(slot), "slot"),
                     Motion::Plunge { to } => ("plunge", i64::from(to.0), "um"),
                 };
-                self.moved = Some(stopped);
+                self.moved = Some(Moved { stopped, stands });
                 let (axis, unit) = (axis.to_owned(), unit.to_owned());
                 let moved = What::Moved {
                     axis,
                     to,
                     unit,
                     stopped,
+                    stands,
                 };
                 self.record_at(at, moved);
             }

@@ -124,7 +124,6 @@ impl CarryOut for Runner<'_> {
 }
 
 impl Runner<'_> {
-
     /// Acts, and then waits for what the lock is to show, counted from the beginning of the action:
     /// a lock may answer while the last key is still down.
     fn expecting(

@@ -15,9 +15,7 @@ use crate::profile::codes::{Code, Declared};
 use crate::profile::{Button, Product, Profile, Signal};
 use crate::quantity::{Millivolts, Percent};
 use crate::source::{Problems, Refused};
-use crate::step::{
-    Bindings, Bound, DoorState, Drop, KeyKind, Phase, PhaseLabel, Times, WaitFor,
-};
+use crate::step::{Bindings, Bound, DoorState, Drop, KeyKind, Phase, PhaseLabel, Times, WaitFor};
 
 use super::Scenario;
 pub use cylinder::{Handling, KeySet};

@@ -174,7 +174,9 @@ impl Expansion<'_> {
         let steps = self.acts(&scenario.steps, &scope);
         let finally = self.acts(&scenario.finally, &scope);
         let keys = scenario.keys.iter();
-        let keys: BTreeMap<_, _> = keys.map(|(name, kind)| (name.value.clone(), *kind)).collect();
+        let keys: BTreeMap<_, _> = keys
+            .map(|(name, kind)| (name.value.clone(), *kind))
+            .collect();
         Some(Script {
             keys,
             steps: steps?,
@@ -317,9 +319,10 @@ impl Expansion<'_> {
     fn count(&mut self, times: &Arg<Times>, span: Span, scope: &Scope<'_>) -> Option<u32> {
         match times.resolve(scope.bindings, self.problems)? {
             Times::Count(count) => Some(count),
-            _ => self
-                .problems
-                .add(Problem::new(span, "a cylinder has no lockout to count up to")),
+            _ => self.problems.add(Problem::new(
+                span,
+                "a cylinder has no lockout to count up to",
+            )),
         }
     }
 
@@ -343,8 +346,11 @@ impl Expansion<'_> {
         }
         if call.refused == YesNo::Yes {
             return self.problems.add(
-                Problem::new(step.span, "no procedure of a cylinder is refused as a whole")
-                    .hint("write its steps out, and 'refused: yes' on the one that is"),
+                Problem::new(
+                    step.span,
+                    "no procedure of a cylinder is refused as a whole",
+                )
+                .hint("write its steps out, and 'refused: yes' on the one that is"),
             );
         }
         let bindings = self.arguments(call, procedure, scope)?;
@@ -425,7 +431,11 @@ fn outcome(refused: Refusal, yes: &str) -> String {
 impl fmt::Display for Handling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Insert { key, short, refused } => {
+            Self::Insert {
+                key,
+                short,
+                refused,
+            } => {
                 write!(f, "insert key {key}")?;
                 if short.0 > 0 {
                     write!(f, " up to {short} from its shoulder")?;
@@ -439,11 +449,20 @@ impl fmt::Display for Handling {
                 }
                 f.write_str(&outcome(*refused, "which is held"))
             }
-            Self::Turn { to, torque, refused } => {
+            Self::Turn {
+                to,
+                torque,
+                refused,
+            } => {
                 write!(f, "turn the key to {to} with less than {torque}")?;
                 f.write_str(&outcome(*refused, "which is stopped"))
             }
-            Self::Plunge { depth, times, stays, refused } => {
+            Self::Plunge {
+                depth,
+                times,
+                stays,
+                refused,
+            } => {
                 f.write_str("push the tool in")?;
                 if depth.0 < 100 {
                     write!(f, " for {depth} of the way")?;
