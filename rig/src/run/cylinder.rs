@@ -209,8 +209,15 @@ impl<'a> Runner<'a, Cylinder> {
 
     fn insert(&mut self, key: &str, short: Micrometres) -> Step<Option<i64>> {
         let slot = self.keys.slots.get(key).copied().unwrap_or_default();
-        if self.keys.inside.as_deref() != Some(key) {
-            self.go(Motion::Select { slot })?;
+        match self.keys.inside.clone() {
+            Some(inside) if inside == key => {}
+            Some(inside) => {
+                let got = format!("key {inside} is in the keyway");
+                self.check(format!("room for key {key}"), got, false)?;
+            }
+            None => {
+                self.go(Motion::Select { slot })?;
+            }
         }
         let standing = self.keys.standing(key);
         self.record(What::KeyInserted {
