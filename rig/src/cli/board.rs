@@ -58,7 +58,8 @@ impl Board {
 
 /// Whether a product's board is what stands on a bench.
 pub fn fits(bench: &BenchFile, profile: &Product) -> bool {
-    bench.lock.is_none_or(|lock| lock.word() == profile.kind())
+    let handled = profile.lock().is_some() || bench.stage.is_some();
+    handled && bench.lock.is_none_or(|lock| lock.word() == profile.kind())
 }
 
 /// A bench with a product's image: the one that is asked for, else the bench file's.

@@ -929,10 +929,9 @@ impl Stage {
             self.alarm(now, code);
         } else if let Some((number, value)) =
             line.strip_prefix('$').and_then(|line| line.split_once('='))
+            && let (Ok(number), Ok(value)) = (number.parse(), value.parse())
         {
-            if let (Ok(number), Ok(value)) = (number.parse(), value.parse()) {
-                self.told.push((number, value));
-            }
+            self.told.push((number, value));
         }
         // Everything else is a message for people: [MSG:…], [HLP:…], a startup line.
     }
