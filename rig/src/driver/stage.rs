@@ -11,14 +11,21 @@
 //!
 //! Places are thousandths of a millimetre or degree, as the controller counts them.
 
+mod axes;
+mod grbl;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::fmt::Write;
 
 use super::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
-use crate::quantity::{
-    Micrometres, MicrometresPerSecond, Millidegrees, MillidegreesPerSecond, MillinewtonMetres,
-};
+use crate::quantity::{Micrometres, Millidegrees, MillinewtonMetres};
+use grbl::{LETTERS, Report, alarm_text, decimal, error_text, read_places, read_report};
+
+pub use axes::{Magazine, Motion, Settings, Slide, Turn};
+pub use grbl::Axis;
 
 /// How long the controller may take to answer what moves nothing.
 pub const ANSWER_MAX: Nanos = Nanos::from_millis(500);
@@ -37,117 +44,6 @@ const ORDERS_MAX: usize = 64;
 
 /// `ctrl-x`: stop everything and start anew.
 const RESET: u8 = 0x18;
-/// The order in which the controller reports its axes.
-const LETTERS: [char; 6] = ['X', 'Y', 'Z', 'A', 'B', 'C'];
-
-/// A controller's axis, by its place in reports.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Axis(u8);
-
-impl Axis {
-    /// The axis of this letter; there are X, Y, Z, A, B, C.
-    pub fn of(letter: &str) -> Option<Axis> {
-        let at = LETTERS
-            .iter()
-            .position(|known| letter == known.to_string())?;
-        Some(Axis(at as u8))
-    }
-
-    fn letter(self) -> char {
-        LETTERS[self.place()]
-    }
-
-    fn place(self) -> usize {
-        usize::from(self.0)
-    }
-}
-
-impl std::fmt::Display for Axis {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{}", self.letter())
-    }
-}
-
-/// How a stage is built: what the bench file says of it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Settings {
-    /// The head that turns the key.
-    pub turn: Turn,
-    /// What feeds the key; home is clear of the cylinder.
-    pub insert: Slide,
-    /// What brings one of several keys before the keyway; home is the first.
-    pub magazine: Magazine,
-    /// What pushes the tool; home is clear of the cylinder.
-    pub plunge: Slide,
-    /// The greatest torque that may be put on a key.
-    pub torque: MillinewtonMetres,
-    /// How long one move may take.
-    pub longest_move: Nanos,
-}
-
-/// The head that turns the key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Turn {
-    /// Its axis.
-    pub axis: Axis,
-    /// The angle of its home position; it turns clockwise from there.
-    pub from: Millidegrees,
-    /// The furthest angle.
-    pub to: Millidegrees,
-    /// How fast.
-    pub feed: MillidegreesPerSecond,
-}
-
-/// Something that goes in and out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Slide {
-    /// Its axis.
-    pub axis: Axis,
-    /// Where it is all the way in: the shoulder of the key, the end of the slot.
-    pub seated: Micrometres,
-    /// How fast.
-    pub feed: MicrometresPerSecond,
-}
-
-/// Keys side by side.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Magazine {
-    /// Its axis.
-    pub axis: Axis,
-    /// From one key to the next.
-    pub pitch: Micrometres,
-    /// How many keys.
-    pub slots: u8,
-    /// How fast.
-    pub feed: MicrometresPerSecond,
-}
-
-/// One move.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Motion {
-    /// Turns the key to an angle, with at most this torque.
-    Turn {
-        /// The angle from the rest position.
-        to: Millidegrees,
-        /// The torque that stops it.
-        torque: MillinewtonMetres,
-    },
-    /// Feeds the key so far in; 0 is out.
-    Insert {
-        /// How far.
-        to: Micrometres,
-    },
-    /// Brings this key before the keyway.
-    Select {
-        /// Its place in the magazine, from 1.
-        slot: u8,
-    },
-    /// Pushes the tool so far in; 0 is out.
-    Plunge {
-        /// How far.
-        to: Micrometres,
-    },
-}
 
 /// What the stage tells.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -271,14 +167,6 @@ pub struct Stage {
     facts: VecDeque<(Nanos, Fact)>,
 }
 
-/// A status report.
-#[derive(Clone, Debug)]
-struct Report {
-    state: String,
-    at: Vec<i64>,
-    pins: String,
-}
-
 impl Stage {
     /// A stage that `device` names in messages.
     pub fn new(device: impl Into<String>, settings: Settings) -> Stage {
@@ -318,10 +206,13 @@ impl Stage {
         if let Some(trouble) = &self.dead {
             return Err(trouble.clone());
         }
-        self.check(motion)?;
+        if let Some((saw, hint)) = self.settings.refuses(motion) {
+            let doing = self.settings.doing(motion);
+            return Err(self.trouble(doing, Trouble::Refused, saw, hint));
+        }
         if self.jobs.len() >= ORDERS_MAX {
             return Err(self.trouble(
-                self.doing(motion),
+                self.settings.doing(motion),
                 Trouble::Busy,
                 format!("{ORDERS_MAX} moves are waiting already"),
                 "let time pass between moves",
@@ -374,89 +265,6 @@ impl Stage {
         self.go_on(now);
     }
 
-    /// Looks at a move before anything is sent.
-    fn check(&self, motion: Motion) -> Result<(), DeviceTrouble> {
-        let refuse = |saw: String, hint: &str| {
-            Err(self.trouble(self.doing(motion), Trouble::Refused, saw, hint))
-        };
-        let Settings {
-            turn,
-            insert,
-            magazine,
-            plunge,
-            torque,
-            ..
-        } = &self.settings;
-        match motion {
-            Motion::Turn { to, .. } if to < turn.from || to > turn.to => refuse(
-                format!("the stage turns from {} to {}", turn.from, turn.to),
-                "nothing was sent; ask for an angle within the stage's travel",
-            ),
-            Motion::Turn { torque: asked, .. } if asked > *torque => refuse(
-                format!("{asked} are more than the stage may put on a key, {torque}"),
-                "nothing was sent; ask for less, or raise 'torque' under [stage] if the key bears it",
-            ),
-            Motion::Insert { to } if to > insert.seated => refuse(
-                format!("a key is all the way in at {}", insert.seated),
-                "nothing was sent; ask for less",
-            ),
-            Motion::Plunge { to } if to > plunge.seated => refuse(
-                format!("the tool is all the way in at {}", plunge.seated),
-                "nothing was sent; ask for less",
-            ),
-            Motion::Select { slot } if slot == 0 || slot > magazine.slots => refuse(
-                format!("the magazine has slots 1 to {}", magazine.slots),
-                "nothing was sent; name a key that is there",
-            ),
-            _ => Ok(()),
-        }
-    }
-
-    /// The axis of a move, and where it goes.
-    fn target(&self, motion: Motion) -> (Axis, i64) {
-        let Settings {
-            turn,
-            insert,
-            magazine,
-            plunge,
-            ..
-        } = &self.settings;
-        match motion {
-            Motion::Turn { to, .. } => (turn.axis, i64::from(to.0) - i64::from(turn.from.0)),
-            Motion::Insert { to } => (insert.axis, i64::from(to.0)),
-            Motion::Plunge { to } => (plunge.axis, i64::from(to.0)),
-            Motion::Select { slot } => {
-                let slot = i64::from(slot) - 1;
-                (magazine.axis, slot * i64::from(magazine.pitch.0))
-            }
-        }
-    }
-
-    /// The feed of a move, in thousandths a second.
-    fn feed(&self, motion: Motion) -> u32 {
-        let Settings {
-            turn,
-            insert,
-            magazine,
-            plunge,
-            ..
-        } = &self.settings;
-        match motion {
-            Motion::Turn { .. } => turn.feed.0,
-            Motion::Insert { .. } => insert.feed.0,
-            Motion::Select { .. } => magazine.feed.0,
-            Motion::Plunge { .. } => plunge.feed.0,
-        }
-    }
-
-    /// A place on a move's axis as people say it.
-    fn place(&self, motion: Motion, place: i64) -> i64 {
-        match motion {
-            Motion::Turn { .. } => place + i64::from(self.settings.turn.from.0),
-            _ => place,
-        }
-    }
-
     fn go_on(&mut self, now: Nanos) {
         while self.under_way.is_none() {
             if let Some(sent) = self.lines.pop_front() {
@@ -490,7 +298,7 @@ impl Stage {
                     // It was refused, not broken: nothing moved, and the stage knows where it is.
                     return self.facts.push_back((now, Fact::Trouble(trouble)));
                 }
-                let (axis, _) = self.target(motion);
+                let (axis, _) = self.settings.target(motion);
                 trip.before = self.here(axis);
                 self.send_move(motion);
             }
@@ -505,11 +313,11 @@ impl Stage {
             return None;
         };
         let at = self.at.as_ref()?;
-        let (axis, to) = self.target(motion);
+        let (axis, to) = self.settings.target(motion);
         let fed = at[self.settings.insert.axis.place()];
         (fed.abs() > PLACE_PLAY && (at[axis.place()] - to).abs() > PLACE_PLAY).then(|| {
             self.trouble(
-                self.doing(motion),
+                self.settings.doing(motion),
                 Trouble::Refused,
                 format!(
                     "a key is {} in the keyway",
@@ -522,13 +330,13 @@ impl Stage {
 
     /// What takes the stage along one axis, and then asks where it is.
     fn send_move(&mut self, motion: Motion) {
-        let (_, to) = self.target(motion);
+        let (_, to) = self.settings.target(motion);
         self.send_probe(motion, true, to);
     }
 
     /// A probing move that ends where the overload input comes, or goes.
     fn send_probe(&mut self, motion: Motion, towards: bool, to: i64) {
-        let (axis, _) = self.target(motion);
+        let (axis, _) = self.settings.target(motion);
         let here = self.here(axis);
         if (here - to).abs() <= PLACE_PLAY {
             return;
@@ -538,7 +346,7 @@ impl Stage {
         }
         let within = self.lasts(motion, here, to);
         let code = if towards { "G38.3" } else { "G38.5" };
-        let feed = self.feed(motion) * 60 / 1_000;
+        let feed = self.settings.feed(motion) * 60 / 1_000;
         let line = format!("{code} {axis}{} F{feed}\n", decimal(to));
         self.send_later(line.into_bytes(), Answer::Ok, within);
         self.send_later(b"?".to_vec(), Answer::Report, ANSWER_MAX);
@@ -571,7 +379,7 @@ impl Stage {
     /// The leg of a trip that was under way is over. True, if the trip is.
     fn travel(&mut self, trip: &mut Trip) -> Result<bool, DeviceTrouble> {
         let motion = trip.motion;
-        let (axis, to) = self.target(motion);
+        let (axis, to) = self.settings.target(motion);
         let report = self.report.take();
         let loaded = report
             .as_ref()
@@ -589,7 +397,7 @@ impl Stage {
         match (trip.leg, place) {
             (Leg::There | Leg::Back, Some(place)) => {
                 if trip.leg == Leg::There {
-                    trip.stopped = Some(self.place(motion, place));
+                    trip.stopped = Some(self.settings.place(motion, place));
                     trip.leg = Leg::Feel;
                 } else {
                     trip.leg = Leg::FeelBack;
@@ -602,7 +410,7 @@ impl Stage {
             (Leg::There | Leg::Back, None) => match (here - end).abs() <= PLACE_PLAY {
                 true => Ok(true),
                 false => Err(self.trouble(
-                    self.doing(motion),
+                    self.settings.doing(motion),
                     Trouble::Refused,
                     format!("it says that axis {axis} stands at {}, not at {}", decimal(here), decimal(end)),
                     "does another program talk to the stage? was it touched?",
@@ -616,7 +424,7 @@ impl Stage {
                 Ok(false)
             }
             (Leg::Unload | Leg::UnloadBack, _) if loaded => Err(self.trouble(
-                self.doing(motion),
+                self.settings.doing(motion),
                 Trouble::Refused,
                 "it was stopped by too much torque or force, and backing off does not take that away".to_owned(),
                 "look at key and tool before anything else moves",
@@ -632,7 +440,7 @@ impl Stage {
 
     /// How long a move may take.
     fn lasts(&self, motion: Motion, from: i64, to: i64) -> Nanos {
-        let feed = u64::from(self.feed(motion).max(1));
+        let feed = u64::from(self.settings.feed(motion).max(1));
         let reckoned = Nanos(from.abs_diff(to) * 1_000_000_000 / feed);
         (reckoned + MOVE_MARGIN).min(self.settings.longest_move)
     }
@@ -655,8 +463,8 @@ impl Stage {
                     let Trip {
                         motion, stopped, ..
                     } = trip;
-                    let (axis, _) = self.target(motion);
-                    let stands = self.place(motion, self.here(axis));
+                    let (axis, _) = self.settings.target(motion);
+                    let stands = self.settings.place(motion, self.here(axis));
                     self.facts.push_back((
                         now,
                         Fact::Moved {
@@ -774,7 +582,7 @@ impl Stage {
             (plunge.axis, i64::from(plunge.seated.0)),
         ];
         ends.into_iter().find_map(|(axis, end)| {
-            let number = 130 + u16::from(axis.0);
+            let number = 130 + axis.place() as u16;
             let travel = told(number).unwrap_or(0.0);
             (travel * 1_000.0 < end as f64).then(|| {
                 self.trouble(
@@ -811,7 +619,7 @@ impl Stage {
         }
         match self.rest_move(resting) {
             Some(motion) => {
-                let (axis, _) = self.target(motion);
+                let (axis, _) = self.settings.target(motion);
                 resting.trip = Some(Trip {
                     before: self.here(axis),
                     ..Trip::to(motion)
@@ -993,29 +801,16 @@ impl Stage {
 
     fn doing_now(&self) -> String {
         match &self.job {
-            Some(Job::Move { trip, .. }) => self.doing(trip.motion),
+            Some(Job::Move { trip, .. }) => self.settings.doing(trip.motion),
             Some(Job::Rest(Resting {
                 trip: Some(trip), ..
             })) => {
-                format!("going to rest, {}", self.doing(trip.motion))
+                format!("going to rest, {}", self.settings.doing(trip.motion))
             }
             Some(Job::Rest(_)) => "going to rest".to_owned(),
             Some(Job::Connect) => "looking for its controller".to_owned(),
             Some(Job::Diagnose(_)) | None => "leaving it alone".to_owned(),
         }
-    }
-
-    fn doing(&self, motion: Motion) -> String {
-        let (axis, _) = self.target(motion);
-        let what = match motion {
-            Motion::Turn { to, .. } => format!("turning the key to {to}"),
-            Motion::Insert { to: Micrometres(0) } => "withdrawing the key".to_owned(),
-            Motion::Insert { to } => format!("inserting the key to {to}"),
-            Motion::Select { slot } => format!("choosing key {slot}"),
-            Motion::Plunge { to: Micrometres(0) } => "withdrawing the tool".to_owned(),
-            Motion::Plunge { to } => format!("pushing the tool to {to}"),
-        };
-        format!("{what} (axis {axis})")
     }
 
     fn trouble(&self, doing: String, what: Trouble, saw: String, hint: &str) -> DeviceTrouble {
@@ -1100,461 +895,5 @@ impl Driver for Stage {
 
     fn fact(&mut self) -> Option<(Nanos, Fact)> {
         self.facts.pop_front()
-    }
-}
-
-/// `Idle|MPos:0.000,0.000|Pn:PX`, without its brackets.
-fn read_report(text: &str) -> Option<Report> {
-    let mut fields = text.split('|');
-    let state = fields.next()?.to_owned();
-    let (mut at, mut pins) = (None, String::new());
-    for field in fields {
-        match field.split_once(':') {
-            Some(("MPos", places)) => at = Some(read_places(places)?),
-            Some(("Pn", closed)) => pins = closed.to_owned(),
-            _ => {}
-        }
-    }
-    Some(Report {
-        state,
-        at: at?,
-        pins,
-    })
-}
-
-fn read_places(text: &str) -> Option<Vec<i64>> {
-    let place = |text: &str| {
-        let value: f64 = text.parse().ok()?;
-        (value.abs() < 1e6).then(|| (value * 1e3).round() as i64)
-    };
-    text.split(',').map(place).collect()
-}
-
-fn decimal(thousandths: i64) -> String {
-    let sign = if thousandths < 0 { "-" } else { "" };
-    let size = thousandths.unsigned_abs();
-    format!("{sign}{}.{:03}", size / 1_000, size % 1_000)
-}
-
-/// What GRBL's alarm codes mean, and what to try.
-fn alarm_text(code: &str) -> (&'static str, &'static str) {
-    match code {
-        "1" => (
-            "a limit switch closed",
-            "look at what the axis met and at the switch's cable; the stage stays as it is until the next run sends it home",
-        ),
-        "2" => (
-            "the place is beyond the controller's travel",
-            "is the bench file's [stage] the one of this stage?",
-        ),
-        "3" => (
-            "it was reset in motion",
-            "start the run again: the axes go home first",
-        ),
-        "4" => (
-            "the overload input was on before the move began",
-            "is something under load, or the overload wire broken?",
-        ),
-        "6" | "7" | "8" | "9" => (
-            "the axes did not find home",
-            "look at the limit switches; is a key in the cylinder? take it out by hand",
-        ),
-        _ => (
-            "an alarm",
-            "look at the stage, and into GRBL's list of alarms",
-        ),
-    }
-}
-
-/// What GRBL's error codes mean, where they say something about a stage that is set up wrong.
-fn error_text(code: &str) -> &'static str {
-    match code {
-        "5" => "homing is off",
-        "8" => "it is not idle",
-        "9" => "it is locked by an alarm",
-        "20" => "it does not know the command",
-        "33" => "the place is wrong",
-        _ => "see GRBL's list of errors",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: fn(u64) -> Nanos = Nanos::from_millis;
-
-    fn settings() -> Settings {
-        let axis = |letter| Axis::of(letter).expect("an axis");
-        let slide = |letter, seated| Slide {
-            axis: axis(letter),
-            seated: Micrometres(seated),
-            feed: MicrometresPerSecond(20_000),
-        };
-        Settings {
-            turn: Turn {
-                axis: axis("A"),
-                from: Millidegrees(-100_000),
-                to: Millidegrees(110_000),
-                feed: MillidegreesPerSecond(90_000),
-            },
-            insert: slide("X", 30_000),
-            magazine: Magazine {
-                axis: axis("Y"),
-                pitch: Micrometres(12_000),
-                slots: 3,
-                feed: MicrometresPerSecond(50_000),
-            },
-            plunge: slide("Z", 12_000),
-            torque: MillinewtonMetres(2_000),
-            longest_move: Nanos::from_secs(20),
-        }
-    }
-
-    const FIT: &str = "$21=1\r\n$22=1\r\n$30=3000\r\n$130=35\r\n$131=60\r\n$132=20\r\n$133=215\r\n";
-
-    /// What was sent, as text.
-    fn sent(stage: &mut Stage) -> String {
-        String::from_utf8_lossy(&stage.outbox()).into_owned()
-    }
-
-    /// Answers what was asked, line by line; each is `sent > answer`.
-    fn talk(stage: &mut Stage, lines: &[(&str, &str)]) {
-        for (asked, answer) in lines {
-            assert_eq!(sent(stage), *asked);
-            stage.receive(MS(10), answer.as_bytes());
-        }
-    }
-
-    fn facts(stage: &mut Stage) -> Vec<Fact> {
-        std::iter::from_fn(|| stage.fact())
-            .map(|(_, fact)| fact)
-            .collect()
-    }
-
-    /// A stage that was found at home: head upright, all out.
-    fn connected() -> Stage {
-        let mut stage = Stage::new("stage", settings());
-        stage.connect(MS(0));
-        let banner = "\r\nGrbl 1.1h ['$' for help]\r\n";
-        let told = format!("{FIT}ok\r\n");
-        talk(
-            &mut stage,
-            &[
-                ("\u{18}", banner),
-                ("$$\n", &told),
-                ("?", "<Idle|MPos:0.000,0.000,0.000,100.000|FS:0,0>\r\n"),
-            ],
-        );
-        assert_eq!(
-            facts(&mut stage),
-            [Fact::Identified("Grbl 1.1h ['$' for help]".to_owned())]
-        );
-        assert!(stage.is_idle());
-        stage
-    }
-
-    fn turn(degrees: i32, torque: u32) -> Motion {
-        Motion::Turn {
-            to: Millidegrees(degrees * 1_000),
-            torque: MillinewtonMetres(torque),
-        }
-    }
-
-    #[test]
-    fn a_turn_sets_the_comparator_probes_and_asks_where_it_is() {
-        let mut stage = connected();
-        stage
-            .go(MS(20), turn(90, 1_000))
-            .expect("within the limits");
-        talk(
-            &mut stage,
-            &[
-                ("M3 S1000\n", "ok\r\n"),
-                (
-                    "G38.3 A190.000 F5400\n",
-                    "[PRB:0.000,0.000,0.000,190.000:0]\r\nok\r\n",
-                ),
-                ("?", "<Idle|MPos:0.000,0.000,0.000,190.000|FS:0,1000>\r\n"),
-            ],
-        );
-        let moved = Fact::Moved {
-            motion: turn(90, 1_000),
-            stopped: None,
-            stands: 90_000,
-            asked: MS(20),
-        };
-        assert_eq!(facts(&mut stage), [moved]);
-        stage
-            .go(MS(30), turn(90, 1_000))
-            .expect("within the limits");
-        assert_eq!(sent(&mut stage), "", "it is there already");
-        assert_eq!(facts(&mut stage).len(), 1);
-    }
-
-    #[test]
-    fn what_resists_is_backed_off_and_taken_back() {
-        let mut stage = connected();
-        stage
-            .go(MS(20), turn(90, 1_000))
-            .expect("within the limits");
-        talk(
-            &mut stage,
-            &[
-                ("M3 S1000\n", "ok\r\n"),
-                (
-                    "G38.3 A190.000 F5400\n",
-                    "[PRB:0.000,0.000,0.000,106.500:1]\r\nok\r\n",
-                ),
-                ("?", "<Idle|MPos:0.000,0.000,0.000,106.520|Pn:P>\r\n"),
-                ("M3 S250\n", "ok\r\n"),
-                ("?", "<Idle|MPos:0.000,0.000,0.000,106.520|Pn:P>\r\n"),
-                (
-                    "G38.5 A100.000 F5400\n",
-                    "[PRB:0.000,0.000,0.000,102.700:1]\r\nok\r\n",
-                ),
-                ("?", "<Idle|MPos:0.000,0.000,0.000,102.700>\r\n"),
-                ("M3 S1000\n", "ok\r\n"),
-                (
-                    "G38.3 A100.000 F5400\n",
-                    "[PRB:0.000,0.000,0.000,100.000:0]\r\nok\r\n",
-                ),
-                ("?", "<Idle|MPos:0.000,0.000,0.000,100.000>\r\n"),
-            ],
-        );
-        let moved = Fact::Moved {
-            motion: turn(90, 1_000),
-            stopped: Some(6_500),
-            stands: 0,
-            asked: MS(20),
-        };
-        assert_eq!(facts(&mut stage), [moved]);
-    }
-
-    #[test]
-    fn what_is_beyond_the_limits_is_refused_before_anything_is_sent() {
-        let mut stage = connected();
-        let far = Motion::Insert {
-            to: Micrometres(30_001),
-        };
-        let deep = Motion::Plunge {
-            to: Micrometres(12_001),
-        };
-        let slot = |slot| Motion::Select { slot };
-        for motion in [
-            turn(111, 100),
-            turn(-101, 100),
-            turn(90, 2_001),
-            far,
-            deep,
-            slot(0),
-            slot(4),
-        ] {
-            let refused = stage.go(MS(20), motion).expect_err("beyond a limit");
-            assert_eq!(refused.what, Trouble::Refused);
-            assert!(refused.hint.starts_with("nothing was sent"), "{refused:?}");
-        }
-        assert_eq!(
-            (sent(&mut stage), facts(&mut stage)),
-            (String::new(), vec![])
-        );
-        stage
-            .go(MS(20), turn(90, 2_000))
-            .expect("its limits themselves are within them");
-    }
-
-    #[test]
-    fn a_key_that_is_in_is_not_sheared_off() {
-        let mut stage = connected();
-        stage
-            .go(
-                MS(20),
-                Motion::Insert {
-                    to: Micrometres(30_000),
-                },
-            )
-            .expect("within the limits");
-        talk(
-            &mut stage,
-            &[
-                ("M3 S2000\n", "ok\r\n"),
-                (
-                    "G38.3 X30.000 F1200\n",
-                    "[PRB:30.000,0.000,0.000,100.000:0]\r\nok\r\n",
-                ),
-                ("?", "<Idle|MPos:30.000,0.000,0.000,100.000>\r\n"),
-            ],
-        );
-        stage
-            .go(MS(30), Motion::Select { slot: 2 })
-            .expect("there is such a slot");
-        assert_eq!(sent(&mut stage), "");
-        let told = facts(&mut stage);
-        let [_, Fact::Trouble(trouble)] = &told[..] else {
-            panic!("{told:?}");
-        };
-        assert_eq!(trouble.saw, "a key is 30 mm in the keyway");
-    }
-
-    #[test]
-    fn a_limit_switch_ends_everything_and_is_named() {
-        let mut stage = connected();
-        stage
-            .go(
-                MS(20),
-                Motion::Plunge {
-                    to: Micrometres(12_000),
-                },
-            )
-            .expect("within the limits");
-        talk(&mut stage, &[("M3 S2000\n", "ok\r\n")]);
-        assert_eq!(sent(&mut stage), "G38.3 Z12.000 F1200\n");
-        stage.receive(MS(30), b"ALARM:1\r\n[MSG:Reset to continue]\r\n");
-        talk(
-            &mut stage,
-            &[
-                (
-                    "\u{18}",
-                    "\r\nGrbl 1.1h ['$' for help]\r\n[MSG:'$H'|'$X' to unlock]\r\n",
-                ),
-                (
-                    "?",
-                    "<Alarm|MPos:0.000,0.000,6.010,100.000|FS:0,0|Pn:Z>\r\n",
-                ),
-            ],
-        );
-        let told = facts(&mut stage);
-        let [Fact::Trouble(trouble)] = &told[..] else {
-            panic!("{told:?}");
-        };
-        assert_eq!(
-            trouble.to_string(),
-            "stage: pushing the tool to 12 mm (axis Z): ALARM:1, a limit switch closed; the switch of axis 'Z' is closed"
-        );
-        stage.rest(MS(40));
-        let again = stage
-            .go(MS(40), turn(0, 100))
-            .expect_err("nothing moves any more");
-        assert_eq!(again, *trouble);
-        assert_eq!((sent(&mut stage), stage.rested()), (String::new(), None));
-    }
-
-    #[test]
-    fn a_controller_that_does_not_guard_itself_is_not_used() {
-        for (bad, saw) in [
-            ("$21=0", "its hard limits are off ($21=0)"),
-            ("$22=0", "its homing is off ($22=0)"),
-            ("$30=1000", "its S goes up to 1000, less than 2 N·m"),
-            (
-                "$133=90",
-                "axis A travels 90 ($133), and the bench file uses 210.000",
-            ),
-        ] {
-            let (number, _) = bad.split_once('=').expect("a setting");
-            let kept = FIT
-                .lines()
-                .filter(|line| !line.starts_with(&format!("{number}=")));
-            let told: String = kept
-                .chain([bad, "ok"])
-                .map(|line| format!("{line}\n"))
-                .collect();
-            let mut stage = Stage::new("stage", settings());
-            stage.connect(MS(0));
-            let report = "<Idle|MPos:0.000,0.000,0.000,100.000>\n";
-            talk(
-                &mut stage,
-                &[("\u{18}", "Grbl 1.1h\n"), ("$$\n", &told), ("?", report)],
-            );
-            let told = facts(&mut stage);
-            let Some(Fact::Trouble(trouble)) = told.last() else {
-                panic!("{told:?}");
-            };
-            assert_eq!(trouble.saw, saw);
-        }
-    }
-
-    #[test]
-    fn silence_babble_and_a_move_without_end_are_told_apart() {
-        let mut silent = connected();
-        silent
-            .go(MS(20), turn(90, 1_000))
-            .expect("within the limits");
-        silent.outbox();
-        assert_eq!(silent.deadline(), Some(MS(520)));
-        silent.tick(MS(520));
-        let mut endless = connected();
-        endless
-            .go(MS(20), turn(90, 1_000))
-            .expect("within the limits");
-        talk(&mut endless, &[("M3 S1000\n", "ok\r\n")]);
-        endless.outbox();
-        endless.receive(MS(100), b"<Run|MPos:0.000,0.000,0.000,101.000>\r\n");
-        // 90 degrees at 90 degrees a second, and the margin.
-        assert_eq!(endless.deadline(), Some(MS(10 + 1_000) + MOVE_MARGIN));
-        endless.tick(MS(60_000));
-        let mut babbling = connected();
-        babbling
-            .go(MS(20), turn(90, 1_000))
-            .expect("within the limits");
-        babbling.outbox();
-        babbling.receive(MS(30), b"<Idle|login:>\r\n");
-        let kinds: Vec<Trouble> = [&mut silent, &mut endless, &mut babbling]
-            .into_iter()
-            .flat_map(facts)
-            .filter_map(|fact| match fact {
-                Fact::Trouble(trouble) => Some(trouble.what),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(kinds, [Trouble::Silent, Trouble::Overrun, Trouble::Garbled]);
-        assert_eq!(sent(&mut endless), "!\u{18}", "whatever still moves stops");
-    }
-
-    #[test]
-    fn rest_holds_first_and_never_turns_under_half_a_key() {
-        let mut stage = connected();
-        stage
-            .go(MS(20), turn(90, 1_000))
-            .expect("within the limits");
-        talk(&mut stage, &[("M3 S1000\n", "ok\r\n")]);
-        assert_eq!(sent(&mut stage), "G38.3 A190.000 F5400\n");
-        stage.rest(MS(100));
-        talk(
-            &mut stage,
-            &[
-                ("!?", "<Hold:0|MPos:10.000,0.000,3.000,150.000>\r\n"),
-                ("\u{18}", "\r\nGrbl 1.1h ['$' for help]\r\n"),
-                ("?", "<Idle|MPos:10.000,0.000,3.000,150.000>\r\n"),
-                ("M3 S2000\n", "ok\r\n"),
-                (
-                    "G38.3 Z0.000 F1200\n",
-                    "[PRB:10.000,0.000,0.000,150.000:0]\r\nok\r\n",
-                ),
-                ("?", "<Idle|MPos:10.000,0.000,0.000,150.000>\r\n"),
-                (
-                    "G38.3 X0.000 F1200\n",
-                    "[PRB:0.000,0.000,0.000,150.000:0]\r\nok\r\n",
-                ),
-                ("?", "<Idle|MPos:0.000,0.000,0.000,150.000>\r\n"),
-                (
-                    "G38.3 A100.000 F5400\n",
-                    "[PRB:0.000,0.000,0.000,100.000:0]\r\nok\r\n",
-                ),
-                ("?", "<Idle|MPos:0.000,0.000,0.000,100.000>\r\n"),
-                ("M5\n", "ok\r\n"),
-            ],
-        );
-        assert_eq!(stage.rested(), Some(Left::Clear));
-    }
-
-    #[test]
-    fn a_controller_that_starts_anew_by_itself_is_lost() {
-        let mut stage = connected();
-        stage.receive(MS(50), b"\r\nGrbl 1.1h ['$' for help]\r\n");
-        let told = facts(&mut stage);
-        let [Fact::Trouble(trouble)] = &told[..] else {
-            panic!("{told:?}");
-        };
-        assert_eq!(trouble.what, Trouble::Lost);
     }
 }
