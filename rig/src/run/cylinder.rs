@@ -129,7 +129,9 @@ pub fn facts(bench: &Bench) -> Facts {
         on_power_cycle: OnPowerCycle::Unspecified,
         reset_erases_counters: false,
         reset_needs_open_door: false,
+        answers_within: Nanos::ZERO,
         kept: Vec::new(),
+        uncertainty: bench.file().uncertainty,
         resolution: bench.file().uncertainty,
     }
 }
