@@ -302,6 +302,26 @@ pub enum What {
         /// Those that could not be brought to rest.
         failed: Vec<String>,
     },
+    /// A key of a cylinder was pushed into the keyway.
+    KeyInserted {
+        /// Its name in the scenario.
+        key: String,
+        /// Whether it turned the cylinder at this moment, as far as the rig can know.
+        standing: Standing,
+    },
+    /// The stage carried out a move.
+    Moved {
+        /// `turn`, `insert`, `magazine`, `plunge`.
+        axis: String,
+        /// Where it was to go, in the unit given.
+        to: i64,
+        /// `mdeg`, `um`, `slot`.
+        unit: String,
+        /// Where too much torque or force stopped it.
+        stopped: Option<i64>,
+        /// Where it stands now; what was stopped was taken back.
+        stands: i64,
+    },
     /// The last line of every complete trace.
     Finished {
         /// The verdict.

@@ -8,6 +8,10 @@
 //! chip's next instruction.
 //!
 //! A clone is a fork. Forks share nothing that can be seen and go their own ways.
+//!
+//! [`VirtualBench`] is the bench around a chip; [`cylinder`] has the one without.
+
+pub mod cylinder;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,6 +26,7 @@ use crate::chip::nvmc::{FlashOperation, Torn};
 use crate::chip::{Chip, Stopped};
 use crate::instrument::power_supply::{PowerSupply, Reading};
 use crate::instrument::relay_board::{CHANNELS, RelayBoard};
+use crate::instrument::stage::Controller;
 use crate::instrument::wire::Wire;
 use crate::time::Ticks;
 
@@ -86,11 +91,13 @@ pub enum Port {
     Supply,
     /// The chip's UART.
     Console,
+    /// The motion stage of a bench without a chip.
+    Stage,
 }
 
 impl Port {
     /// Every byte port.
-    pub const ALL: [Port; 3] = [Port::Relay, Port::Supply, Port::Console];
+    pub const ALL: [Port; 4] = [Port::Relay, Port::Supply, Port::Console, Port::Stage];
 
     /// The port's name, as `sim:` addresses write it.
     pub fn name(self) -> &'static str {
@@ -98,6 +105,7 @@ impl Port {
             Port::Relay => "relay",
             Port::Supply => "supply",
             Port::Console => "console",
+            Port::Stage => "stage",
         }
     }
 
@@ -107,6 +115,7 @@ impl Port {
             Port::Relay => RelayBoard::BAUD as u32,
             Port::Supply => PowerSupply::BAUD as u32,
             Port::Console => CONSOLE_BAUD as u32,
+            Port::Stage => Controller::BAUD as u32,
         }
     }
 }
@@ -282,12 +291,17 @@ impl VirtualBench {
         self.now
     }
 
-    /// Puts bytes on the way to an instrument or the chip; they take their time.
+    /// The byte ports that this bench has.
+    pub const PORTS: [Port; 3] = [Port::Relay, Port::Supply, Port::Console];
+
+    /// Puts bytes on the way to an instrument or the chip; they take their time. A port that this
+    /// bench lacks swallows them.
     pub fn write(&mut self, port: Port, bytes: &[u8]) {
         let wire = match port {
             Port::Relay => &mut self.to_relay,
             Port::Supply => &mut self.to_supply,
             Port::Console => &mut self.to_console,
+            Port::Stage => return,
         };
         wire.send(self.now, bytes);
     }

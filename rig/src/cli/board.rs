@@ -9,7 +9,7 @@ use crate::campaign::{self, Group, Opener, Prepared};
 use crate::driver::{DeviceTrouble, Trouble};
 use crate::image::{ChipMap, Image};
 use crate::port::{self, Interrupt, Ports};
-use crate::profile::Profile;
+use crate::profile::Product;
 use crate::project::Project;
 
 /// Which board: a bench, and what is on it.
@@ -57,17 +57,16 @@ impl Board {
 }
 
 /// Whether a product's board is what stands on a bench.
-pub fn fits(bench: &BenchFile, profile: &Profile) -> bool {
-    bench
-        .lock
-        .is_none_or(|lock| lock.word() == profile.kind.word())
+pub fn fits(bench: &BenchFile, profile: &Product) -> bool {
+    let handled = profile.lock().is_some() || bench.stage.is_some();
+    handled && bench.lock.is_none_or(|lock| lock.word() == profile.kind())
 }
 
 /// A bench with a product's image: the one that is asked for, else the bench file's.
 pub fn group(
     project: &Project,
     bench: &BenchFile,
-    profile: &Arc<Profile>,
+    profile: &Arc<Product>,
     image: Option<&str>,
 ) -> Result<Group, Failure> {
     let mut group = Group {
@@ -98,6 +97,11 @@ pub fn group(
         group.image = Some(image);
         return Ok(group);
     }
+    let Some(profile) = profile.lock() else {
+        return Err(Failure::usage(of_bench(
+            &"a mechanical cylinder runs no firmware",
+        )));
+    };
     let personality = profile
         .personality()
         .map_err(|refused| Failure::refused(&[refused]))?;

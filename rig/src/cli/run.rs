@@ -18,7 +18,7 @@ use crate::bench::BenchFile;
 use crate::campaign::{Campaign, Group, Job, Ran, Report, write_json};
 use crate::event::{FileHash, Nanos};
 use crate::port::Interrupt;
-use crate::profile::{Profile, codes};
+use crate::profile::{Product, codes};
 use crate::report::{StepUnderWay, Summary, html, junit, terminal};
 use crate::scenario::{self, Course, PlannedRun, Scenario};
 use crate::source::Refused;
@@ -235,13 +235,13 @@ impl Run {
         &self,
         library: &Library,
         bench: &Loaded<BenchFile>,
-        profile: &Loaded<Arc<Profile>>,
+        profile: &Loaded<Arc<Product>>,
         mut group: Group,
         plan: &mut Plan,
     ) -> Result<(), Failure> {
         for loaded in &library.scenarios {
             let scenario = &loaded.value;
-            let runs = match scenario::plan(scenario, &profile.value) {
+            let runs = match scenario::plan_on(scenario, &profile.value) {
                 Ok(runs) => runs,
                 Err(refused) => {
                     plan.refused.push(loaded.refused(refused));
@@ -279,8 +279,11 @@ impl Run {
                         let run = Arc::new(run.clone());
                         for repetition in 0..self.repeat {
                             let seed = self.seed.wrapping_add(u64::from(repetition));
-                            let made = codes::generate(&profile.value, seed, &script.codes);
-                            let made = made.map_err(Failure::usage)?;
+                            let made = match profile.value.lock() {
+                                Some(lock) => codes::generate(lock, seed, &script.codes)
+                                    .map_err(Failure::usage)?,
+                                None => Default::default(),
+                            };
                             let id = match repetition {
                                 0 => name.clone(),
                                 _ => format!("{name}.{}", repetition + 1),
@@ -457,6 +460,7 @@ fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -> PlannedRu
         .iter()
         .filter(|need| is_of_the_bench(&need.value) && !has.contains(&need.value.to_string()))
         .map(|need| format!("the bench '{}' has no {}", bench.name, need.value))
+        .chain(beyond(&run, bench))
         .collect();
     match missing.is_empty() {
         true => run,
@@ -467,11 +471,27 @@ fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -> PlannedRu
     }
 }
 
+/// What a run asks of a stage that this one cannot do.
+fn beyond(run: &PlannedRun, bench: &BenchFile) -> Vec<String> {
+    let (Course::Runs(script), Some(stage)) = (&run.course, &bench.stage) else {
+        return Vec::new();
+    };
+    crate::run::beyond(script, stage)
+        .into_iter()
+        .map(|what| format!("the bench '{}' {what}", bench.name))
+        .collect()
+}
+
 /// What a bench has to have; everything else is the product's.
 fn is_of_the_bench(need: &Ability) -> bool {
     matches!(
         need,
-        Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door
+        Ability::Keypad
+            | Ability::Bolt
+            | Ability::Supply
+            | Ability::Door
+            | Ability::Stage
+            | Ability::KeyExchange
     )
 }
 

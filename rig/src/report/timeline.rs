@@ -183,26 +183,31 @@ fn values(lane: &Lane, unit: &str, series: &[Series], lanes: &Lanes, axis: &Axis
     let highest = known().filter_map(|(_, value)| *value).max();
     let lowest = known().filter_map(|(_, value)| *value).min();
     let is_logarithmic = unit == "uA";
-    let scale = |value: u64| -> f64 {
+    // Linear scales include zero.
+    let (bottom, top) = (
+        lowest.unwrap_or(0).min(0) as f64,
+        highest.unwrap_or(0).max(0) as f64,
+    );
+    let scale = |value: i64| -> f64 {
         let share = if is_logarithmic {
             (value.max(10) as f64 / 10.0).log10() / 5.0
         } else {
-            value as f64 / (highest.unwrap_or(1).max(1) as f64 * 1.1)
+            (value as f64 - bottom) / ((top - bottom).max(1.0) * 1.1)
         };
         38.0 - 36.0 * share.clamp(0.0, 1.0)
     };
     let told = match (lowest, highest) {
         (Some(lowest), Some(highest)) => format!(
             "{} to {}",
-            words::quantity(lowest, unit),
-            words::quantity(highest, unit)
+            words::signed(lowest, unit),
+            words::signed(highest, unit)
         ),
         _ => "not read in this run".to_owned(),
     };
     let name = html! {
         (lane.name)
         @if let Some(highest) = highest {
-            small { @if is_logarithmic { "10 µA – 1 A, log" } @else { "0 – " (words::quantity(highest, unit)) } }
+            small { @if is_logarithmic { "10 µA – 1 A, log" } @else { (words::signed(lowest.unwrap_or(0).min(0), unit)) " – " (words::signed(highest.max(0), unit)) } }
         }
     };
     html! {
@@ -223,7 +228,7 @@ fn values(lane: &Lane, unit: &str, series: &[Series], lanes: &Lanes, axis: &Axis
 }
 
 /// A line that holds each value until the next, and is interrupted where none is known.
-fn steps_of(series: &Series, lanes: &Lanes, axis: &Axis, scale: impl Fn(u64) -> f64) -> String {
+fn steps_of(series: &Series, lanes: &Lanes, axis: &Axis, scale: impl Fn(i64) -> f64) -> String {
     let mut path = String::new();
     let mut pen_down = false;
     for (index, (from, value)) in series.points.iter().enumerate() {

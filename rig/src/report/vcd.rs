@@ -28,6 +28,7 @@ enum Change {
 struct Variables {
     lines: BTreeMap<String, IdCode>,
     contacts: BTreeMap<String, IdCode>,
+    axes: BTreeMap<String, IdCode>,
     set: IdCode,
     volts: IdCode,
     amperes: IdCode,
@@ -117,12 +118,16 @@ fn put(writer: &mut Writer<&mut Vec<u8>>, id: IdCode, change: &Change) -> std::i
 fn declare(writer: &mut Writer<&mut Vec<u8>>, events: &[Event]) -> std::io::Result<Variables> {
     let mut lines = BTreeMap::new();
     let mut contacts = BTreeMap::new();
+    let mut axes = BTreeMap::new();
     // Identifiers do not matter until the variables are declared in order.
     let none = IdCode::FIRST;
     for event in events {
         match &event.what {
             What::LineChanged { line, .. } => drop(lines.insert(line.clone(), none)),
             What::Switched { contact, .. } => drop(contacts.insert(wire(contact), none)),
+            What::Moved { axis, unit, .. } => {
+                axes.insert(axis.clone(), (none, format!("{axis}_{unit}")));
+            }
             _ => {}
         }
     }
@@ -136,6 +141,14 @@ fn declare(writer: &mut Writer<&mut Vec<u8>>, events: &[Event]) -> std::io::Resu
         *id = writer.add_wire(1, name)?;
     }
     writer.upscope()?;
+    if !axes.is_empty() {
+        writer.add_module("stage")?;
+        for (id, name) in axes.values_mut() {
+            *id = writer.add_var(VarType::Real, 64, name, None)?;
+        }
+        writer.upscope()?;
+    }
+    let axes = axes.into_iter().map(|(axis, (id, _))| (axis, id)).collect();
     writer.add_module("supply")?;
     let set = writer.add_var(VarType::Real, 64, "set_volts", None)?;
     let volts = writer.add_var(VarType::Real, 64, "volts", None)?;
@@ -154,6 +167,7 @@ fn declare(writer: &mut Writer<&mut Vec<u8>>, events: &[Event]) -> std::io::Resu
     Ok(Variables {
         lines,
         contacts,
+        axes,
         set,
         volts,
         amperes,
@@ -188,8 +202,10 @@ impl Variables {
             (*id, Change::Wire(!becomes))
         });
         let contacts = self.contacts.values().map(|id| (*id, Change::Wire(false)));
+        let axes = self.axes.values().map(|id| (*id, Change::Real(0.0)));
         lines
             .chain(contacts)
+            .chain(axes)
             .chain([
                 (self.set, Change::Real(0.0)),
                 (self.volts, Change::Real(0.0)),
@@ -212,6 +228,9 @@ impl Variables {
             }
             What::Switched { contact, closed } => {
                 changes.push((at, self.contacts[&wire(contact)], Change::Wire(*closed)));
+            }
+            What::Moved { axis, stands, .. } => {
+                changes.push((at, self.axes[axis], Change::Real(*stands as f64)));
             }
             What::SupplySet { millivolts } => {
                 let volts = f64::from(millivolts.unwrap_or(0)) / 1e3;

@@ -139,6 +139,31 @@ pub fn of(what: &What) -> String {
             [] => format!("at rest: {}", outputs.join(", ")),
             failed => format!("not at rest: {}", failed.join(", ")),
         },
+        What::KeyInserted { key, standing } => {
+            let standing = match standing {
+                Standing::Valid => ", which turns the cylinder",
+                Standing::Invalid => ", which does not turn the cylinder",
+                _ => "",
+            };
+            format!("'{key}'{standing} was pushed into the keyway")
+        }
+        What::Moved {
+            axis,
+            to,
+            unit,
+            stopped,
+            stands,
+        } => {
+            let stands = signed(*stands, unit);
+            match stopped {
+                None => format!("the stage moved {axis} to {stands}"),
+                Some(stopped) => format!(
+                    "the stage was to move {axis} to {}, was stopped at {} and stands at {stands}",
+                    signed(*to, unit),
+                    signed(*stopped, unit)
+                ),
+            }
+        }
         What::Finished {
             verdict, because, ..
         } => format!("{verdict}: {because}"),
@@ -169,7 +194,7 @@ pub fn with_uncertainty(value: u64, uncertainty: u64, unit: &str) -> String {
 }
 
 /// A value of a trace in a unit that people use: nanoseconds, millivolts and microamperes are scaled,
-/// whatever else is told as it is. Nothing is rounded but what lies below a microsecond.
+/// so are thousandths of a degree and of a millimetre; whatever else is told as it is. Nothing is rounded but what lies below a microsecond.
 pub fn quantity(value: u64, unit: &str) -> String {
     let scaled = |micro: u64, unit: &str| format!("{} {unit}", decimal(micro));
     match unit {
@@ -179,8 +204,16 @@ pub fn quantity(value: u64, unit: &str) -> String {
         "uA" if value >= 1_000_000 => scaled(value, "A"),
         "uA" if value >= 1_000 => scaled(value * 1_000, "mA"),
         "uA" => format!("{value} µA"),
+        "mdeg" => scaled(value * 1_000, "°"),
+        "um" => scaled(value * 1_000, "mm"),
         other => format!("{value} {other}"),
     }
+}
+
+/// As [`quantity`], of a value that may lie below zero.
+pub fn signed(value: i64, unit: &str) -> String {
+    let sign = if value < 0 { "−" } else { "" };
+    format!("{sign}{}", quantity(value.unsigned_abs(), unit))
 }
 
 /// Millionths as a decimal number without trailing zeros.
@@ -274,6 +307,7 @@ mod tests {
     #[case(3, "uA", "3 µA")]
     #[case(4_400, "uA", "4.4 mA")]
     #[case(1_250_000, "uA", "1.25 A")]
+    #[case(40_050, "mdeg", "40.05 °")]
     #[case(90, "deg", "90 deg")]
     fn a_quantity_is_told_in_a_unit_that_people_use(
         #[case] value: u64,

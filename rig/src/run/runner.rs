@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use crate::bench::{self, Bench, Contact, Feed, Happening};
 use crate::driver::DeviceTrouble;
+use crate::driver::stage::Motion;
 use crate::event::{FlashChange, Meter, Nanos, What};
 use crate::oracle::Oracles;
 use crate::port::{Change, Terminal, Waited};
 use crate::profile::codes::Code;
 use crate::profile::{Profile, Signal};
 use crate::quantity::Millivolts;
-use crate::scenario::Script;
+use crate::scenario::{Act, Doing, Script};
 use crate::step::Phase;
 use crate::trace::Recorder;
 
 use super::credentials::Credentials;
+use super::cylinder::{Keys, Moved};
 use super::pattern::{Progress, Track, Wanted};
 use super::penalty::{Penalty, Stage};
 use super::steps::is_signal;
@@ -45,10 +47,18 @@ pub struct Armed {
     pub strikes: Option<(Nanos, Nanos)>,
 }
 
-/// One run under way.
-pub struct Runner<'a> {
+/// What the steps of a kind of product mean. The loop around them is the same for all.
+pub trait CarryOut {
+    /// The whole scenario, from the state that it begins in to its last step.
+    fn carry_out(&mut self) -> Step;
+    /// One act.
+    fn act(&mut self, act: &Act) -> Step;
+}
+
+/// One run under way, on a product with the profile `P`.
+pub struct Runner<'a, P = Profile> {
     pub script: &'a Script,
-    pub profile: &'a Profile,
+    pub profile: &'a P,
     pub codes: &'a BTreeMap<String, Code>,
     pub seed: u64,
     pub bench: &'a mut Bench,
@@ -69,6 +79,10 @@ pub struct Runner<'a> {
     pub closed: Vec<Contact>,
     /// When the supply confirmed that it is on; none while it is off.
     pub power_on: Option<Nanos>,
+    /// The keys of a cylinder.
+    pub keys: Keys,
+    /// What came of the stage's last move, until it is taken.
+    pub moved: Option<Moved>,
     /// When the board's terminal was last looked at, and the charge that it had drawn by then.
     charge: Option<(Nanos, u64)>,
     /// Writes to flash that are not recorded yet, because more may follow.
@@ -90,6 +104,9 @@ pub const QUIET: Nanos = Nanos::from_millis(700);
 
 /// Firmware takes less than this between two words of one record.
 const BURST: Nanos = Nanos::from_millis(1);
+/// How long a phase is taken to last that has no length of its own: a lock that answers a key
+/// writes its record and moves its bolt within this time.
+pub const PHASE: Nanos = Nanos::from_millis(300);
 
 /// How long a supply may take to confirm; its driver reports trouble well before.
 const POWER_MAX: Nanos = Nanos::from_secs(2);
@@ -120,6 +137,25 @@ impl<'a> Runner<'a> {
         let permanent =
             factory.is_some_and(|code| code.stays == crate::profile::FactoryStays::Always);
         Runner {
+            credentials: Credentials::from_factory(factory.is_some(), permanent),
+            penalty: Penalty::new(stages, counted_within),
+            ..Runner::without_codes(script, profile, codes, seed, bench, recorder, oracles)
+        }
+    }
+}
+
+impl<'a, P> Runner<'a, P> {
+    /// A run on a product without codes and lockout.
+    pub fn without_codes(
+        script: &'a Script,
+        profile: &'a P,
+        codes: &'a BTreeMap<String, Code>,
+        seed: u64,
+        bench: &'a mut Bench,
+        recorder: Recorder,
+        oracles: Oracles,
+    ) -> Runner<'a, P> {
+        Runner {
             script,
             profile,
             codes,
@@ -127,8 +163,8 @@ impl<'a> Runner<'a> {
             bench,
             recorder,
             oracles,
-            credentials: Credentials::from_factory(factory.is_some(), permanent),
-            penalty: Penalty::new(stages, counted_within),
+            credentials: Credentials::from_factory(false, false),
+            penalty: Penalty::new(Vec::new(), None),
             armed: None,
             tracks: Vec::new(),
             step: 0,
@@ -138,6 +174,8 @@ impl<'a> Runner<'a> {
             power_on: None,
             charge: None,
             burst: None,
+            keys: Keys::default(),
+            moved: None,
         }
     }
 
@@ -233,6 +271,29 @@ impl<'a> Runner<'a> {
                     Change::Settings => (FlashChange::Settings, None),
                 };
                 self.note_write(at, kind, address, point.ends);
+            }
+            bench::What::Moved {
+                motion,
+                stopped,
+                stands,
+                ..
+            } => {
+                let (axis, to, unit) = match motion {
+                    Motion::Turn { to, .. } => ("turn", i64::from(to.0), "mdeg"),
+                    Motion::Insert { to } => ("insert", i64::from(to.0), "um"),
+                    Motion::Select { slot } => ("magazine", i64::from(slot), "slot"),
+                    Motion::Plunge { to } => ("plunge", i64::from(to.0), "um"),
+                };
+                self.moved = Some(Moved { stopped, stands });
+                let (axis, unit) = (axis.to_owned(), unit.to_owned());
+                let moved = What::Moved {
+                    axis,
+                    to,
+                    unit,
+                    stopped,
+                    stands,
+                };
+                self.record_at(at, moved);
             }
             bench::What::Fed { feed, .. } => {
                 if let Feed::On { .. } = feed {
@@ -526,6 +587,55 @@ impl<'a> Runner<'a> {
             self.recorder.record(now, judged);
         }
         (now, self.recorder)
+    }
+}
+
+impl<P> Runner<'_, P>
+where
+    Self: CarryOut,
+{
+    /// What happens on every way out: the scenario's `finally`, then rest.
+    pub fn clean_up(&mut self) {
+        let script = self.script;
+        self.armed = None;
+        self.tracks.clear();
+        self.inside.clear();
+        // A stop in here is recorded like any other, and rest comes all the same.
+        let _ = self.release_all().and_then(|()| self.all(&script.finally));
+        let rest = self.bench.to_rest();
+        self.record(What::WentToRest {
+            outputs: rest.outputs,
+            failed: rest.failed,
+        });
+    }
+
+    pub fn all(&mut self, acts: &[Act]) -> Step {
+        for act in acts {
+            self.one(act)?;
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, act: &Act) -> Step {
+        self.step += 1;
+        let number = self.step;
+        let procedure = match &act.doing {
+            Doing::Do { procedure, .. } => Some(procedure.clone()),
+            _ => None,
+        };
+        self.record(What::StepStarted {
+            step: number,
+            inside: self.inside.last().map(|(step, _)| *step),
+            place: act.place.clone(),
+            doing: act.to_string(),
+            procedure: procedure.clone(),
+        });
+        self.inside.push((number, procedure.is_some()));
+        let outcome = self.act(act);
+        self.inside.pop();
+        outcome?;
+        self.record(What::StepFinished { step: number });
+        self.enter_phase(act.phase.after, PHASE)
     }
 }
 

@@ -118,7 +118,7 @@ pub struct Series {
     /// `set`, `read`.
     pub name: &'static str,
     /// From when on which value; none where it is unknown.
-    pub points: Vec<(Nanos, Option<u64>)>,
+    pub points: Vec<(Nanos, Option<i64>)>,
 }
 
 impl Lanes {
@@ -189,7 +189,7 @@ impl Lanes {
                 edges.push((at, *high));
             }
             What::SupplySet { millivolts } => {
-                let volts = Some(millivolts.map_or(0, u64::from));
+                let volts = Some(millivolts.map_or(0, i64::from));
                 seen.supply_set.push((at, volts));
             }
             What::SupplyRead {
@@ -198,15 +198,31 @@ impl Lanes {
                 since,
                 ..
             } => {
-                seen.supply_read.push((at, Some(u64::from(*millivolts))));
+                seen.supply_read.push((at, Some(i64::from(*millivolts))));
                 if let Some(microamps) = microamps {
-                    seen.current.push((since.unwrap_or(at), Some(*microamps)));
+                    let microamps = i64::try_from(*microamps).unwrap_or(i64::MAX);
+                    seen.current.push((since.unwrap_or(at), Some(microamps)));
                     // A mean says nothing about what follows.
                     seen.current.extend(since.map(|_| (at, None)));
                 }
             }
             What::FlashChanged { kind, count, .. } => seen.flash.push((at, *kind, *count)),
             What::Printed { text } => seen.console.push(mark(text.clone())),
+            What::KeyInserted { key, .. } => seen.keyway.push(mark(key.clone())),
+            What::Moved {
+                axis,
+                unit,
+                stopped,
+                stands,
+                ..
+            } => {
+                let (_, points) = seen
+                    .moves
+                    .entry(axis.clone())
+                    .or_insert_with(|| (unit.clone(), Vec::new()));
+                points.extend(stopped.map(|stopped| (at, Some(stopped))));
+                points.push((at, Some(*stands)));
+            }
             _ => {}
         }
     }
@@ -218,9 +234,12 @@ struct Seen {
     /// By lane: from when, what, and until when.
     orders: BTreeMap<String, Vec<(Nanos, String, Option<Nanos>)>>,
     edges: BTreeMap<String, Vec<(Nanos, bool)>>,
-    supply_set: Vec<(Nanos, Option<u64>)>,
-    supply_read: Vec<(Nanos, Option<u64>)>,
-    current: Vec<(Nanos, Option<u64>)>,
+    supply_set: Vec<(Nanos, Option<i64>)>,
+    supply_read: Vec<(Nanos, Option<i64>)>,
+    current: Vec<(Nanos, Option<i64>)>,
+    /// By axis of a stage: its unit, and where it stood from when on.
+    moves: BTreeMap<String, (String, Vec<(Nanos, Option<i64>)>)>,
+    keyway: Vec<Mark>,
     flash: Vec<(Nanos, FlashChange, u32)>,
     console: Vec<Mark>,
 }
@@ -263,11 +282,13 @@ impl Seen {
 
     fn lanes(mut self, from: Nanos, to: Nanos) -> Vec<Lane> {
         let mut lanes = Vec::new();
+        let on_stage = !self.moves.is_empty();
         for (name, line, contact) in USUAL {
             let orders = contact.and_then(|contact| self.orders.remove(contact));
             let edges = self.edges.remove(line);
             // What only some benches have is shown where it is.
-            if orders.is_none() && edges.is_none() && ["jam", "bolt drive"].contains(&name) {
+            let is_rare = on_stage || ["jam", "bolt drive"].contains(&name);
+            if orders.is_none() && edges.is_none() && is_rare {
                 continue;
             }
             lanes.push(Lane {
@@ -296,6 +317,20 @@ impl Seen {
                 series,
             },
         };
+        for (axis, (unit, points)) in self.moves {
+            let series = Series {
+                name: "read",
+                points,
+            };
+            lanes.push(values(&axis, &unit, vec![series]));
+        }
+        if on_stage {
+            lanes.push(Lane {
+                name: "key pushed in".to_owned(),
+                content: Content::Marks(self.keyway),
+            });
+            return lanes;
+        }
         let (set, read) = (self.supply_set, self.supply_read);
         lanes.push(values(
             "supply",
@@ -504,7 +539,7 @@ mod tests {
             panic!("no values")
         };
         assert_eq!(unit, "uA");
-        let points: Vec<(u64, Option<u64>)> = series[0]
+        let points: Vec<(u64, Option<i64>)> = series[0]
             .points
             .iter()
             .map(|(at, value)| (at.as_millis(), *value))

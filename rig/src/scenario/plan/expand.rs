@@ -31,6 +31,7 @@ pub(super) fn lacks(profile: &Profile, ability: &Ability) -> String {
         Ability::OpenDoorReset => format!("the reset of '{id}' works with any door"),
         Ability::KeptUserCodes => format!("the sources of '{id}' keep no code through a reset"),
         Ability::LowBattery => format!("the sources of '{id}' give no low-battery level"),
+        Ability::Stage | Ability::KeyExchange => format!("'{id}' is no mechanical cylinder"),
         Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door => {
             format!("'{id}' has no {ability}")
         }
@@ -105,6 +106,7 @@ impl<'e> Expansion<'e> {
         codes.retain(|name, _| used.contains(name));
         Some(Script {
             codes,
+            keys: Default::default(),
             setup,
             steps,
             finally,
@@ -274,6 +276,9 @@ impl<'e> Expansion<'e> {
                 }
             }
             Action::Interrupt(interrupt) => self.interrupt(interrupt, scope)?,
+            Action::Insert(_) | Action::Withdraw(_) | Action::Turn(_) | Action::Plunge(_) => {
+                return self.skip(lacks(self.profile, &Ability::Stage));
+            }
             Action::Settles(settles) => Doing::Settles(
                 settles
                     .settles
@@ -331,7 +336,10 @@ impl<'e> Expansion<'e> {
         let bindings = scope.bindings;
         let acts = self.acts(&interrupt.steps, scope);
         let at = interrupt.interrupt.at.resolve(bindings, self.problems);
-        let how = interrupt.interrupt.supply.resolve(bindings, self.problems);
+        let how = match &interrupt.interrupt.supply {
+            Some(how) => how.resolve(bindings, self.problems),
+            None => self.skip(lacks(self.profile, &Ability::Stage)),
+        };
         let lasts = interrupt.interrupt.r#for.resolve(bindings, self.problems);
         let (acts, at, how, lasts) = (acts?, at?, how?, lasts?);
         if !acts.iter().any(|act| has_phase(act, at)) {
