@@ -20,9 +20,9 @@ use crate::driver::probe::{Attach, Flashing, Probe, ProbeTrouble};
 use crate::event::{FileHash, Nanos, What};
 use crate::image::{ChipMap, Image};
 use crate::port::{Interrupt, PortProblem, PortTrouble, Ports, Waited};
-use crate::profile::Profile;
+use crate::profile::Product;
 use crate::profile::codes::Code;
-use crate::report::{StepUnderWay, Summary, junit, summarise};
+use crate::report::{self, StepUnderWay, Summary, summarise};
 use crate::run::{self, Setup};
 use crate::scenario::{PlannedRun, Script};
 use crate::verdict::Verdict;
@@ -32,7 +32,7 @@ pub struct Group {
     /// The bench.
     pub bench: BenchFile,
     /// The product.
-    pub profile: Arc<Profile>,
+    pub profile: Arc<Product>,
     /// The image, with the product's personality in it where it takes one.
     pub image: Option<Image>,
     /// SHA-256 of the personality page, where there is one.
@@ -242,6 +242,9 @@ pub fn prepare(
 /// Flashes the group's image, and leaves the board without supply.
 fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTrouble> {
     let Some(image) = &group.image else {
+        // What was seen while the instruments were met is no part of a run.
+        let now = bench.now();
+        pass(bench, now)?;
         return Ok(None);
     };
     let flashed = flash_powered(group, image, bench);
@@ -264,8 +267,10 @@ fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTrouble
 }
 
 fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What, DeviceTrouble> {
-    if bench.file().supply.is_some() {
-        let voltage = group.profile.supply.fresh.value;
+    if bench.file().supply.is_some()
+        && let Some(profile) = group.profile.lock()
+    {
+        let voltage = profile.supply.fresh.value;
         bench.feed(Feed::On {
             voltage,
             resistance: None,
@@ -401,10 +406,10 @@ fn written(
     let files = traced
         .and_then(|()| write_json(&folder.join("run.json"), &record))
         .and_then(|()| {
-            std::fs::write(
-                folder.join("junit.xml"),
-                junit::document(&job.id, [&summary]),
-            )
+            let files = report::of_run(&job.id, &events, None).into_iter().flatten();
+            files
+                .into_iter()
+                .try_for_each(|(name, contents)| std::fs::write(folder.join(name), contents))
         });
     if let Err(why) = files {
         // The trace is the evidence: without it there is no verdict.

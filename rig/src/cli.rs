@@ -8,8 +8,10 @@ mod files;
 mod flash;
 mod init;
 mod list;
+mod open;
 mod press;
 mod quantity;
+mod report;
 mod run;
 
 use std::path::PathBuf;
@@ -54,6 +56,10 @@ enum Verb {
     Check(check::Check),
     /// List scenarios, profiles, benches and images
     List(list::List),
+    /// Make a run's report anew from its events
+    Report(report::Report),
+    /// Show the newest report
+    Open(open::Open),
     /// Write an image onto a bench's board and read it back
     Flash(flash::Flash),
     /// Press one key or button and print what the board does
@@ -95,6 +101,8 @@ pub fn main() -> ExitCode {
         Verb::Run(run) => run.execute(),
         Verb::Check(check) => check.execute(),
         Verb::List(list) => list.execute(),
+        Verb::Report(report) => report.execute(),
+        Verb::Open(open) => open.execute(),
         Verb::Flash(flash) => flash.execute(),
         Verb::Press(press) => press.execute(),
         Verb::Console(console) => console.execute(),

@@ -14,6 +14,7 @@ pub mod console;
 pub mod probe;
 pub mod relay_board;
 pub mod sense;
+pub mod stage;
 pub mod supply;
 
 /// The instrument's end of the conversation: what every driver is to the bench.

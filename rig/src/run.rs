@@ -6,6 +6,7 @@
 //! compared with what is seen and never asked of the board.
 
 mod credentials;
+mod cylinder;
 mod judge;
 mod pattern;
 mod penalty;
@@ -20,12 +21,15 @@ use crate::driver::DeviceTrouble;
 use crate::event::{Event, FORMAT, FileHash, Nanos, What};
 use crate::oracle::{Facts, Keeps, OnPowerCycle, Oracles};
 use crate::profile::codes::Code;
-use crate::profile::{self, Erased, Fact, Factory, FactoryStays, LearnsHanding, Profile, Relock};
+use crate::profile::{
+    self, Erased, Fact, Factory, FactoryStays, LearnsHanding, Product, Profile, Relock,
+};
 use crate::scenario::{PlannedRun, Script};
 use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
-use runner::Runner;
+pub use cylinder::beyond;
+use runner::{CarryOut, Runner, Stop};
 
 /// Everything that one run is made from.
 pub struct Setup<'a> {
@@ -34,7 +38,7 @@ pub struct Setup<'a> {
     /// Its steps.
     pub script: &'a Script,
     /// The product.
-    pub profile: &'a Profile,
+    pub profile: &'a Product,
     /// The codes that the seed gave.
     pub codes: &'a BTreeMap<String, Code>,
     /// The seed.
@@ -76,13 +80,27 @@ pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::
     if let Some(receipt) = flashed {
         recorder.record(bench.now(), receipt);
     }
-    let oracles = Oracles::new(facts(profile, bench));
-    let mut runner = Runner::new(script, profile, codes, seed, bench, recorder, oracles);
-    let stopped = runner.carry_out().err();
-    runner.clean_up();
-    let (now, mut recorder) = runner.conclude();
-    let weaknesses = profile.weaknesses.iter();
-    let known: Vec<&str> = weaknesses
+    if let Some(branch) = bench.branch() {
+        branch.watch_cut_points(true);
+        branch.watch_terminal(true);
+    }
+    let (now, mut recorder, stopped) = match profile {
+        Product::Lock(profile) => {
+            let oracles = Oracles::new(facts(profile, bench));
+            to_the_end(Runner::new(
+                script, profile, codes, seed, bench, recorder, oracles,
+            ))
+        }
+        Product::Cylinder(cylinder) => {
+            let oracles = Oracles::new(cylinder::facts(bench));
+            to_the_end(Runner::on_cylinder(
+                script, cylinder, codes, seed, bench, recorder, oracles,
+            ))
+        }
+    };
+    let known: Vec<&str> = profile
+        .weaknesses()
+        .iter()
         .map(|weakness| weakness.breaks.value.as_str())
         .collect();
     let (verdict, decided_by, because) = judge::verdict(recorder.events(), stopped, &known);
@@ -97,10 +115,21 @@ pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::
     recorder.finish()
 }
 
+/// The steps, the way out, and the last word of the oracles.
+fn to_the_end<P>(mut runner: Runner<'_, P>) -> (Nanos, Recorder, Option<Stop>)
+where
+    for<'r> Runner<'r, P>: CarryOut,
+{
+    let stopped = runner.carry_out().err();
+    runner.clean_up();
+    let (now, recorder) = runner.conclude();
+    (now, recorder, stopped)
+}
+
 /// The events of a run that could not begin, because its bench could not be prepared.
 pub fn unable(
     plan: &PlannedRun,
-    profile: &Profile,
+    profile: &Product,
     bench: &str,
     seed: u64,
     files: Vec<FileHash>,
@@ -163,6 +192,7 @@ fn facts(profile: &Profile, bench: &Bench) -> Facts {
     // A key scan of the board lies between two moments that could be told apart on the bench.
     let resolution = bench.file().uncertainty + KEY_SCAN;
     Facts {
+        senses_plug: false,
         senses_bolt: bench.lines().any(|line| line == steps::WITHDRAWN),
         withdraws_within: profile.bolt.withdraws_within,
         stays_open: match profile.relocks_after() {

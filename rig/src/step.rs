@@ -8,13 +8,13 @@ mod argument;
 mod verbs;
 mod words;
 
-pub use argument::{Arg, Bindings, Bound, CodeWord, Written};
+pub use argument::{Arg, Bindings, Bound, CodeWord, KeyWord, Written};
 pub(crate) use argument::{known_code, read_digits, undeclared};
 pub use verbs::{
-    Action, Bolt, Do, Door, Enter, Expect, Hold, Interrupt, Interruption, Opens, Press, Refuses,
-    Settles, Step, Supply, Wait,
+    Action, Bolt, Do, Door, Enter, Expect, Hold, Insert, Interrupt, Interruption, Opens, Plunge,
+    Press, Refuses, Settles, Step, Supply, Turn, Wait, Withdraw,
 };
 pub use words::{
-    Ability, BoltState, CodeKind, CodeSet, DoorState, Drop, ExpectedSignal, HoldFor, KnownCode,
-    Phase, PhaseLabel, Refused, SupplyLevel, Times, WaitFor, YesNo,
+    Ability, BoltState, CodeKind, CodeSet, DoorState, Drop, ExpectedSignal, HoldFor, KeyKind,
+    KnownCode, Phase, PhaseLabel, Pulled, Pushed, Refusal, SupplyLevel, Times, WaitFor, YesNo,
 };

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lockrig::profile::codes::{Code, Declared, Right, generate, is_weak};
-use lockrig::profile::{self, Profile, ProfileFile};
-use lockrig::scenario::{self, Course, Requirements, Scenario, ScenarioFile, plan};
+use lockrig::profile::{self, CylinderFile, Product, Profile, ProfileFile};
+use lockrig::scenario::{self, Course, Requirements, Scenario, ScenarioFile, plan, plan_on};
 use lockrig::source::{Node, Read, Refused, Source, Spanned, Value};
 use lockrig::step::{CodeKind, KnownCode};
 use rstest::rstest;
@@ -48,16 +48,28 @@ fn requirements() -> Requirements {
     Requirements::read(&source).unwrap_or_else(|refused| panic!("{refused}"))
 }
 
-fn profiles() -> Vec<Profile> {
+fn products() -> Vec<Product> {
     folder("scenarios/profiles")
         .iter()
-        .map(|source| Profile::read(source).unwrap_or_else(|refused| panic!("{refused}")))
+        .map(|source| Product::read(source).unwrap_or_else(|refused| panic!("{refused}")))
+        .collect()
+}
+
+/// The products with a keypad.
+fn profiles() -> Vec<Profile> {
+    let products = products().into_iter();
+    products
+        .filter_map(|product| product.lock().cloned())
         .collect()
 }
 
 fn scenarios() -> Vec<Scenario> {
+    scenarios_in("scenarios")
+}
+
+fn scenarios_in(name: &str) -> Vec<Scenario> {
     let requirements = requirements();
-    folder("scenarios")
+    folder(name)
         .iter()
         .map(|source| {
             Scenario::read(source, &requirements).unwrap_or_else(|refused| panic!("{refused}"))
@@ -108,7 +120,8 @@ fn the_requirements_are_r01_to_r69() {
 
 #[test]
 fn scenarios_and_profiles_are_called_like_their_files() {
-    let scenarios = scenarios();
+    let mut scenarios = scenarios();
+    scenarios.extend(scenarios_in("scenarios/cylinder"));
     let scenarios = scenarios.iter().map(|one| (one.id(), one.source()));
     let profiles = profiles();
     let profiles = profiles.iter().map(|one| (one.id(), one.source()));
@@ -125,6 +138,44 @@ fn scenarios_and_profiles_are_called_like_their_files() {
 #[test]
 fn the_plan_is_the_one_that_was_reviewed() {
     insta::assert_snapshot!(whole_plan());
+}
+
+/// The scenarios for cylinders, on the shipped one.
+#[test]
+fn the_plan_on_a_cylinder_is_the_one_that_was_reviewed() {
+    let mut text = String::new();
+    for product in products().iter().filter(|product| product.lock().is_none()) {
+        for scenario in scenarios_in("scenarios/cylinder") {
+            let runs = plan_on(&scenario, product).unwrap_or_else(|refused| panic!("{refused}"));
+            text += &runs[0].to_string();
+            for run in &runs[1..] {
+                assert!(matches!(run.course, Course::Runs(_)), "{run}");
+                text += &format!("and {}\n", run.variant);
+            }
+        }
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn no_scenario_for_a_keypad_runs_on_a_cylinder_and_none_for_a_cylinder_elsewhere() {
+    let on_locks = scenarios_in("scenarios/cylinder");
+    let on_cylinders = scenarios();
+    for product in products() {
+        let scenarios = match product.lock() {
+            Some(_) => &on_locks,
+            None => &on_cylinders,
+        };
+        for scenario in scenarios {
+            let runs = plan_on(scenario, &product).unwrap_or_else(|refused| panic!("{refused}"));
+            for run in runs {
+                let Course::Skipped(reason) = run.course else {
+                    panic!("'{}' runs on '{}'", run.scenario, run.profile);
+                };
+                assert!(reason.contains("mechanical"), "{reason}");
+            }
+        }
+    }
 }
 
 /// The holds of a scenario's runs on the red-button safe, if its manual gave this window; or why
@@ -232,7 +283,7 @@ fn a_bad_file_is_refused_with_the_message_beside_it(
 fn read_bad(path: &Path, source: &Source) -> Result<(), Refused> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if name.starts_with("profile-") {
-        return Profile::read(source).map(|_| ());
+        return Product::read(source).map(|_| ());
     }
     if name.starts_with("personality-") {
         return Profile::read(source)?.personality().map(|_| ());
@@ -245,9 +296,9 @@ fn read_bad(path: &Path, source: &Source) -> Result<(), Refused> {
     let against = first
         .strip_prefix("# against: ")
         .unwrap_or_else(|| panic!("{} is accepted, and is against no profile", source.name()));
-    let profiles = profiles();
-    let profile = profiles.iter().find(|profile| profile.id() == against);
-    plan(&scenario, profile.expect("a shipped profile")).map(|_| ())
+    let products = products();
+    let product = products.iter().find(|product| product.id() == against);
+    plan_on(&scenario, product.expect("a shipped profile")).map(|_| ())
 }
 
 #[test]
@@ -366,12 +417,18 @@ fn schema_and_reader_agree<T: Read>(schema: &serde_json::Value, files: &[Source]
 
 #[test]
 fn the_schema_of_scenarios_and_their_reader_agree() {
-    schema_and_reader_agree::<ScenarioFile>(&scenario::schema(), &folder("scenarios"));
+    let mut files = folder("scenarios");
+    files.extend(folder("scenarios/cylinder"));
+    schema_and_reader_agree::<ScenarioFile>(&scenario::schema(), &files);
 }
 
 #[test]
 fn the_schema_of_profiles_and_their_reader_agree() {
-    schema_and_reader_agree::<ProfileFile>(&profile::schema(), &folder("scenarios/profiles"));
+    let files = folder("scenarios/profiles");
+    let of_cylinder = |source: &Source| source.text().contains("\nkind: cylinder\n");
+    let (cylinders, locks): (Vec<Source>, Vec<Source>) = files.into_iter().partition(of_cylinder);
+    schema_and_reader_agree::<ProfileFile>(&profile::schema(), &locks);
+    schema_and_reader_agree::<CylinderFile>(&profile::schema(), &cylinders);
 }
 
 fn declared() -> BTreeMap<String, Declared> {

@@ -9,7 +9,7 @@ use crate::campaign::{self, Group, Opener, Prepared};
 use crate::driver::{DeviceTrouble, Trouble};
 use crate::image::{ChipMap, Image};
 use crate::port::{self, Interrupt, Ports};
-use crate::profile::Profile;
+use crate::profile::{Product, Profile};
 use crate::project::Project;
 
 /// Which board: a bench, and what is on it.
@@ -36,7 +36,7 @@ impl Board {
             .map(|loaded| &loaded.value)
             .find(|profile| fits(&bench, profile))
             .ok_or_else(|| Failure::usage(format!("no profile fits the bench '{}'", bench.name)))?;
-        let group = group(&library.project, &bench, profile, profile, image)?;
+        let group = group(&library.project, &bench, profile, None, image)?;
         let prepared = campaign::prepare(&group, &opener(), self.seed, Interrupt::default())
             .map_err(broken)?;
         Ok((group, prepared))
@@ -57,19 +57,18 @@ impl Board {
 }
 
 /// Whether a product's board is what stands on a bench.
-pub fn fits(bench: &BenchFile, profile: &Profile) -> bool {
-    bench
-        .lock
-        .is_none_or(|lock| lock.word() == profile.kind.word())
+pub fn fits(bench: &BenchFile, profile: &Product) -> bool {
+    let handled = profile.lock().is_some() || bench.stage.is_some();
+    handled && bench.lock.is_none_or(|lock| lock.word() == profile.kind())
 }
 
-/// A bench with a product's image: the one that is asked for, else the bench file's. What firmware
-/// of ours does is taken from `behaves`; what a run is judged by from `profile`.
+/// A bench with a product's image: the one that is asked for, else the bench file's. Our
+/// firmware behaves as `behaves`, where it is given, and is judged by `profile` all the same.
 pub fn group(
     project: &Project,
     bench: &BenchFile,
-    profile: &Arc<Profile>,
-    behaves: &Profile,
+    profile: &Arc<Product>,
+    behaves: Option<&Profile>,
     image: Option<&str>,
 ) -> Result<Group, Failure> {
     let mut group = Group {
@@ -100,7 +99,12 @@ pub fn group(
         group.image = Some(image);
         return Ok(group);
     }
-    let personality = behaves
+    let Some(profile) = behaves.or(profile.lock()) else {
+        return Err(Failure::usage(of_bench(
+            &"a mechanical cylinder runs no firmware",
+        )));
+    };
+    let personality = profile
         .personality()
         .map_err(|refused| Failure::refused(&[refused]))?;
     let page = personality.to_page().map_err(Failure::usage)?;

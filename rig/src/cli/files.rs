@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::Failure;
 use crate::bench::BenchFile;
-use crate::profile::{Profile, Twin};
+use crate::profile::{Product, Profile, Twin};
 use crate::project::{self, File, Project, ProjectError};
 use crate::scenario::{Requirements, Scenario};
 use crate::source::{Refused, Source};
@@ -45,7 +45,7 @@ pub struct Library {
     /// In the order of their names.
     pub scenarios: Vec<Loaded<Scenario>>,
     /// In the order of their names.
-    pub profiles: Vec<Loaded<Arc<Profile>>>,
+    pub profiles: Vec<Loaded<Arc<Product>>>,
     /// In the order of their names.
     pub benches: Vec<Loaded<BenchFile>>,
 }
@@ -94,7 +94,7 @@ impl Library {
         let known = project.profiles().map_err(Failure::usage)?;
         let profiles = select("profile", known, &selection.profile)?;
         let profiles =
-            mistakes.all(profiles, |source| Some(Profile::read(source).map(Arc::new)))?;
+            mistakes.all(profiles, |source| Some(Product::read(source).map(Arc::new)))?;
         let known = project.benches().map_err(Failure::usage)?;
         let benches = select("bench", known, &selection.bench)?;
         let mut benches = mistakes.all(benches, |source| Some(BenchFile::read(source)))?;
@@ -132,7 +132,12 @@ impl Library {
                 known,
             }));
         };
-        let changed = twin.value.of(&profile.value);
+        let Some(profile) = profile.value.lock() else {
+            return Err(Failure::usage(format!(
+                "'{of}' is a mechanical cylinder and runs no firmware, so there is no twin of it"
+            )));
+        };
+        let changed = twin.value.of(profile);
         let profile = changed.map_err(|why| Failure::refused(&[twin.refused(why)]))?;
         Ok(Behaviour {
             of,

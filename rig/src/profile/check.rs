@@ -171,13 +171,14 @@ fn parameters(procedure: &Procedure, problems: &mut Problems) {
 }
 
 /// What `$name` means in a procedure while nobody calls it: the defaults, and codes for codes.
-fn defaults<'p>(
+pub(super) fn defaults<'p>(
     parameters: impl Iterator<Item = (&'p Spanned<String>, &'p Parameter)>,
 ) -> Bindings {
     let mut bindings = Bindings::new();
     for (name, parameter) in parameters {
         let bound = match parameter {
             Parameter::Code(_) => Bound::Code(name.value.clone()),
+            Parameter::Key => Bound::Key(name.value.clone()),
             // `$new`: what an argument before it is.
             Parameter::Value(value) => match value.name() {
                 Ok(other) => bindings

@@ -24,6 +24,8 @@ pub struct Penalty {
     lasts: Nanos,
     /// A power cycle makes a lockout longer, by one more of its own length.
     grows: bool,
+    /// A key that is pressed during a lockout makes it start over.
+    starts_over: bool,
     /// The supply went while a lockout was running: its clock may have stood still since.
     stopped: bool,
     /// A cut may have lost or doubled a count: the next wrong code may be one too many.
@@ -32,7 +34,7 @@ pub struct Penalty {
 
 impl Penalty {
     /// A lock without a wrong code. No stage means no lockout.
-    pub fn new(stages: Vec<Stage>, counted_within: Option<Nanos>, grows: bool) -> Penalty {
+    pub fn new(stages: Vec<Stage>, counted_within: Option<Nanos>) -> Penalty {
         Penalty {
             stages,
             counted_within,
@@ -40,9 +42,23 @@ impl Penalty {
             wrong: Vec::new(),
             until: None,
             lasts: Nanos::ZERO,
-            grows,
+            grows: false,
+            starts_over: false,
             stopped: false,
             doubtful: false,
+        }
+    }
+
+    /// Whether a power cycle makes a lockout longer, by one more of its own length.
+    pub fn growing(self, grows: bool) -> Penalty {
+        Penalty { grows, ..self }
+    }
+
+    /// Whether a key that is pressed during a lockout makes it start over.
+    pub fn starting_over(self, starts_over: bool) -> Penalty {
+        Penalty {
+            starts_over,
+            ..self
         }
     }
 
@@ -103,9 +119,9 @@ impl Penalty {
         }
     }
 
-    /// A key was pressed on a lock whose lockout that starts over.
-    pub fn starts_over(&mut self, at: Nanos) {
-        if self.runs(at) {
+    /// A key was pressed.
+    pub fn key_pressed(&mut self, at: Nanos) {
+        if self.starts_over && self.runs(at) {
             self.until = Some(at + self.lasts);
         }
     }
@@ -143,7 +159,7 @@ mod tests {
     /// Three wrong codes for a minute, then one for five.
     fn penalty(counted_within: Option<Nanos>) -> Penalty {
         let stage = |wrong, lasts| Stage { wrong, lasts };
-        Penalty::new(vec![stage(3, SHORT), stage(1, LONG)], counted_within, false)
+        Penalty::new(vec![stage(3, SHORT), stage(1, LONG)], counted_within)
     }
 
     #[test]
@@ -200,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_lock_without_lockout_never_locks_out() {
-        let mut penalty = Penalty::new(Vec::new(), None, false);
+        let mut penalty = Penalty::new(Vec::new(), None);
         assert_eq!(penalty.left(), 0);
         assert!(!(1..=9).any(|at| penalty.wrong(secs(at))));
         assert_eq!(penalty.over(), None);
@@ -250,7 +266,7 @@ mod tests {
     #[test]
     fn a_lockout_that_grows_is_longer_by_itself_after_each_power_cycle() {
         let stage = |wrong, lasts| Stage { wrong, lasts };
-        let mut penalty = Penalty::new(vec![stage(1, SHORT)], None, true);
+        let mut penalty = Penalty::new(vec![stage(1, SHORT)], None).growing(true);
         penalty.wrong(secs(0));
         penalty.power_lost(secs(10));
         penalty.power_came(secs(20), false);
@@ -259,13 +275,17 @@ mod tests {
 
     #[test]
     fn a_key_makes_a_running_lockout_start_over_and_no_other() {
-        let mut penalty = penalty(None);
-        penalty.starts_over(secs(1));
+        let mut penalty = penalty(None).starting_over(true);
+        penalty.key_pressed(secs(1));
         assert_eq!(penalty.over(), None);
         (1..=3).for_each(|at| _ = penalty.wrong(secs(at)));
-        penalty.starts_over(secs(62));
+        penalty.key_pressed(secs(62));
         assert_eq!(penalty.over(), Some(secs(122)));
-        penalty.starts_over(secs(122));
+        penalty.key_pressed(secs(122));
         assert_eq!(penalty.over(), Some(secs(122)));
+        let mut other = self::penalty(None);
+        (1..=3).for_each(|at| _ = other.wrong(secs(at)));
+        other.key_pressed(secs(62));
+        assert_eq!(other.over(), Some(secs(63)));
     }
 }

@@ -8,17 +8,14 @@ use crate::profile::{AfterReset, CountedFrom, Erased, Fact, HoldRange, HoldWindo
 use crate::quantity::{Millivolts, Percent};
 use crate::scenario::{self, Act, CodeUse, Doing, Effect, Expected, ResolvedSet};
 use crate::step::{
-    BoltState, DoorState, Drop, KnownCode, Phase, PhaseLabel, Refused, Times, WaitFor,
+    BoltState, DoorState, Drop, KnownCode, Phase, PhaseLabel, Refusal, Times, WaitFor,
 };
 
 use super::pattern::{Progress, Track};
-use super::runner::{Armed, QUIET, Runner, Step, Stop};
+use super::runner::{Armed, CarryOut, PHASE, QUIET, Runner, Step, Stop};
 
 /// How long a board may take from power to idle before the first key is pressed.
 const BOOT_MAX: Nanos = Nanos::from_secs(1);
-/// How long a phase is taken to last that has no length of its own: a lock that answers a key
-/// writes its record and moves its bolt within this time.
-const PHASE: Nanos = Nanos::from_millis(300);
 /// How long a finger leaves lamps and beeper to finish before it presses the next key.
 const PATIENCE: Nanos = Nanos::from_secs(15);
 /// How long a bolt may take to be thrown again where the manual gives no time.
@@ -26,58 +23,14 @@ const RELOCK_MAX: Nanos = Nanos::from_secs(15);
 /// How much later than reckoned something is taken to be over: the lock's clock and ours differ.
 const MARGIN: Nanos = Nanos::from_millis(500);
 
-impl Runner<'_> {
-    /// The whole scenario, from a fresh battery to the last step.
-    pub fn carry_out(&mut self) -> Step {
+impl CarryOut for Runner<'_> {
+    /// From a fresh battery on.
+    fn carry_out(&mut self) -> Step {
         let script = self.script;
         self.set_supply(Some(self.profile.supply.fresh.value))?;
         self.wait(BOOT_MAX)?;
         self.all(&script.setup)?;
         self.all(&script.steps)
-    }
-
-    /// What happens on every way out: the scenario's `finally`, then rest.
-    pub fn clean_up(&mut self) {
-        let script = self.script;
-        self.armed = None;
-        self.tracks.clear();
-        self.inside.clear();
-        // A stop in here is recorded like any other, and rest comes all the same.
-        let _ = self.release_all().and_then(|()| self.all(&script.finally));
-        let rest = self.bench.to_rest();
-        self.record(What::WentToRest {
-            outputs: rest.outputs,
-            failed: rest.failed,
-        });
-    }
-
-    fn all(&mut self, acts: &[Act]) -> Step {
-        for act in acts {
-            self.one(act)?;
-        }
-        Ok(())
-    }
-
-    fn one(&mut self, act: &Act) -> Step {
-        self.step += 1;
-        let number = self.step;
-        let procedure = match &act.doing {
-            Doing::Do { procedure, .. } => Some(procedure.clone()),
-            _ => None,
-        };
-        self.record(What::StepStarted {
-            step: number,
-            inside: self.inside.last().map(|(step, _)| *step),
-            place: act.place.clone(),
-            doing: act.to_string(),
-            procedure: procedure.clone(),
-        });
-        self.inside.push((number, procedure.is_some()));
-        let outcome = self.act(act);
-        self.inside.pop();
-        outcome?;
-        self.record(What::StepFinished { step: number });
-        self.enter_phase(act.phase.after, PHASE)
     }
 
     fn act(&mut self, act: &Act) -> Step {
@@ -156,7 +109,7 @@ impl Runner<'_> {
                 self.wait_for_quiet(PATIENCE)?;
                 let around = (self.stores_master, self.may_be_refused);
                 self.stores_master = matches!(effect, Effect::StoresMasterCode { .. });
-                self.may_be_refused |= *refused == Refused::Maybe;
+                self.may_be_refused |= *refused == Refusal::Either;
                 let done = self.expecting(expect, |run| run.all(acts));
                 (self.stores_master, self.may_be_refused) = around;
                 done?;
@@ -190,10 +143,13 @@ impl Runner<'_> {
                 acts,
             } => self.interrupt(*at, *how, *lasts, acts),
             Doing::Settles(sets) => self.settles(sets),
+            Doing::Handle(_) => unreachable!("no plan for a lock with a keypad handles keys"),
             Doing::Expect => self.expecting(expect, |_| Ok(())),
         }
     }
+}
 
+impl Runner<'_> {
     /// Acts, and then waits for what the lock is to show, counted from the beginning of the action:
     /// a lock may answer while the last key is still down.
     fn expecting(
@@ -700,7 +656,7 @@ impl Runner<'_> {
                 self.penalty.power_came(self.bench.now(), true);
                 return;
             }
-            Effect::None => return,
+            Effect::None | Effect::LearnsKey { .. } => return,
         }
         let valid = self
             .credentials

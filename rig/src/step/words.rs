@@ -94,20 +94,6 @@ file_words! {
 }
 
 file_words! {
-    /// Whether a lock carries out what is done.
-    #[derive(Default)]
-    pub enum Refused as "yes, no or maybe" {
-        /// It must, and shows what the procedure expects.
-        #[default]
-        No,
-        /// It must not: nothing that the procedure expects is seen.
-        Yes,
-        /// Nobody says whether it does. Which codes it holds then has to be found out.
-        Maybe,
-    }
-}
-
-file_words! {
     /// `yes` or `no`.
     #[derive(Default)]
     pub enum YesNo as "yes or no" {
@@ -116,6 +102,50 @@ file_words! {
         /// No.
         #[default]
         No,
+    }
+}
+
+file_words! {
+    /// How a key is cut.
+    pub enum KeyKind as "a kind of key" {
+        /// It turns the cylinder when the run begins.
+        Current,
+        /// Another one that the cylinder can learn.
+        Other,
+        /// Not cut.
+        Blank,
+        /// With a cut that the cylinder cannot learn.
+        Unsupported,
+    }
+}
+
+file_words! {
+    /// Whether a lock must not let something happen.
+    #[derive(Default)]
+    pub enum Refusal as "whether it is refused" {
+        /// It must let it happen.
+        #[default]
+        No,
+        /// It must not.
+        Yes,
+        /// It may, or may not: what comes of it is looked at later.
+        Either,
+    }
+}
+
+file_words! {
+    /// What is pulled out of a cylinder.
+    pub enum Pulled as "what is withdrawn" {
+        /// The key.
+        Key,
+    }
+}
+
+file_words! {
+    /// What is pushed into a cylinder's slot.
+    pub enum Pushed as "what is pushed" {
+        /// The learning tool.
+        Tool,
     }
 }
 
@@ -271,6 +301,10 @@ pub enum Ability {
     ChangeByOldCode,
     /// A code for resets alone, with keys that are pressed together.
     PairedResetCode,
+    /// A stage turns its key.
+    Stage,
+    /// And changes one key for another.
+    KeyExchange,
     /// The profile has this procedure.
     Procedure(String),
     /// The procedure of the first name takes an argument of the second.
@@ -306,6 +340,8 @@ impl Ability {
         ("codes.weak-refused", Ability::WeakRefused),
         ("change.by-old-code", Ability::ChangeByOldCode),
         ("reset-code.pair", Ability::PairedResetCode),
+        ("stage", Ability::Stage),
+        ("key-exchange", Ability::KeyExchange),
     ];
 }
 

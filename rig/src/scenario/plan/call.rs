@@ -1,17 +1,17 @@
 //! Procedures written out: what a call's arguments mean, what comes before it, what must be seen.
 
-use super::expand::{Expansion, Scope, plain};
+use super::expand::{Expansion, Scope, lacks, plain};
 use super::{Act, Doing, Effect, Expected};
 use crate::profile::{EffectOf, Parameter, Procedure};
 use crate::source::{Node, Problem, Problems, Span, Value};
-use crate::step::{Bindings, Bound, Do, Refused, Step, known_code};
+use crate::step::{Ability, Bindings, Bound, Do, Refusal, Step, known_code};
 
 /// A procedure that is to be carried out.
 pub(super) struct Call<'c> {
     pub(super) name: &'c str,
     pub(super) span: Span,
     pub(super) arguments: Bindings,
-    pub(super) refused: Refused,
+    pub(super) refused: Refusal,
     pub(super) expect: Option<Expected>,
 }
 
@@ -71,7 +71,7 @@ impl Expansion<'_> {
                     name: &after.value,
                     span: call.span,
                     arguments: Bindings::new(),
-                    refused: Refused::No,
+                    refused: Refusal::No,
                     expect: None,
                 };
                 self.call(&first, scope, acts)?;
@@ -104,13 +104,13 @@ impl Expansion<'_> {
         let mut expanded = expanded?;
         let usual = last_expected(&mut expanded).and_then(|act| act.expect.clone());
         let as_usual = call.expect.is_none() || call.expect == usual;
-        if call.refused != Refused::No || !as_usual {
+        if call.refused != Refusal::No || !as_usual {
             without_effects(&mut expanded);
         }
         let effect = match call.refused {
-            Refused::No if as_usual => self.effect(procedure.effect, &bindings, call.span)?,
-            Refused::No | Refused::Yes => Effect::None,
-            Refused::Maybe => Effect::Unknown,
+            Refusal::No if as_usual => self.effect(procedure.effect, &bindings, call.span)?,
+            Refusal::No | Refusal::Yes => Effect::None,
+            Refusal::Either => Effect::Unknown,
         };
         let mut expect = None;
         if let Some(wanted) = &call.expect {
@@ -120,11 +120,11 @@ impl Expansion<'_> {
             }
         }
         match call.refused {
-            Refused::No => {}
-            Refused::Yes => {
+            Refusal::No => {}
+            Refusal::Yes => {
                 until_unanswered(&mut expanded);
             }
-            Refused::Maybe => without_answers(&mut expanded),
+            Refusal::Either => without_answers(&mut expanded),
         }
         let doing = Doing::Do {
             procedure: call.name.to_owned(),
@@ -171,6 +171,7 @@ impl Expansion<'_> {
                 },
                 // It was reported that a code is missing.
                 (None, Parameter::Code(_)) => return None,
+                (_, Parameter::Key) => return self.skip(lacks(self.profile, &Ability::Stage)),
             };
             bindings.insert(name.value.clone(), bound);
         }
@@ -212,6 +213,7 @@ impl Expansion<'_> {
             EffectOf::Nothing => Effect::None,
             EffectOf::Resets => Effect::Resets,
             EffectOf::DeletesUserCode => Effect::DeletesUserCode { code: code(self)? },
+            EffectOf::LearnsKey => return self.skip(lacks(self.profile, &Ability::Stage)),
             EffectOf::StoresMasterCode => Effect::StoresMasterCode { code: code(self)? },
             EffectOf::StoresUserCode => Effect::StoresUserCode {
                 code: code(self)?,

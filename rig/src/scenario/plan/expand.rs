@@ -10,7 +10,7 @@ use crate::scenario::Scenario;
 use crate::source::{Node, Problems, Source, Span, Value};
 use crate::step::{
     Ability, Action, Bindings, Bound, CodeSet, DoorState, ExpectedSignal, Hold, Interrupt,
-    KnownCode, Phase, Refused, Step, SupplyLevel,
+    KnownCode, Phase, Refusal, Step, SupplyLevel,
 };
 
 /// What a product lacks, in words.
@@ -59,6 +59,7 @@ pub(super) fn lacks(profile: &Profile, ability: &Ability) -> String {
         Ability::WeakRefused => format!("no source says that '{id}' refuses weak codes"),
         Ability::ChangeByOldCode => format!("no change of '{id}' asks for the old code"),
         Ability::PairedResetCode => format!("the sources of '{id}' document no reset code"),
+        Ability::Stage | Ability::KeyExchange => format!("'{id}' is no mechanical cylinder"),
         Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door => {
             format!("'{id}' has no {ability}")
         }
@@ -133,6 +134,7 @@ impl<'e> Expansion<'e> {
         codes.retain(|name, _| used.contains(name));
         Some(Script {
             codes,
+            keys: Default::default(),
             setup,
             steps,
             finally,
@@ -148,7 +150,7 @@ impl<'e> Expansion<'e> {
                 name: "lock",
                 span: self.scenario.scenario.span,
                 arguments: Bindings::new(),
-                refused: Refused::No,
+                refused: Refusal::No,
                 expect: None,
             };
             self.call(&call, scope, &mut acts)?;
@@ -230,7 +232,7 @@ impl<'e> Expansion<'e> {
                 name: "set-code",
                 span: code.span(),
                 arguments,
-                refused: Refused::No,
+                refused: Refusal::No,
                 expect: None,
             };
             self.call(&call, scope, &mut acts)?;
@@ -313,6 +315,9 @@ impl<'e> Expansion<'e> {
                 }
             }
             Action::Interrupt(interrupt) => self.interrupt(interrupt, scope)?,
+            Action::Insert(_) | Action::Withdraw(_) | Action::Turn(_) | Action::Plunge(_) => {
+                return self.skip(lacks(self.profile, &Ability::Stage));
+            }
             Action::Settles(settles) => Doing::Settles(
                 settles
                     .settles
@@ -370,7 +375,10 @@ impl<'e> Expansion<'e> {
         let bindings = scope.bindings;
         let acts = self.acts(&interrupt.steps, scope);
         let at = interrupt.interrupt.at.resolve(bindings, self.problems);
-        let how = interrupt.interrupt.supply.resolve(bindings, self.problems);
+        let how = match &interrupt.interrupt.supply {
+            Some(how) => how.resolve(bindings, self.problems),
+            None => self.skip(lacks(self.profile, &Ability::Stage)),
+        };
         let lasts = interrupt.interrupt.r#for.resolve(bindings, self.problems);
         let (acts, at, how, lasts) = (acts?, at?, how?, lasts?);
         if !acts.iter().any(|act| has_phase(act, at)) {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Act, CodeUse, Contact, Course, Doing, Effect, Expected, PlannedRun, ResolvedSet};
-use crate::step::{KnownCode, Refused, Times, WaitFor};
+use crate::step::{KnownCode, Refusal, Times, WaitFor};
 
 impl fmt::Display for CodeUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,12 +55,13 @@ impl fmt::Display for Effect {
             Self::Resets => f.write_str("resets"),
             Self::StoresUserCode { code, slot } => write!(f, "stores {code} in slot {slot}"),
             Self::StoresMasterCode { code } => write!(f, "stores {code} as the master code"),
+            Self::LearnsKey { key } => write!(f, "learns key {key}"),
         }
     }
 }
 
 /// `, 3 times`, or nothing for once.
-fn often(times: u32) -> String {
+pub(super) fn often(times: u32) -> String {
     match times {
         1 => String::new(),
         times => format!(" {times} times"),
@@ -116,9 +117,9 @@ impl fmt::Display for Doing {
                 procedure, refused, ..
             } => {
                 let refused = match refused {
-                    Refused::No => "",
-                    Refused::Yes => ", which is refused",
-                    Refused::Maybe => ", which may be refused",
+                    Refusal::No => "",
+                    Refusal::Yes => ", which is refused",
+                    Refusal::Either => ", which may be refused",
                 };
                 write!(f, "do {procedure}{refused}")
             }
@@ -137,6 +138,7 @@ impl fmt::Display for Doing {
                 }
                 Ok(())
             }
+            Self::Handle(handling) => handling.fmt(f),
             Self::Expect => f.write_str("wait for an answer"),
         }
     }

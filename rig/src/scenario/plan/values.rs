@@ -178,6 +178,10 @@ impl Expansion<'_> {
                 };
                 Some((CodeUse::Known(*known), submit))
             }
+            Bound::Key(name) => self.problems.add(Problem::new(
+                span,
+                format!("'${name}' is a key, and a code is needed"),
+            )),
             Bound::Written(node) => self.problems.expected("a code", node),
         }
     }
