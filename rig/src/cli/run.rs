@@ -1,6 +1,6 @@
 //! `lockrig run`: scenarios × profiles × benches × variants.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,8 +19,10 @@ use crate::campaign::{Campaign, Group, Job, Ran, Report, write_json};
 use crate::event::{FileHash, Nanos};
 use crate::port::Interrupt;
 use crate::profile::{Profile, codes};
+use crate::project::Project;
 use crate::report::{StepUnderWay, Summary, junit, terminal};
 use crate::scenario::{self, Course, PlannedRun, Scenario};
+use crate::snapshot::{self, Key, Outcome, Snapshots};
 use crate::source::Refused;
 use crate::step::Ability;
 use crate::verdict::{self, Verdict};
@@ -48,6 +50,12 @@ pub struct Run {
     /// How often to carry out every run; each time with the next seed
     #[arg(long, value_name = "N", default_value_t = 1)]
     repeat: u32,
+    /// What to do with approved flows [default: check, where the bench has some]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    snapshots: Option<What>,
+    /// With --snapshots update: delete approved flows that no run of the project has
+    #[arg(long)]
+    prune: bool,
     /// What is printed: for people, or a JSON object a line for each run
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -64,11 +72,28 @@ Examples:
   lockrig run mine/late.yaml --bench my-desk.toml    a scenario of yours on a bench of yours
   lockrig run --bench virtual-safe --image fw.elf    firmware of yours on a virtual board
 
+Snapshots:
+  The flow of a run is what a user can see of it, in words and without times. A project keeps approved
+  flows in reports/baselines/; a run whose flow is another one fails, and the flow that was seen lies
+  beside the approved one for 'cargo insta review' (where CI is set nothing is written). Flows that were
+  approved with another image are compared only with --snapshots check.
+
 What is left behind, in the report folder:
   index.json, junit.xml    all runs
   <run>/events.jsonl       everything that happened, a fact a line, in bench time
   <run>/run.json           what the run was made from, and its verdict
-  <run>/junit.xml          the same for a CI server";
+  <run>/junit.xml          the same for a CI server
+  <run>/snapshot.html      where its flow is not the approved one: both, on two time lines";
+
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum What {
+    /// Compare every flow, and fail where none is approved
+    Check,
+    /// Approve the flows of all runs that pass
+    Update,
+    /// Compare nothing
+    Off,
+}
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 enum Format {
@@ -106,6 +131,8 @@ struct Entry<'a> {
     decided_by: Option<u64>,
     /// Where in the scenario that was.
     steps: &'a [StepUnderWay],
+    /// How its flow compares with the approved one.
+    snapshot: Option<&'static str>,
     /// The trace, from the folder of the index; none for a run that was skipped.
     events: Option<String>,
 }
@@ -118,6 +145,8 @@ impl Run {
         if planned == 0 {
             return Err(self.nothing_planned());
         }
+        let snapshots = self.snapshots(&library.project)?;
+        let orphans = self.orphans(snapshots.as_deref(), &plan)?;
         let folder = self.folder()?;
         // A folder that cannot be written is found before any power is applied.
         self.write_index(&folder, planned, false, &plan.skipped)
@@ -128,7 +157,7 @@ impl Run {
             }
         }
         let began = Instant::now();
-        let (ran, cancelled) = self.carry_out(plan.groups, &folder)?;
+        let (ran, cancelled) = self.carry_out(plan.groups, &folder, snapshots)?;
         let mut runs = plan.skipped;
         runs.extend(ran);
         runs.sort_by_key(|run| run.number);
@@ -138,9 +167,11 @@ impl Run {
             let mut text = Vec::new();
             let shown = folder.display().to_string();
             terminal::summary(&mut text, &summaries, began.elapsed(), &shown)
+                .and_then(|()| text.write_all(compared(&runs).as_bytes()))
                 .and_then(|()| anstream::stdout().write_all(&text))
                 .or_else(super::files::unless_closed)?;
         }
+        self.tend(&orphans, cancelled)?;
         written.map_err(|why| {
             Failure::broken(format!(
                 "writing the index in '{}': {why}\nhint: the folder of each run is whole",
@@ -161,6 +192,80 @@ impl Run {
             true => verdict::exit_code(verdicts.chain([Verdict::Aborted])),
             false => verdict::exit_code(verdicts),
         })
+    }
+
+    /// The approved flows that this campaign is compared with.
+    fn snapshots(&self, project: &Project) -> Result<Option<Arc<Snapshots>>, Failure> {
+        let is_ci = std::env::var("CI").is_ok_and(|set| !["", "0", "false"].contains(&&*set));
+        let root = match project {
+            Project::Folder(root) => root,
+            Project::Shipped if matches!(self.snapshots, None | Some(What::Off)) => {
+                return Ok(None);
+            }
+            Project::Shipped => {
+                return Err(Failure::hinted(
+                    "there is no project in this folder, and so no approved flows",
+                    Some("'lockrig init' lays one out".to_owned()),
+                ));
+            }
+        };
+        let mode = match self.snapshots {
+            None => snapshot::Mode::Check,
+            Some(What::Check) => snapshot::Mode::Demand,
+            Some(What::Update) => snapshot::Mode::Update,
+            Some(What::Off) => return Ok(None),
+        };
+        if mode == snapshot::Mode::Update && is_ci {
+            return Err(Failure::hinted(
+                "the environment variable CI is set, and in CI no flow is approved",
+                Some("approve flows where a person reviews them, or unset CI".to_owned()),
+            ));
+        }
+        match Snapshots::open(root, mode, !is_ci) {
+            Ok(snapshots) => Ok(Some(Arc::new(snapshots))),
+            Err(refused) => Err(Failure::refused(&refused)),
+        }
+    }
+
+    /// Approved flows that no run has, as far as the whole plan was made.
+    fn orphans(&self, snapshots: Option<&Snapshots>, plan: &Plan) -> Result<Vec<PathBuf>, Failure> {
+        let selects = self.filter.is_some()
+            || !self.selection.paths.is_empty()
+            || !self.selection.profile.is_empty();
+        if self.prune && (selects || self.snapshots != Some(What::Update)) {
+            return Err(Failure::hinted(
+                "--prune deletes what no run of the whole project has",
+                Some(
+                    "use it with --snapshots update, without paths, --profile and --filter"
+                        .to_owned(),
+                ),
+            ));
+        }
+        let jobs = plan.groups.iter().flat_map(|group| &group.jobs);
+        let keys: BTreeSet<String> = jobs.map(|job| job.key.name()).collect();
+        Ok(match snapshots {
+            Some(snapshots) if !selects => snapshots.orphans(&keys),
+            _ => Vec::new(),
+        })
+    }
+
+    /// Deletes approved flows that no run has, where that is wanted, and else tells of them.
+    fn tend(&self, orphans: &[PathBuf], cancelled: bool) -> Result<(), Failure> {
+        if orphans.is_empty() || cancelled {
+            return Ok(());
+        }
+        if !self.prune {
+            let count = orphans.len();
+            anstream::eprintln!("{count} approved flows belong to no run, the first is");
+            anstream::eprintln!("  {}", orphans[0].display());
+            anstream::eprintln!("hint: --snapshots update --prune deletes them");
+            return Ok(());
+        }
+        for orphan in orphans {
+            std::fs::remove_file(orphan)
+                .map_err(|why| Failure::usage(format!("deleting '{}': {why}", orphan.display())))?;
+        }
+        Ok(())
     }
 
     fn folder(&self) -> Result<PathBuf, Failure> {
@@ -261,6 +366,11 @@ impl Run {
             ];
             for run in runs {
                 let name = id(&run, &bench.value.name);
+                let key = Key {
+                    bench: bench.value.name.clone(),
+                    profile: run.profile.clone(),
+                    flow: scenario_and_variant(&run),
+                };
                 if self
                     .filter
                     .as_ref()
@@ -290,6 +400,8 @@ impl Run {
                                 codes: Arc::new(made),
                                 seed,
                                 files: files.clone(),
+                                key: key.clone(),
+                                repetition,
                             });
                         }
                     }
@@ -305,7 +417,12 @@ impl Run {
         Ok(())
     }
 
-    fn carry_out(&self, groups: Vec<Group>, folder: &Path) -> Result<(Vec<Ran>, bool), Failure> {
+    fn carry_out(
+        &self,
+        groups: Vec<Group>,
+        folder: &Path,
+        snapshots: Option<Arc<Snapshots>>,
+    ) -> Result<(Vec<Ran>, bool), Failure> {
         let total: usize = groups.iter().map(|group| group.jobs.len()).sum();
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let campaign = Campaign {
@@ -314,6 +431,7 @@ impl Run {
             open: board::opener(),
             interrupt: Interrupt::default(),
             cancelled: Arc::new(AtomicBool::new(false)),
+            snapshots,
         };
         let runtime = tokio::runtime::Runtime::new()
             .map_err(|why| Failure::broken(format!("starting the runtime: {why}")))?;
@@ -359,7 +477,18 @@ impl Run {
             (Format::Human, Verdict::Pass) => Ok(()),
             (Format::Human, _) => {
                 let folder = folder.join(&run.id).display().to_string();
-                terminal::block(&mut text, &run.summary, &folder)
+                terminal::block(&mut text, &run.summary, &folder).and_then(|()| {
+                    let outcome = run.snapshot.as_ref();
+                    match outcome.and_then(Outcome::found) {
+                        Some(found) => terminal::difference(
+                            &mut text,
+                            found.approved.as_ref(),
+                            &found.seen,
+                            &found.places(&folder),
+                        ),
+                        None => Ok(()),
+                    }
+                })
             }
         };
         if shown.is_ok() && !text.is_empty() {
@@ -434,6 +563,7 @@ impl Plan {
             },
             seed: None,
             took: Duration::ZERO,
+            snapshot: None,
         });
     }
 }
@@ -466,21 +596,54 @@ fn is_of_the_bench(need: &Ability) -> bool {
 
 /// The run's name, which is also its folder's: nothing in it needs quoting in a shell.
 fn id(run: &PlannedRun, bench: &str) -> String {
-    let variant: String = run
-        .variant
-        .chars()
+    let name = format!("{}@{}@{bench}", plain(&run.scenario), run.profile);
+    match run.variant.is_empty() {
+        true => name,
+        false => format!("{name}@{}", plain(&run.variant)),
+    }
+}
+
+/// The name of its flow, for one bench and profile.
+fn scenario_and_variant(run: &PlannedRun) -> String {
+    match run.variant.is_empty() {
+        true => plain(&run.scenario),
+        false => format!("{}@{}", plain(&run.scenario), plain(&run.variant)),
+    }
+}
+
+/// Without what shells and file systems treat in their own ways.
+fn plain(text: &str) -> String {
+    text.chars()
         .filter(|character| !character.is_whitespace())
         .map(|character| match character {
             ',' => '+',
             '%' => 'p',
+            '/' => '-',
             other => other,
         })
-        .collect();
-    let name = format!("{}@{}@{bench}", run.scenario.replace('/', "-"), run.profile);
-    if variant.is_empty() {
-        name
-    } else {
-        format!("{name}@{variant}")
+        .collect()
+}
+
+/// How the flows of a campaign compare with the approved ones, in a line.
+fn compared(runs: &[Ran]) -> String {
+    let mut counts: BTreeMap<(u8, String), usize> = BTreeMap::new();
+    for outcome in runs.iter().filter_map(|run| run.snapshot.as_ref()) {
+        let kind = match outcome {
+            Outcome::NotCompared(why) => (4, format!("not compared, {why}")),
+            Outcome::AsApproved => (0, outcome.word().to_owned()),
+            Outcome::Approved => (1, outcome.word().to_owned()),
+            Outcome::Changed(_) => (2, outcome.word().to_owned()),
+            Outcome::Missing(_) => (3, outcome.word().to_owned()),
+        };
+        *counts.entry(kind).or_default() += 1;
+    }
+    let words = counts
+        .into_iter()
+        .map(|((_, word), count)| format!("{count} {word}"));
+    let words: Vec<String> = words.collect();
+    match words.is_empty() {
+        true => String::new(),
+        false => format!("flows: {}\n", words.join("; ")),
     }
 }
 
@@ -501,6 +664,7 @@ fn entry(run: &Ran) -> Entry<'_> {
             Some(decision) => &decision.steps,
             None => &[],
         },
+        snapshot: run.snapshot.as_ref().map(Outcome::word),
         events: ran.then(|| format!("{}/events.jsonl", run.id)),
     }
 }
