@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::event::{Event, What};
+use crate::report::difference::{Told, difference};
 use crate::report::flow::{FORMAT, Flow, Line};
 use crate::source::{Node, Problem, Refused, Source, Span, Value};
 use crate::verdict::Verdict;
@@ -97,6 +98,12 @@ impl Outcome {
 }
 
 impl Difference {
+    /// What differs; none where nothing is approved.
+    pub fn told(&self) -> Option<Vec<Told<'_>>> {
+        let approved = self.approved.as_ref()?;
+        Some(difference(approved, &self.seen))
+    }
+
     /// Where to look, and what to do; `folder` is the run's.
     pub fn places(&self, folder: &str) -> Vec<String> {
         let mut places = Vec::new();
@@ -108,7 +115,7 @@ impl Difference {
                 .iter()
                 .map(|proposed| format!("seen:     {}", proposed.display())),
         );
-        places.push(format!("both:     {folder}/snapshot.html"));
+        places.push(format!("picture:  {folder}/snapshot.html"));
         if self.proposed.is_some() {
             places.push(
                 "hint: 'cargo insta review' approves or rejects it, --snapshots update approves it"
@@ -139,7 +146,11 @@ impl Snapshots {
     /// # Errors
     /// Files that are no snapshots, or of a newer lockrig. Nothing is overwritten then.
     pub fn open(root: &Path, mode: Mode, proposes: bool) -> Result<Snapshots, Vec<Refused>> {
-        let folder = root.join(FOLDER);
+        // What is said of the files is said as from the folder that the command runs in.
+        let folder = match root == Path::new(".") {
+            true => PathBuf::from(FOLDER),
+            false => root.join(FOLDER),
+        };
         let mut snapshots = Snapshots {
             folder: folder.clone(),
             mode,
@@ -272,8 +283,6 @@ fn image(events: &[Event]) -> Option<String> {
 
 /// The file that holds a flow, header and all.
 fn written(key: &Key, image: Option<&str>, events: &[Event], flow: &Flow) -> String {
-    // JSON's texts are YAML's.
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let seconds: Vec<String> = flow
         .lines
         .iter()
@@ -286,7 +295,7 @@ fn written(key: &Key, image: Option<&str>, events: &[Event], flow: &Flow) -> Str
     });
     let _ = writeln!(text, "source: {}", quoted(place.unwrap_or(FOLDER)));
     let about = format!("{} on {}, {}", key.flow, key.profile, key.bench);
-    let _ = writeln!(text, "description: {}", quoted(&about));
+    let _ = writeln!(text, "description: {}", serde_json::Value::from(about));
     let _ = writeln!(text, "info:\n  version: {FORMAT}");
     if let Some(image) = image {
         let _ = writeln!(text, "  image: {}", quoted(image));
@@ -295,6 +304,16 @@ fn written(key: &Key, image: Option<&str>, events: &[Event], flow: &Flow) -> Str
     text.push_str(&flow.text());
     text.push('\n');
     text
+}
+
+/// A text in YAML: plain where nothing in it could be taken for something else, as insta writes it.
+fn quoted(text: &str) -> String {
+    let is_plain = |one: char| one.is_ascii_alphanumeric() || "./_- ".contains(one);
+    match !text.is_empty() && text.chars().all(is_plain) && !text.starts_with([' ', '-']) {
+        true => text.to_owned(),
+        // JSON's texts are YAML's.
+        false => serde_json::Value::from(text).to_string(),
+    }
 }
 
 /// Reads a snapshot.

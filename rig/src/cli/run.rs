@@ -20,6 +20,7 @@ use crate::event::{FileHash, Nanos};
 use crate::port::Interrupt;
 use crate::profile::{Profile, codes};
 use crate::project::Project;
+use crate::report::difference::Told;
 use crate::report::{StepUnderWay, Summary, junit, terminal};
 use crate::scenario::{self, Course, PlannedRun, Scenario};
 use crate::snapshot::{self, Key, Outcome, Snapshots};
@@ -30,7 +31,7 @@ use crate::verdict::{self, Verdict};
 /// Carry out scenarios and judge what was seen
 ///
 /// Without arguments: every scenario on every virtual bench, with every product that fits it.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[command(after_help = EXAMPLES)]
 pub struct Run {
     #[command(flatten)]
@@ -95,9 +96,10 @@ enum What {
     Off,
 }
 
-#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Format {
     /// What went wrong and where, and a summary
+    #[default]
     Human,
     /// A JSON object a line for each run, as in index.json: first what is skipped, then in the order
     /// in which they end
@@ -153,7 +155,7 @@ impl Run {
             .map_err(|why| unusable(&folder, &why))?;
         if self.format == Format::Json {
             for run in &plan.skipped {
-                self.show(run, &folder, &ProgressBar::hidden());
+                self.show(run, &folder, &ProgressBar::hidden(), &mut BTreeMap::new());
             }
         }
         let began = Instant::now();
@@ -436,8 +438,10 @@ impl Run {
         let runtime = tokio::runtime::Runtime::new()
             .map_err(|why| Failure::broken(format!("starting the runtime: {why}")))?;
         let bar = progress(total, self.format);
-        // One broken instrument breaks every run of its bench in the same way: it is shown once.
+        // One broken instrument breaks every run of its bench in the same way: it is shown once. And
+        // one change of the firmware changes many flows in the same way.
         let mut broke = BTreeSet::new();
+        let mut changes = BTreeMap::new();
         let ran = runtime.block_on(async {
             let (told, mut reports) = mpsc::channel(64);
             watch_signals(campaign.interrupt.clone(), Arc::clone(&campaign.cancelled));
@@ -452,7 +456,7 @@ impl Run {
                                 || summary.verdict != Verdict::Broken
                                 || broke.insert(summary.because.clone())
                             {
-                                self.show(&run, folder, &bar);
+                                self.show(&run, folder, &bar, &mut changes);
                             }
                             bar.inc(1);
                             ran.push(*run);
@@ -467,8 +471,15 @@ impl Run {
         Ok((ran, campaign.cancelled.load(Ordering::Relaxed)))
     }
 
-    /// Shows a run that has ended, above the progress line.
-    fn show(&self, run: &Ran, folder: &Path, bar: &ProgressBar) {
+    /// Shows a run that has ended, above the progress line. `changes` holds the changes of flows that
+    /// were shown, with the run that showed each.
+    fn show(
+        &self,
+        run: &Ran,
+        folder: &Path,
+        bar: &ProgressBar,
+        changes: &mut BTreeMap<String, String>,
+    ) {
         let mut text = Vec::new();
         let shown = match (self.format, run.summary.verdict) {
             (Format::Json, _) => serde_json::to_writer(&mut text, &entry(run))
@@ -479,15 +490,19 @@ impl Run {
                 let folder = folder.join(&run.id).display().to_string();
                 terminal::block(&mut text, &run.summary, &folder).and_then(|()| {
                     let outcome = run.snapshot.as_ref();
-                    match outcome.and_then(Outcome::found) {
-                        Some(found) => terminal::difference(
-                            &mut text,
-                            found.approved.as_ref(),
-                            &found.seen,
-                            &found.places(&folder),
-                        ),
-                        None => Ok(()),
+                    let Some(found) = outcome.and_then(Outcome::found) else {
+                        return Ok(());
+                    };
+                    let told = found.told();
+                    if let Some(like) = told.as_ref().and_then(|told| changes.get(&in_words(told)))
+                    {
+                        return terminal::same_difference(&mut text, like, &found.places(&folder));
                     }
+                    if let Some(told) = &told {
+                        changes.insert(in_words(told), run.id.clone());
+                    }
+                    let told = told.unwrap_or_default();
+                    terminal::difference(&mut text, &told, &found.places(&folder))
                 })
             }
         };
@@ -529,6 +544,17 @@ fn unusable(folder: &Path, why: &std::io::Error) -> Failure {
         format!("writing to the report folder '{}': {why}", folder.display()),
         Some("nothing was run; --report-dir names another folder".to_owned()),
     )
+}
+
+/// The names of all runs, in the order of the plan; those that are skipped are not among them.
+pub(super) fn names(library: &Library) -> Result<Vec<String>, Failure> {
+    let everything = Run {
+        repeat: 1,
+        ..Run::default()
+    };
+    let plan = everything.plan(library)?;
+    let jobs = plan.groups.into_iter().flat_map(|group| group.jobs);
+    Ok(jobs.map(|job| job.id).collect())
 }
 
 /// The runs of a campaign, before any of them began.
@@ -622,6 +648,12 @@ fn plain(text: &str) -> String {
             other => other,
         })
         .collect()
+}
+
+/// What a change takes away and what it brings, whatever stands around it.
+fn in_words(told: &[Told<'_>]) -> String {
+    let changes = told.iter().filter(|told| told.is_change());
+    changes.map(|told| told.words() + "\n").collect()
 }
 
 /// How the flows of a campaign compare with the approved ones, in a line.

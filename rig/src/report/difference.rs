@@ -83,6 +83,11 @@ pub fn in_short(told: &[Told<'_>]) -> String {
 }
 
 impl Told<'_> {
+    /// Whether it is in one of the two only.
+    pub fn is_change(&self) -> bool {
+        matches!(self, Told::Missing(_) | Told::New(_))
+    }
+
     /// `- ` for what was approved, `+ ` for what was seen.
     pub fn words(&self) -> String {
         match self {
