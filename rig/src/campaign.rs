@@ -264,7 +264,10 @@ pub fn prepare(
 }
 
 /// Flashes the group's image, and leaves the board without supply.
-fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTrouble> {
+///
+/// # Errors
+/// An instrument or probe that does not do what it was told. The outputs are at rest then.
+pub fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTrouble> {
     let Some(image) = &group.image else {
         return Ok(None);
     };

@@ -22,7 +22,7 @@
 //! - [`report`]: what people and CI servers read, from events alone; [`snapshot`]: approved flows.
 //! - [`source`]: the text of a file, places in it, and every mistake in it at once; [`quantity`]:
 //!   numbers with units; [`project`]: where files come from.
-//! - [`cli`]: the `lockrig` command.
+//! - [`cli`]: the `lockrig` command; [`testing`]: the same bench for a firmware team's tests in Rust.
 //!
 //! Absent on purpose: mocks of our own drivers, plugins, scripting in scenarios, global state, and
 //! retrying until a run is green.
@@ -44,5 +44,6 @@ pub mod scenario;
 pub mod snapshot;
 pub mod source;
 pub mod step;
+pub mod testing;
 pub mod trace;
 pub mod verdict;

@@ -21,12 +21,12 @@ use crate::event::{Event, FORMAT, FileHash, Nanos, What};
 use crate::oracle::{Facts, OnPowerCycle, Oracles};
 use crate::profile::codes::Code;
 use crate::profile::{self, Erased, Fact, Profile, Relock};
-use crate::scenario::{PlannedRun, Script};
+use crate::scenario::{Act, PlannedRun, Script};
 use crate::step::YesNo;
 use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
-use runner::Runner;
+use runner::{Runner, Stop};
 
 /// Everything that one run is made from.
 pub struct Setup<'a> {
@@ -51,6 +51,52 @@ pub struct Setup<'a> {
 /// Carries out a run and returns its events. Whatever happens, the outputs go to rest and the trace
 /// gets its last line.
 pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::io::Result<()>) {
+    with_runner(setup, trace, |runner, _| runner.carry_out().err())
+}
+
+/// Carries out a run whose acts come from outside, one after the other. The script's own come first.
+pub fn by_hand(
+    setup: Setup<'_>,
+    trace: Box<dyn Write + Send>,
+    drive: impl FnOnce(&mut ByHand<'_, '_>),
+) -> (Vec<Event>, std::io::Result<()>) {
+    with_runner(setup, trace, |runner, known| {
+        let stopped = runner.carry_out().err();
+        let mut hand = ByHand {
+            runner,
+            known,
+            stopped,
+        };
+        drive(&mut hand);
+        hand.stopped
+    })
+}
+
+/// A run that waits for its next acts.
+pub struct ByHand<'r, 'a> {
+    runner: &'r mut Runner<'a>,
+    known: &'r [&'r str],
+    stopped: Option<Stop>,
+}
+
+impl ByHand<'_, '_> {
+    /// Carries out acts, and gives the verdict so far with its reason. After one that did not end as
+    /// expected nothing more is done.
+    pub fn carry_out(&mut self, acts: &[Act]) -> (Verdict, String) {
+        if self.stopped.is_none() {
+            self.stopped = self.runner.all(acts).err();
+        }
+        let events = self.runner.recorder.events();
+        let (verdict, _, because) = judge::verdict(events, self.stopped, self.known);
+        (verdict, because)
+    }
+}
+
+fn with_runner(
+    setup: Setup<'_>,
+    trace: Box<dyn Write + Send>,
+    drive: impl FnOnce(&mut Runner<'_>, &[&str]) -> Option<Stop>,
+) -> (Vec<Event>, std::io::Result<()>) {
     let Setup {
         plan,
         script,
@@ -79,13 +125,13 @@ pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::
     }
     let oracles = Oracles::new(facts(profile, bench));
     let mut runner = Runner::new(script, profile, codes, seed, bench, recorder, oracles);
-    let stopped = runner.carry_out().err();
-    runner.clean_up();
-    let (now, mut recorder) = runner.conclude();
     let weaknesses = profile.weaknesses.iter();
     let known: Vec<&str> = weaknesses
         .map(|weakness| weakness.breaks.value.as_str())
         .collect();
+    let stopped = drive(&mut runner, &known);
+    runner.clean_up();
+    let (now, mut recorder) = runner.conclude();
     let (verdict, decided_by, because) = judge::verdict(recorder.events(), stopped, &known);
     recorder.record(
         now,

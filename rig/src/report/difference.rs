@@ -206,7 +206,7 @@ pub fn page(title: &str, approved: Option<&Flow>, seen: &Flow) -> String {
   --quiet: light-dark(#8a929a, #7b848d); --gone: light-dark(#b3261e, #ff8a80); --new: light-dark(#1b6e3c, #7ddc9a); }}
 body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
   color: var(--ink); background: var(--paper) }}
-svg {{ width: 100%; height: auto }} svg text {{ fill: var(--ink); font: 14px system-ui, sans-serif }}
+h1 {{ font-size: 1.4rem; overflow-wrap: anywhere }} code {{ white-space: nowrap }} svg {{ width: 100%; height: auto }} svg text {{ fill: var(--ink); font: 14px system-ui, sans-serif }}
 .number {{ text-anchor: middle }} .lane, .part {{ stroke: var(--quiet) }} .step {{ stroke: var(--ink); stroke-width: 2 }}
 path.gone {{ fill: var(--gone) }} path.new {{ fill: var(--new) }}
 pre {{ overflow-x: auto; font: 14px/1.5 ui-monospace, monospace }} span.gone {{ color: var(--gone) }} span.new {{ color: var(--new) }}
@@ -219,7 +219,7 @@ small {{ color: var(--quiet) }}
 <h2>In words</h2>
 <pre>{words}</pre>
 <p>Lines with - were approved and not seen, lines with + were seen and are not approved.
-<code>cargo insta review</code> or <code>lockrig run --snapshots update</code> approves what was seen.</p>
+<code>cargo insta review</code> or <code>lockrig run --snapshots update</code> approves what was seen, if the run passed.</p>
 </body></html>
 ",
         title = escaped(title),

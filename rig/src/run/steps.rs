@@ -47,7 +47,8 @@ impl Runner<'_> {
         });
     }
 
-    fn all(&mut self, acts: &[Act]) -> Step {
+    /// Acts, one after the other, until one does not end as expected.
+    pub fn all(&mut self, acts: &[Act]) -> Step {
         for act in acts {
             self.one(act)?;
         }

@@ -299,51 +299,63 @@ pub fn words(seen: &[(usize, Sight)], countdown: &mut Countdown) -> Vec<(Nanos, 
     told
 }
 
+/// What one line showed, and from when to when.
+struct Shown {
+    from: Nanos,
+    to: Nanos,
+    line: usize,
+    words: String,
+}
+
 /// `red 3×, beeper 3×`; what follows after a pause is behind `then`.
 fn signals_in_words(seen: &[(usize, Sight)]) -> Option<(Nanos, String)> {
-    let mut parts: Vec<(Nanos, Nanos, usize, String)> = seen
-        .iter()
-        .filter_map(|(_, sight)| match sight {
-            Sight::Pulses {
-                line,
-                count,
-                uncounted,
-                from,
-                to,
-            } => {
-                let name = SIGNALS[*line];
-                let words = match uncounted {
-                    true => format!("{name} with the keys"),
-                    false => format!("{name} {count}×"),
-                };
-                Some((*from, *to, *line, words))
-            }
-            Sight::Level { line, on, at } => {
-                let on = if *on { "lit" } else { "dark" };
-                Some((*at, *at, *line, format!("{} {on}", SIGNALS[*line])))
-            }
-            _ => None,
-        })
-        .collect();
-    parts.sort();
-    let first = parts.first()?.0;
-    let mut bursts: Vec<(Nanos, Vec<(usize, Nanos, String)>)> = Vec::new();
-    for (from, to, line, words) in parts {
+    let mut shown: Vec<Shown> = seen.iter().filter_map(|(_, sight)| shown(sight)).collect();
+    shown.sort_by_key(|one| (one.from, one.line));
+    let first = shown.first()?.from;
+    let mut bursts: Vec<Vec<Shown>> = Vec::new();
+    let mut over = first;
+    for one in shown {
+        let follows = one.from.since(over) < QUIET;
+        over = over.max(one.to);
         match bursts.last_mut() {
-            Some((last, burst)) if from.since(*last) < QUIET => {
-                *last = (*last).max(to);
-                burst.push((line, from, words));
-            }
-            _ => bursts.push((to, vec![(line, from, words)])),
+            Some(burst) if follows => burst.push(one),
+            _ => bursts.push(vec![one]),
         }
     }
     let told: Vec<String> = bursts
         .into_iter()
-        .map(|(_, mut burst)| {
-            burst.sort();
-            let words: Vec<String> = burst.into_iter().map(|(_, _, words)| words).collect();
+        .map(|mut burst| {
+            burst.sort_by_key(|one| (one.line, one.from));
+            let words: Vec<String> = burst.into_iter().map(|one| one.words).collect();
             words.join(", ")
         })
         .collect();
     Some((first, told.join(", then ")))
+}
+
+fn shown(sight: &Sight) -> Option<Shown> {
+    match sight {
+        Sight::Pulses {
+            line,
+            count,
+            uncounted,
+            from,
+            to,
+        } => Some(Shown {
+            from: *from,
+            to: *to,
+            line: *line,
+            words: match uncounted {
+                true => format!("{} with the keys", SIGNALS[*line]),
+                false => format!("{} {count}×", SIGNALS[*line]),
+            },
+        }),
+        Sight::Level { line, on, at } => Some(Shown {
+            from: *at,
+            to: *at,
+            line: *line,
+            words: format!("{} {}", SIGNALS[*line], if *on { "lit" } else { "dark" }),
+        }),
+        Sight::Moved { .. } | Sight::Printed { .. } => None,
+    }
 }
