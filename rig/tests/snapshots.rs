@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 const LOCK: &str = "kwikset-smartcode-909";
 
-/// Scenarios that are quick, some with wrong codes in them and some without.
+/// Scenarios that are quick, some with a reset in them and some without.
 const SCENARIOS: [&str; 5] = [
     "confirm-mismatch",
     "forgotten-code",
@@ -144,7 +144,7 @@ impl Project {
         .collect()
     }
 
-    /// The lock beeps twice after a wrong code, and its manual says so.
+    /// The lock beeps twice after a reset, and its manual says so.
     fn beep_twice(&self) {
         let path = self
             .folder
@@ -152,8 +152,8 @@ impl Project {
             .join(format!("scenarios/profiles/{LOCK}.yaml"));
         let text = fs::read_to_string(&path).expect("a profile");
         let changed = text.replace(
-            "wrong-code:       { red: 3, beeper: 3,",
-            "wrong-code:       { red: 3, beeper: 2,",
+            "reset-done:       { green: 1, beeper: 1,",
+            "reset-done:       { green: 1, beeper: 2,",
         );
         assert_ne!(changed, text);
         fs::write(path, changed).expect("a profile");
@@ -176,8 +176,7 @@ fn a_changed_beep_count_changes_exactly_the_flows_that_beep() {
     assert_eq!(told.code, 1, "{}", told.out);
     assert_snapshot!("beeps_twice", plain(&told.out));
 
-    let beeps =
-        |text: &str| text.contains("red 3×, beeper 3×\n") && text.contains("refused failures");
+    let beeps = |text: &str| text.contains("console: reset done");
     let expected: BTreeSet<String> = approved
         .iter()
         .filter(|(_, text)| beeps(text))
@@ -214,8 +213,8 @@ fn a_changed_beep_count_changes_exactly_the_flows_that_beep() {
             .filter(|(old, new)| old != new);
         assert_eq!(old.lines().count(), seen.lines().count());
         for (old, new) in differing.filter(|(old, _)| !old.contains("seconds:")) {
-            assert_eq!(old.trim(), "red 3×, beeper 3×");
-            assert_eq!(new.trim(), "red 3×, beeper 2×");
+            assert_eq!(old.trim(), "green 1×, beeper 1×");
+            assert_eq!(new.trim(), "green 1×, beeper 2×");
         }
     }
     for (name, compared) in project.compared() {
@@ -267,7 +266,8 @@ fn in_ci_a_flow_that_is_not_approved_fails_and_nothing_is_written() {
     assert_eq!(project.files(), before);
     let compared = project.compared();
     assert_eq!(compared["reset-twice"], "not yet approved");
-    assert_eq!(compared["wrong-code-lockout"], "changed");
+    assert_eq!(compared["forgotten-code"], "changed");
+    assert_eq!(compared["wrong-code-lockout"], "as approved");
 
     let told = project.run(true, &["--snapshots", "update"]);
     assert_eq!(told.code, 2);

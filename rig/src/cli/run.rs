@@ -74,10 +74,10 @@ Examples:
   lockrig run --bench virtual-safe --image fw.elf    firmware of yours on a virtual board
 
 Snapshots:
-  The flow of a run is what a user can see of it, in words and without times. A project keeps approved
-  flows in reports/baselines/; a run whose flow is another one fails, and the flow that was seen lies
-  beside the approved one for 'cargo insta review' (where CI is set nothing is written). Flows that were
-  approved with another image are compared only with --snapshots check.
+  The flow of a run is what a user can see of it, in words and without times. A project keeps
+  approved flows in reports/baselines/. A run whose flow is another one fails, and what was seen
+  lies beside the approved flow for 'cargo insta review'; where CI is set nothing is written.
+  Flows that were approved with another image are compared only with --snapshots check.
 
 What is left behind, in the report folder:
   index.json, junit.xml    all runs
@@ -257,9 +257,11 @@ impl Run {
             return Ok(());
         }
         if !self.prune {
-            let count = orphans.len();
-            anstream::eprintln!("{count} approved flows belong to no run, the first is");
+            anstream::eprintln!("approved flows that no run has: {}", orphans.len());
             anstream::eprintln!("  {}", orphans[0].display());
+            if orphans.len() > 1 {
+                anstream::eprintln!("  …");
+            }
             anstream::eprintln!("hint: --snapshots update --prune deletes them");
             return Ok(());
         }
