@@ -8,6 +8,8 @@
 //! hold at any moment is told.
 
 mod sight;
+#[cfg(test)]
+mod tests;
 
 use crate::event::{Against, Event, Judgement, Nanos, What};
 use crate::verdict::Verdict;

@@ -169,18 +169,22 @@ fn is_answer(events: &[(usize, &Event)], from: Nanos, to: Nanos) -> bool {
     })
 }
 
-/// Whether the last that the rig did was to press a digit, with more to come.
+/// Whether the last that the rig did was to press a digit before the code was complete.
 fn digits_go_in(events: &[(usize, &Event)], until: usize) -> bool {
-    let last = events
-        .iter()
-        .rev()
-        .skip_while(|(index, _)| *index >= until)
-        .find_map(|(_, event)| match &event.what {
-            What::Switched { contact, .. } => Some(contact.starts_with("digit ")),
-            What::CodeEntered { .. } | What::StepStarted { .. } => Some(false),
-            _ => None,
-        });
-    last == Some(true)
+    let before = events.iter().rev().skip_while(|(index, _)| *index >= until);
+    let mut digit = None;
+    for (_, event) in before {
+        match &event.what {
+            What::Switched { contact, .. } if digit.is_none() => digit = Some(contact),
+            // It was pressed and released.
+            What::Switched { contact, .. } if digit == Some(contact) => {}
+            // A code without an end key is complete with its last digit.
+            What::CodeEntered { .. } => return false,
+            What::Switched { .. } | What::StepStarted { .. } => break,
+            _ => {}
+        }
+    }
+    digit.is_some_and(|contact| contact.starts_with("digit "))
 }
 
 /// The bolt, told when it begins to move, because its way takes time.
