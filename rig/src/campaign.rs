@@ -396,6 +396,7 @@ fn written(
     carry_out: impl FnOnce(Box<dyn Write + Send>) -> (Vec<crate::event::Event>, io::Result<()>),
 ) -> Ran {
     let started = jiff::Timestamp::now();
+    let cpu = cpu_time::ThreadTime::now();
     let file = std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::File::create(folder.join("events.jsonl")));
     let (events, traced) = match file {
@@ -408,6 +409,7 @@ fn written(
     let took = jiff::Timestamp::now()
         .duration_since(started)
         .unsigned_abs();
+    let cpu = cpu.elapsed();
     let mut summary = summarise(&events).expect("a run records its beginning first");
     let compared = compare(job, folder, snapshots, &events, &mut summary);
     let record = Record {
@@ -428,6 +430,7 @@ fn written(
         bench_time_ns: summary.bench_time.0,
         started: started.to_string(),
         took_us: took.as_micros(),
+        cpu_us: cpu.as_micros(),
         lockrig: env!("CARGO_PKG_VERSION"),
         host: std::env::var("HOSTNAME").ok(),
     };
@@ -488,8 +491,8 @@ fn compare(
     Ok(Some(outcome))
 }
 
-/// `run.json`: what a run was made from and what came of it. Wall time and the host's name live here
-/// and nowhere else.
+/// `run.json`: what a run was made from and what came of it. Wall time, CPU time and the host's name live
+/// here and nowhere else.
 #[derive(Serialize)]
 struct Record<'a> {
     id: &'a str,
@@ -506,6 +509,7 @@ struct Record<'a> {
     bench_time_ns: u64,
     started: String,
     took_us: u128,
+    cpu_us: u128,
     lockrig: &'static str,
     host: Option<String>,
 }

@@ -192,12 +192,15 @@ pub enum What {
         standing: Standing,
         /// How many leading digits it has in common with the valid code that it is nearest to.
         leading: usize,
+        /// The rule of the profile by which it outlived the last reset, if one does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept_by: Option<String>,
     },
-    /// By what was seen, the lock's codes changed as documented.
+    /// By what was seen, a change of codes or a reset went through.
     CodesChanged {
         /// The procedure that did it.
         by: String,
-        /// Names of the codes that open the lock now.
+        /// Names of the codes that open the lock now, as documented.
         valid: Vec<String>,
     },
     /// After a cut it was found out by trying which set of codes the lock holds.
@@ -305,7 +308,7 @@ pub enum Standing {
     Invalid,
     /// After a cut, before it is settled which set of codes the lock holds.
     Unsettled,
-    /// It would open the lock, but a lockout is running.
+    /// A lockout is running, in which no code opens.
     LockedOut,
     /// It was entered as a part of a procedure, to be stored or confirmed; it is not tried.
     Offered,

@@ -38,10 +38,52 @@ pub struct Facts {
     pub reset_erases_counters: bool,
     /// The manual requires an open door for a reset.
     pub reset_needs_open_door: bool,
-    /// Names of the credentials that the manual says a reset keeps.
-    pub kept: Vec<String>,
+    /// How long after an entry the lock has certainly taken it up: one without a key that ends it
+    /// ends by itself.
+    pub answers_within: Nanos,
+    /// What the manual says a reset keeps.
+    pub kept: Vec<Keeps>,
+    /// How far the time between two edges on the bench's lines may be from the truth.
+    pub uncertainty: Nanos,
     /// How well the bench can tell two moments apart, the board's key scan included.
     pub resolution: Nanos,
+}
+
+/// Something that a manual says a reset keeps.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Keeps {
+    /// The codes that open.
+    UserCodes,
+    /// The codes that open, until the next new code is stored.
+    UserCodesUntilNew,
+    /// The factory's code.
+    FactoryCode,
+    /// The code that authorises programming.
+    MasterCode,
+    /// The counted wrong codes, and a lockout that they led to.
+    Counters,
+    /// What the bolt learnt of the door.
+    Handing,
+    /// Pairings with hubs and telephones.
+    Pairings,
+    /// Other settings.
+    Settings,
+}
+
+impl Keeps {
+    /// The rule of the profile that says so.
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Keeps::UserCodes => "reset.erases.user-codes: kept",
+            Keeps::UserCodesUntilNew => "reset.erases.user-codes: with-new-code",
+            Keeps::FactoryCode => "codes.factory.stays: always",
+            Keeps::MasterCode => "reset.erases.master-code: kept",
+            Keeps::Counters => "reset.erases.counters: kept",
+            Keeps::Handing => "reset.erases.handing: kept",
+            Keeps::Pairings => "reset.erases.pairings: kept",
+            Keeps::Settings => "reset.erases.settings: kept",
+        }
+    }
 }
 
 /// What a manual says about a power cycle during a lockout.
@@ -251,7 +293,7 @@ impl Resetting {
 }
 
 /// A line of the reference firmware's console, `word key=value ...`: its first word.
-fn word(text: &str) -> &str {
+pub fn word(text: &str) -> &str {
     text.split(' ').next().unwrap_or("")
 }
 

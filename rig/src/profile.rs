@@ -99,6 +99,13 @@ impl Profile {
                 Ability::OpenDoorReset,
             ),
             (
+                matches!(
+                    self.reset.erases.user_codes,
+                    Fact::Known(Erased::Kept | Erased::WithNewCode)
+                ),
+                Ability::KeptUserCodes,
+            ),
+            (
                 supply.low.known().is_some() || supply.refuses_opening_below.known().is_some(),
                 Ability::LowBattery,
             ),

@@ -18,9 +18,9 @@ use std::io::Write;
 use crate::bench::Bench;
 use crate::driver::DeviceTrouble;
 use crate::event::{Event, FORMAT, FileHash, Nanos, What};
-use crate::oracle::{Facts, OnPowerCycle, Oracles};
+use crate::oracle::{Facts, Keeps, OnPowerCycle, Oracles};
 use crate::profile::codes::Code;
-use crate::profile::{self, Erased, Fact, Profile, Relock};
+use crate::profile::{self, Erased, Fact, Factory, FactoryStays, Profile, Relock};
 use crate::scenario::{Act, PlannedRun, Script};
 use crate::step::YesNo;
 use crate::trace::Recorder;
@@ -215,18 +215,98 @@ fn facts(profile: &Profile, bench: &Bench) -> Facts {
             Some(Relock::After(after)) => profile.bolt.withdraws_within + after,
             _ => profile.bolt.withdraws_within + STAYS_OPEN,
         },
-        learns_handing: profile.bolt.learns_handing == YesNo::Yes,
+        learns_handing: profile.bolt.learns_handing == YesNo::Yes
+            && profile.reset.erases.handing != Some(Fact::Known(Erased::Kept)),
         counted_within,
         on_power_cycle,
         reset_erases_counters: profile.reset.erases.counters == Fact::Known(Erased::AtOnce),
         reset_needs_open_door: profile.reset.requires.door.is_some(),
-        kept: Vec::new(),
+        answers_within: profile.bolt.withdraws_within
+            + profile.idle_time_out().unwrap_or(ENTRY_ENDS),
+        kept: kept(profile),
+        uncertainty: bench.file().uncertainty,
         resolution,
     }
 }
+
+/// What the manual says a reset keeps; what the reference firmware was told to do is no promise.
+fn kept(profile: &Profile) -> Vec<Keeps> {
+    let erases = &profile.reset.erases;
+    let user_codes = match erases.user_codes {
+        Fact::Known(Erased::Kept) => Some(Keeps::UserCodes),
+        Fact::Known(Erased::WithNewCode) => Some(Keeps::UserCodesUntilNew),
+        _ => None,
+    };
+    let factory_code = match profile.codes.factory.known() {
+        Some(Factory::Code(code)) => code.stays == FactoryStays::Always,
+        _ => false,
+    };
+    let is_kept = |fact: Option<Fact<Erased>>| fact == Some(Fact::Known(Erased::Kept));
+    let others = [
+        (factory_code, Keeps::FactoryCode),
+        (is_kept(erases.master_code), Keeps::MasterCode),
+        (is_kept(Some(erases.counters)), Keeps::Counters),
+        (is_kept(erases.handing), Keeps::Handing),
+        (is_kept(erases.pairings), Keeps::Pairings),
+        (is_kept(erases.settings), Keeps::Settings),
+    ];
+    let others = others.into_iter().filter(|(is_kept, _)| *is_kept);
+    user_codes
+        .into_iter()
+        .chain(others.map(|(_, keeps)| keeps))
+        .collect()
+}
+
+/// When an entry without a key that ends it is over, where nobody knows.
+const ENTRY_ENDS: Nanos = Nanos::from_secs(10);
 
 /// How long a valid code counts as the cause of an opening where the bolt never relocks by itself.
 const STAYS_OPEN: Nanos = Nanos::from_secs(15);
 
 /// How often locks look at their keys at least: common debounce code polls every 5 to 10 ms.
 const KEY_SCAN: Nanos = Nanos::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::source::Source;
+
+    /// What the red-button safe's manual would keep, if it said this.
+    #[rstest]
+    #[case("", "", &[Keeps::UserCodesUntilNew])]
+    #[case("user-codes: with-new-code", "user-codes: at-once", &[])]
+    #[case("user-codes: with-new-code", "user-codes: kept", &[Keeps::UserCodes])]
+    #[case("user-codes: with-new-code", "user-codes: unknown", &[])]
+    #[case("stays: until-first-change", "stays: always", &[Keeps::UserCodesUntilNew, Keeps::FactoryCode])]
+    #[case("counters: unknown", "counters: kept", &[Keeps::UserCodesUntilNew, Keeps::Counters])]
+    #[case("counters: unknown", "counters: at-once", &[Keeps::UserCodesUntilNew])]
+    #[case(
+        "counters: unknown",
+        "counters: unknown, handing: kept, pairings: kept, settings: kept, master-code: kept",
+        &[
+            Keeps::UserCodesUntilNew,
+            Keeps::MasterCode,
+            Keeps::Handing,
+            Keeps::Pairings,
+            Keeps::Settings
+        ]
+    )]
+    #[case(
+        "counters: unknown",
+        "counters: unknown, handing: unknown, pairings: unspecified, settings: at-once",
+        &[Keeps::UserCodesUntilNew]
+    )]
+    fn what_a_reset_keeps_is_taken_from_the_profile(
+        #[case] said: &str,
+        #[case] instead: &str,
+        #[case] expected: &[Keeps],
+    ) {
+        let text = include_str!("../../scenarios/profiles/stack-on-red-button.yaml");
+        assert!(text.contains(said));
+        let source = Source::new("changed.yaml", text.replace(said, instead));
+        let profile = Profile::read(&source).unwrap_or_else(|refused| panic!("{refused}"));
+        assert_eq!(kept(&profile), expected);
+    }
+}

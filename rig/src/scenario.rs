@@ -13,7 +13,7 @@ use std::ops::Deref;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::profile::codes::{Code, Declared};
+use crate::profile::codes::{Code, Declared, Right};
 use crate::source::{
     Named, Node, Problem, Problems, Read, Refused, Source, Spanned, Value, file_table,
 };
@@ -70,7 +70,18 @@ file_table! {
     }
 }
 
-/// A code that a scenario declares: `user`, `master`, `wrong`, `factory`, or digits in quotes.
+file_table! {
+    /// A wrong code that begins like another one.
+    pub struct NearCode as "a code that is like another" {
+        /// The other: one that the scenario declares.
+        pub like: CodeWord,
+        /// How many of its leading digits are right; at least the next one is wrong.
+        pub right: Right,
+    }
+}
+
+/// A code that a scenario declares: `user`, `master`, `wrong`, `factory`, digits in quotes, or
+/// `{ like: $other, right: 2 }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeclaredCode(pub Declared);
 
@@ -169,6 +180,30 @@ impl ScenarioFile {
                 }
             }
         }
+        for (name, code) in self.codes.iter() {
+            if let Declared::Near { like, .. } = &code.0 {
+                self.check_near(name, like, problems);
+            }
+        }
+    }
+
+    /// What a code is like is a code that is declared, and not like a third.
+    fn check_near(&self, name: &Spanned<String>, like: &str, problems: &mut Problems) {
+        let wrong = match self.codes.get(like).map(|other| &other.0) {
+            None => format!("'{}' is like '${like}', which nothing declares", name.value),
+            Some(Declared::Near { .. }) => {
+                format!(
+                    "'{}' is like '${like}', which is like another itself",
+                    name.value
+                )
+            }
+            Some(_) => return,
+        };
+        let others = self.codes.iter().filter_map(|(other, code)| match code.0 {
+            Declared::Near { .. } => None,
+            _ => Some(other.value.as_str()),
+        });
+        problems.add::<()>(Problem::new(name.span, wrong).did_you_mean(like, others));
     }
 
     /// Each step with each value of each variant, so that a value of the wrong type is found where
@@ -230,6 +265,22 @@ pub fn schema() -> serde_json::Value {
 impl Read for DeclaredCode {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         let quoted = matches!(node.value, Value::Scalar { quoted: true, .. });
+        if matches!(node.value, Value::Table(_)) {
+            let near = NearCode::read(node, problems)?;
+            let like = match near.like {
+                CodeWord::Name(like) => like,
+                CodeWord::Digits(digits) => {
+                    return problems.add(
+                        Problem::new(digits.span, "expected the name of a code, found digits")
+                            .hint("write $name of one that is declared beside it"),
+                    );
+                }
+            };
+            return Some(Self(Declared::Near {
+                like: like.value,
+                right: near.right,
+            }));
+        }
         let declared = match node.scalar() {
             _ if quoted => Declared::Literal(Code::read(node, problems)?),
             Some("user") => Declared::Made(CodeKind::User),
@@ -266,6 +317,11 @@ impl JsonSchema for DeclaredCode {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let digits = generator.subschema_for::<Code>();
-        json_schema!({ "anyOf": [{ "enum": ["user", "master", "wrong", "factory"] }, digits] })
+        let near = generator.subschema_for::<NearCode>();
+        json_schema!({ "anyOf": [
+            { "enum": ["user", "master", "wrong", "factory"] },
+            digits,
+            near,
+        ]})
     }
 }

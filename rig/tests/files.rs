@@ -3,11 +3,11 @@
 //!
 //! `LOCKRIG_BLESS=1 cargo test -p lockrig --test files` writes the messages anew; review the diff.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lockrig::profile::codes::{Code, Declared, generate, is_weak};
+use lockrig::profile::codes::{Code, Declared, Right, generate, is_weak};
 use lockrig::profile::{self, Profile, ProfileFile};
 use lockrig::scenario::{self, Course, Requirements, Scenario, ScenarioFile, plan};
 use lockrig::source::{Node, Read, Refused, Source, Spanned, Value};
@@ -455,4 +455,141 @@ fn every_profile_makes_a_personality_that_fits_its_page() {
         assert_eq!(read.as_ref(), Ok(&personality));
         insta::assert_debug_snapshot!(profile.id(), personality);
     }
+}
+
+/// Wrong codes that begin like another one, and are like it in nothing else but their length.
+#[test]
+fn a_code_that_is_like_another_has_exactly_as_many_leading_digits_right() {
+    let near = |like: &str, right| Declared::Near {
+        like: like.to_owned(),
+        right,
+    };
+    for profile in profiles() {
+        for seed in 0..200 {
+            let mut declared = declared();
+            declared.insert("like-first".into(), near("a", Right::AllButLast));
+            declared.insert("like-weak".into(), near("weak", Right::Exactly(0)));
+            for right in 0..4 {
+                declared.insert(format!("right-{right}"), near("a", Right::Exactly(right)));
+            }
+            let codes = generate(&profile, seed, &declared).expect("enough codes");
+            let (first, weak) = (&codes["a"], &codes["weak"]);
+            let last = codes["like-first"].leading_in_common(first);
+            assert_eq!(last, first.digit_count() - 1);
+            assert_eq!(codes["like-weak"].leading_in_common(weak), 0);
+            assert_eq!(codes["like-weak"].digit_count(), weak.digit_count());
+            for right in 0..4 {
+                let code = &codes[&format!("right-{right}")];
+                assert_eq!(code.digit_count(), first.digit_count());
+                assert_eq!(code.leading_in_common(first), right);
+            }
+            let distinct: BTreeSet<&Code> = codes.values().collect();
+            assert_eq!(distinct.len(), codes.len());
+        }
+    }
+}
+
+/// Every digit but the right one is drawn where the first wrong one stands.
+#[test]
+fn the_first_wrong_digit_is_any_other() {
+    let profile = &profiles()[0];
+    let mut seen = BTreeSet::new();
+    for seed in 0..400 {
+        let declared = BTreeMap::from([
+            ("it".to_owned(), literal("5555")),
+            (
+                "like-it".to_owned(),
+                Declared::Near {
+                    like: "it".to_owned(),
+                    right: Right::Exactly(2),
+                },
+            ),
+        ]);
+        let codes = generate(profile, seed, &declared).expect("enough codes");
+        let digits = codes["like-it"].digits_to_press().to_owned();
+        assert!(digits.starts_with("55"), "{digits}");
+        seen.insert(digits[2..3].to_owned());
+    }
+    assert_eq!(Vec::from_iter(seen).concat(), "012346789");
+}
+
+#[test]
+fn a_code_with_as_many_digits_right_as_the_other_has_cannot_be_made() {
+    let profile = &profiles()[0];
+    let declared = BTreeMap::from([
+        ("it".to_owned(), literal("1234")),
+        (
+            "like-it".to_owned(),
+            Declared::Near {
+                like: "it".to_owned(),
+                right: Right::Exactly(4),
+            },
+        ),
+    ]);
+    let error = generate(profile, 1, &declared).expect_err("it would be right");
+    assert!(
+        error
+            .to_string()
+            .ends_with("leaves too few codes to make 'like-it' from")
+    );
+}
+
+/// The runs of the digit-timing scenario on the red-button safe, if its codes were of these lengths
+/// and the code that is timed were this one.
+fn timing(digits: &str, owner: &str) -> Vec<String> {
+    let source = open(&root().join("scenarios/profiles/stack-on-red-button.yaml"));
+    let text = source
+        .text()
+        .replace("digits: 3..8", &format!("digits: {digits}"));
+    let profile = Profile::read(&Source::new("shorter.yaml", text));
+    let profile = profile.unwrap_or_else(|refused| panic!("{refused}"));
+    let source = open(&root().join("scenarios/digit-timing.yaml"));
+    let text = source
+        .text()
+        .replace("owner: user", &format!("owner: {owner}"));
+    let scenario = Scenario::read(&Source::new("timed.yaml", text), &requirements());
+    let scenario = scenario.unwrap_or_else(|refused| panic!("{refused}"));
+    let runs = plan(&scenario, &profile).expect("planned");
+    runs.iter()
+        .map(|run| match &run.course {
+            Course::Skipped(reason) => reason.clone(),
+            Course::Runs(script) => Vec::from_iter(script.codes.keys().cloned()).join(" "),
+        })
+        .collect()
+}
+
+#[rstest]
+#[case("3..8", "user", "all-but-last owner right-0 right-1 right-2 right-3")]
+#[case("4", "user", "all-but-last owner right-0 right-1 right-2 right-3")]
+#[case(
+    "3",
+    "user",
+    "'owner' may have 3 digits on 'stack-on-red-button', and 'right-3' has 3 of them right"
+)]
+#[case(
+    "3..8",
+    "\"2468\"",
+    "all-but-last owner right-0 right-1 right-2 right-3"
+)]
+#[case(
+    "3..8",
+    "\"24\"",
+    "'owner' may have 2 digits on 'stack-on-red-button', and 'right-2' has 2 of them right"
+)]
+#[case(
+    "3..8",
+    "factory",
+    "'owner' may have 3 digits on 'stack-on-red-button', and 'right-3' has 3 of them right"
+)]
+#[case("3..8", "master", "'stack-on-red-button' has no master code")]
+fn codes_that_are_like_another_need_one_that_is_long_enough(
+    #[case] digits: &str,
+    #[case] owner: &str,
+    #[case] expected: &str,
+) {
+    assert_eq!(timing(digits, owner), [expected]);
+}
+
+fn literal(digits: &str) -> Declared {
+    Declared::Literal(Code::from_digits(digits).expect("digits"))
 }

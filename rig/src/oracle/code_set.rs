@@ -18,7 +18,7 @@ impl Oracle for CodeSet {
             What::Printed { text } if word(text) == "fault" => self.faulted = true,
             What::Printed { text } if word(text) == "boot" => self.faulted = false,
             // An empty factory set is no evidence where nothing can open.
-            What::Settled { .. } if self.faulted => self.settled = None,
+            What::Settled { set: Some(_), .. } if self.faulted => self.settled = None,
             What::Settled { set: Some(set), .. } => self.settled = Some(set.clone()),
             What::Settled { set: None, because } if self.cut => {
                 return Some(Finding::broken("bolt line", because.clone()));

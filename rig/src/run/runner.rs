@@ -63,6 +63,8 @@ pub struct Runner<'a> {
     pub step: u32,
     /// Steps that have begun and not ended, and whether each carries out a procedure.
     pub inside: Vec<(u32, bool)>,
+    /// The procedure that is being carried out stores a master code.
+    pub stores_master: bool,
     /// Contacts that are closed, so that they can be opened on every way out.
     pub closed: Vec<Contact>,
     /// When the supply confirmed that it is on; none while it is off.
@@ -115,6 +117,7 @@ impl<'a> Runner<'a> {
             tracks: Vec::new(),
             step: 0,
             inside: Vec::new(),
+            stores_master: false,
             closed: Vec::new(),
             power_on: None,
         }
@@ -310,6 +313,12 @@ impl<'a> Runner<'a> {
 
     /// Starts to watch for a signal.
     pub fn watch(&mut self, signal: &Signal) -> Step {
+        self.tracks = self.tracks_of(signal)?;
+        Ok(())
+    }
+
+    /// What a signal wants of each of its lines, from now on.
+    pub fn tracks_of(&mut self, signal: &Signal) -> Step<Vec<Track>> {
         let lamps = signal.lamps().map(|(line, lamp)| {
             let wanted = match lamp {
                 crate::profile::Lamp::Flashes(count) => Wanted::Pulses(count),
@@ -320,12 +329,12 @@ impl<'a> Runner<'a> {
         });
         let beeper = signal.beeper.map(|count| ("beeper", Wanted::Pulses(count)));
         let wanted: Vec<(&str, Wanted)> = lamps.chain(beeper).collect();
-        self.tracks = Vec::new();
+        let mut tracks = Vec::new();
         for (line, wanted) in wanted {
             let level = self.level(line)?;
-            self.tracks.push(Track::new(line, wanted, level));
+            tracks.push(Track::new(line, wanted, level));
         }
-        Ok(())
+        Ok(tracks)
     }
 
     /// Waits until the signal that is watched for has been seen and is over, and checks it.

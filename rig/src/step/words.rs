@@ -197,6 +197,8 @@ pub enum Ability {
     RevokedFactoryCode,
     /// The reset works with an open door only.
     OpenDoorReset,
+    /// A reset keeps the user codes, for good or until the next new code.
+    KeptUserCodes,
     /// The lock documents what it does on a low battery.
     LowBattery,
     /// The profile has this procedure.
@@ -218,6 +220,7 @@ impl Ability {
         ("factory-code", Ability::FactoryCode),
         ("factory-code.revoked", Ability::RevokedFactoryCode),
         ("reset.open-door", Ability::OpenDoorReset),
+        ("reset.keeps-user-codes", Ability::KeptUserCodes),
         ("low-battery", Ability::LowBattery),
     ];
 }

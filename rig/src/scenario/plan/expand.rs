@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::call::Call;
 use super::{Act, CodeUse, Doing, Expected, ResolvedSet, Script};
+use crate::profile::codes::Declared;
 use crate::profile::{Procedure, Profile, names_in};
 use crate::scenario::Scenario;
 use crate::source::{Node, Problems, Source, Span, Value};
@@ -28,6 +29,7 @@ pub(super) fn lacks(profile: &Profile, ability: &Ability) -> String {
             format!("the sources of '{id}' give no factory code that a change revokes")
         }
         Ability::OpenDoorReset => format!("the reset of '{id}' works with any door"),
+        Ability::KeptUserCodes => format!("the sources of '{id}' keep no code through a reset"),
         Ability::LowBattery => format!("the sources of '{id}' give no low-battery level"),
         Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door => {
             format!("'{id}' has no {ability}")
@@ -93,6 +95,13 @@ impl<'e> Expansion<'e> {
             names_of_codes(acts, &mut used);
         }
         let mut codes = self.scenario.declared_codes();
+        for (name, declared) in &codes {
+            if let Declared::Near { like, .. } = declared
+                && used.contains(name)
+            {
+                used.insert(like.clone());
+            }
+        }
         codes.retain(|name, _| used.contains(name));
         Some(Script {
             codes,
