@@ -48,6 +48,7 @@ fn event(line: &str, seq: u64) -> Event {
             digits: 4,
             standing: crate::event::Standing::Invalid,
             leading: 0,
+            kept_by: None,
         },
         [line, level @ ("on" | "off")] => What::LineChanged {
             line: line.to_owned(),
