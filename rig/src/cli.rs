@@ -1,10 +1,10 @@
 //! The command line: one file for each verb.
 
-mod board;
+pub(crate) mod board;
 mod check;
 mod console;
-mod error;
-mod files;
+pub(crate) mod error;
+pub(crate) mod files;
 mod flash;
 mod init;
 mod list;

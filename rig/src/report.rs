@@ -1,5 +1,7 @@
 //! Reports: pure functions of the events of runs.
 
+pub mod difference;
+pub mod flow;
 pub mod html;
 pub mod junit;
 mod summary;

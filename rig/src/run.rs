@@ -24,7 +24,7 @@ use crate::profile::codes::Code;
 use crate::profile::{
     self, Erased, Fact, Factory, FactoryStays, LearnsHanding, Product, Profile, Relock,
 };
-use crate::scenario::{PlannedRun, Script};
+use crate::scenario::{Act, PlannedRun, Script};
 use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
@@ -54,6 +54,76 @@ pub struct Setup<'a> {
 /// Carries out a run and returns its events. Whatever happens, the outputs go to rest and the trace
 /// gets its last line.
 pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::io::Result<()>) {
+    with_runner(setup, trace, |runner, _| runner.carry_out().err())
+}
+
+/// Carries out a run whose acts come from outside, one after the other. The script's own come first.
+pub fn by_hand(
+    setup: Setup<'_>,
+    trace: Box<dyn Write + Send>,
+    drive: impl FnOnce(&mut ByHand<'_>),
+) -> (Vec<Event>, std::io::Result<()>) {
+    with_runner(setup, trace, |runner, known| {
+        let stopped = runner.carry_out().err();
+        let mut hand = ByHand {
+            runner,
+            known,
+            stopped,
+        };
+        drive(&mut hand);
+        hand.stopped
+    })
+}
+
+/// A run under way, whatever its product is.
+trait UnderWay {
+    fn carry_out(&mut self) -> Result<(), Stop>;
+    fn all(&mut self, acts: &[Act]) -> Result<(), Stop>;
+    fn events(&self) -> &[Event];
+}
+
+impl<'a, P> UnderWay for Runner<'a, P>
+where
+    Runner<'a, P>: CarryOut,
+{
+    fn carry_out(&mut self) -> Result<(), Stop> {
+        CarryOut::carry_out(self)
+    }
+
+    fn all(&mut self, acts: &[Act]) -> Result<(), Stop> {
+        Runner::all(self, acts)
+    }
+
+    fn events(&self) -> &[Event] {
+        self.recorder.events()
+    }
+}
+
+/// A run that waits for its next acts.
+pub struct ByHand<'r> {
+    runner: &'r mut dyn UnderWay,
+    known: &'r [&'r str],
+    stopped: Option<Stop>,
+}
+
+impl ByHand<'_> {
+    /// Carries out acts, and gives the verdict so far with its reason. After one that did not end as
+    /// expected nothing more is done.
+    pub fn carry_out(&mut self, acts: &[Act]) -> (Verdict, String) {
+        if self.stopped.is_none() {
+            self.stopped = self.runner.all(acts).err();
+        }
+        let events = self.runner.events();
+        let (verdict, _, because) = judge::verdict(events, self.stopped, self.known);
+        (verdict, because)
+    }
+}
+
+fn with_runner(
+    setup: Setup<'_>,
+    trace: Box<dyn Write + Send>,
+    drive: impl FnOnce(&mut dyn UnderWay, &[&str]) -> Option<Stop>,
+) -> (Vec<Event>, std::io::Result<()>) {
     let Setup {
         plan,
         script,
@@ -84,25 +154,24 @@ pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::
         branch.watch_cut_points(true);
         branch.watch_terminal(true);
     }
-    let (now, mut recorder, stopped) = match profile {
-        Product::Lock(profile) => {
-            let oracles = Oracles::new(facts(profile, bench));
-            to_the_end(Runner::new(
-                script, profile, codes, seed, bench, recorder, oracles,
-            ))
-        }
-        Product::Cylinder(cylinder) => {
-            let oracles = Oracles::new(cylinder::facts(bench));
-            to_the_end(Runner::on_cylinder(
-                script, cylinder, codes, seed, bench, recorder, oracles,
-            ))
-        }
-    };
     let known: Vec<&str> = profile
         .weaknesses()
         .iter()
         .map(|weakness| weakness.breaks.value.as_str())
         .collect();
+    let (now, mut recorder, stopped) = match profile {
+        Product::Lock(profile) => {
+            let oracles = Oracles::new(facts(profile, bench));
+            let runner = Runner::new(script, profile, codes, seed, bench, recorder, oracles);
+            to_the_end(runner, &known, drive)
+        }
+        Product::Cylinder(cylinder) => {
+            let oracles = Oracles::new(cylinder::facts(bench));
+            let runner =
+                Runner::on_cylinder(script, cylinder, codes, seed, bench, recorder, oracles);
+            to_the_end(runner, &known, drive)
+        }
+    };
     let (verdict, decided_by, because) = judge::verdict(recorder.events(), stopped, &known);
     recorder.record(
         now,
@@ -116,11 +185,15 @@ pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::
 }
 
 /// The steps, the way out, and the last word of the oracles.
-fn to_the_end<P>(mut runner: Runner<'_, P>) -> (Nanos, Recorder, Option<Stop>)
+fn to_the_end<P>(
+    mut runner: Runner<'_, P>,
+    known: &[&str],
+    drive: impl FnOnce(&mut dyn UnderWay, &[&str]) -> Option<Stop>,
+) -> (Nanos, Recorder, Option<Stop>)
 where
     for<'r> Runner<'r, P>: CarryOut,
 {
-    let stopped = runner.carry_out().err();
+    let stopped = drive(&mut runner, known);
     runner.clean_up();
     let (now, recorder) = runner.conclude();
     (now, recorder, stopped)

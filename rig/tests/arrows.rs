@@ -11,6 +11,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("trace", &["event"]),
     ("oracle", &["event"]),
     ("report", &["event", "verdict"]),
+    ("snapshot", &["report", "event", "verdict", "source"]),
     ("source", &[]),
     ("quantity", &["source", "event"]),
     ("port", &["event"]),

@@ -81,6 +81,7 @@ impl Desk {
             // What a developer's shell may hold must not change what is compared.
             .env_remove("CLICOLOR_FORCE")
             .env_remove("NO_COLOR")
+            .env_remove("CI")
             .env("COLUMNS", "100");
         command
     }

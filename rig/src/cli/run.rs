@@ -1,6 +1,6 @@
 //! `lockrig run`: scenarios × profiles × benches × variants.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,8 +19,11 @@ use crate::campaign::{Campaign, Group, Job, Ran, Report, write_json};
 use crate::event::{FileHash, Nanos};
 use crate::port::Interrupt;
 use crate::profile::{Product, codes};
+use crate::project::Project;
+use crate::report::difference::Told;
 use crate::report::{StepUnderWay, Summary, html, junit, terminal};
 use crate::scenario::{self, Course, PlannedRun, Scenario};
+use crate::snapshot::{self, Key, Outcome, Snapshots};
 use crate::source::Refused;
 use crate::step::Ability;
 use crate::verdict::{self, Verdict};
@@ -28,7 +31,7 @@ use crate::verdict::{self, Verdict};
 /// Carry out scenarios and judge what was seen
 ///
 /// Without arguments: every scenario on every virtual bench, with every product that fits it.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[command(after_help = EXAMPLES)]
 pub struct Run {
     #[command(flatten)]
@@ -38,7 +41,7 @@ pub struct Run {
     image: Option<String>,
     /// A bad twin, by name or file: the reference firmware breaks a promise of its profile, by which
     /// it is judged all the same
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "snapshots")]
     twin: Option<String>,
     /// Only runs whose name contains this; a name is scenario@profile@bench@variant, as in index.json
     #[arg(long, value_name = "TEXT")]
@@ -52,6 +55,12 @@ pub struct Run {
     /// How often to carry out every run; each time with the next seed
     #[arg(long, value_name = "N", default_value_t = 1)]
     repeat: u32,
+    /// What to do with approved flows [default: check, where the bench has some]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    snapshots: Option<What>,
+    /// With --snapshots update: delete approved flows that no run of the project has
+    #[arg(long)]
+    prune: bool,
     /// What is printed: for people, or a JSON object a line for each run
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -69,6 +78,12 @@ Examples:
   lockrig run --bench virtual-safe --image fw.elf    firmware of yours on a virtual board
   lockrig run --twin securam-forgets-its-lockout     firmware that must be failed
 
+Snapshots:
+  The flow of a run is what a user can see of it, in words and without times. A project keeps
+  approved flows in reports/baselines/. A run whose flow is another one fails, and what was seen
+  lies beside the approved flow for 'cargo insta review'; where CI is set nothing is written.
+  Flows that were approved with another image are compared only with --snapshots check.
+
 What is left behind, in the report folder:
   index.html               all runs on a page, what failed first; 'lockrig open' shows it
   index.json, junit.xml    the same for programs
@@ -76,11 +91,23 @@ What is left behind, in the report folder:
   <run>/report.html        the run as a page with its time line
   <run>/trace.vcd          its lines for GTKWave, Surfer and other wave viewers
   <run>/run.json           what the run was made from, and its verdict
-  <run>/junit.xml          the same for a CI server";
+  <run>/junit.xml          the same for a CI server
+  <run>/snapshot.html      where its flow is not the approved one: both, on two time lines";
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum What {
+    /// Compare every flow, and fail where none is approved
+    Check,
+    /// Approve the flows of all runs that pass
+    Update,
+    /// Compare nothing
+    Off,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Format {
     /// What went wrong and where, and a summary
+    #[default]
     Human,
     /// A JSON object a line for each run, as in index.json: first what is skipped, then in the order
     /// in which they end
@@ -114,6 +141,8 @@ struct Entry<'a> {
     decided_by: Option<u64>,
     /// Where in the scenario that was.
     steps: &'a [StepUnderWay],
+    /// How its flow compares with the approved one.
+    snapshot: Option<&'static str>,
     /// The trace, from the folder of the index; none for a run that was skipped.
     events: Option<String>,
 }
@@ -130,17 +159,19 @@ impl Run {
         if planned == 0 {
             return Err(self.nothing_planned());
         }
+        let snapshots = self.snapshots(&library.project)?;
+        let orphans = self.orphans(snapshots.as_deref(), &plan)?;
         let folder = self.folder()?;
         // A folder that cannot be written is found before any power is applied.
         self.write_index(&folder, planned, false, &plan.skipped)
             .map_err(|why| unusable(&folder, &why))?;
         if self.format == Format::Json {
             for run in &plan.skipped {
-                self.show(run, &folder, &ProgressBar::hidden());
+                self.show(run, &folder, &ProgressBar::hidden(), &mut BTreeMap::new());
             }
         }
         let began = Instant::now();
-        let (ran, cancelled) = self.carry_out(plan.groups, &folder)?;
+        let (ran, cancelled) = self.carry_out(plan.groups, &folder, snapshots)?;
         let mut runs = plan.skipped;
         runs.extend(ran);
         runs.sort_by_key(|run| run.number);
@@ -150,9 +181,11 @@ impl Run {
             let mut text = Vec::new();
             let shown = folder.display().to_string();
             terminal::summary(&mut text, &summaries, began.elapsed(), &shown)
+                .and_then(|()| text.write_all(compared(&runs).as_bytes()))
                 .and_then(|()| anstream::stdout().write_all(&text))
                 .or_else(super::files::unless_closed)?;
         }
+        self.tend(&orphans, cancelled)?;
         written.map_err(|why| {
             Failure::broken(format!(
                 "writing the index in '{}': {why}\nhint: the folder of each run is whole",
@@ -173,6 +206,84 @@ impl Run {
             true => verdict::exit_code(verdicts.chain([Verdict::Aborted])),
             false => verdict::exit_code(verdicts),
         })
+    }
+
+    /// The approved flows that this campaign is compared with.
+    fn snapshots(&self, project: &Project) -> Result<Option<Arc<Snapshots>>, Failure> {
+        let is_ci = std::env::var("CI").is_ok_and(|set| !["", "0", "false"].contains(&&*set));
+        let root = match project {
+            // A bad twin's flows are another's.
+            _ if self.twin.is_some() => return Ok(None),
+            Project::Folder(root) => root,
+            Project::Shipped if matches!(self.snapshots, None | Some(What::Off)) => {
+                return Ok(None);
+            }
+            Project::Shipped => {
+                return Err(Failure::hinted(
+                    "there is no project in this folder, and so no approved flows",
+                    Some("'lockrig init' lays one out".to_owned()),
+                ));
+            }
+        };
+        let mode = match self.snapshots {
+            None => snapshot::Mode::Check,
+            Some(What::Check) => snapshot::Mode::Demand,
+            Some(What::Update) => snapshot::Mode::Update,
+            Some(What::Off) => return Ok(None),
+        };
+        if mode == snapshot::Mode::Update && is_ci {
+            return Err(Failure::hinted(
+                "the environment variable CI is set, and in CI no flow is approved",
+                Some("approve flows where a person reviews them, or unset CI".to_owned()),
+            ));
+        }
+        match Snapshots::open(root, mode, !is_ci) {
+            Ok(snapshots) => Ok(Some(Arc::new(snapshots))),
+            Err(refused) => Err(Failure::refused(&refused)),
+        }
+    }
+
+    /// Approved flows that no run has, as far as the whole plan was made.
+    fn orphans(&self, snapshots: Option<&Snapshots>, plan: &Plan) -> Result<Vec<PathBuf>, Failure> {
+        let selects = self.filter.is_some()
+            || !self.selection.paths.is_empty()
+            || !self.selection.profile.is_empty();
+        if self.prune && (selects || self.snapshots != Some(What::Update)) {
+            return Err(Failure::hinted(
+                "--prune deletes what no run of the whole project has",
+                Some(
+                    "use it with --snapshots update, without paths, --profile and --filter"
+                        .to_owned(),
+                ),
+            ));
+        }
+        let jobs = plan.groups.iter().flat_map(|group| &group.jobs);
+        let keys: BTreeSet<String> = jobs.map(|job| job.key.name()).collect();
+        Ok(match snapshots {
+            Some(snapshots) if !selects => snapshots.orphans(&keys),
+            _ => Vec::new(),
+        })
+    }
+
+    /// Deletes approved flows that no run has, where that is wanted, and else tells of them.
+    fn tend(&self, orphans: &[PathBuf], cancelled: bool) -> Result<(), Failure> {
+        if orphans.is_empty() || cancelled {
+            return Ok(());
+        }
+        if !self.prune {
+            anstream::eprintln!("approved flows that no run has: {}", orphans.len());
+            anstream::eprintln!("  {}", orphans[0].display());
+            if orphans.len() > 1 {
+                anstream::eprintln!("  …");
+            }
+            anstream::eprintln!("hint: --snapshots update --prune deletes them");
+            return Ok(());
+        }
+        for orphan in orphans {
+            std::fs::remove_file(orphan)
+                .map_err(|why| Failure::usage(format!("deleting '{}': {why}", orphan.display())))?;
+        }
+        Ok(())
     }
 
     fn folder(&self) -> Result<PathBuf, Failure> {
@@ -286,6 +397,11 @@ impl Run {
             }));
             for run in runs {
                 let name = id(&run, &bench.value.name);
+                let key = Key {
+                    bench: bench.value.name.clone(),
+                    profile: run.profile.clone(),
+                    flow: scenario_and_variant(&run),
+                };
                 if self
                     .filter
                     .as_ref()
@@ -318,6 +434,8 @@ impl Run {
                                 codes: Arc::new(made),
                                 seed,
                                 files: files.clone(),
+                                key: key.clone(),
+                                repetition,
                             });
                         }
                     }
@@ -333,7 +451,12 @@ impl Run {
         Ok(())
     }
 
-    fn carry_out(&self, groups: Vec<Group>, folder: &Path) -> Result<(Vec<Ran>, bool), Failure> {
+    fn carry_out(
+        &self,
+        groups: Vec<Group>,
+        folder: &Path,
+        snapshots: Option<Arc<Snapshots>>,
+    ) -> Result<(Vec<Ran>, bool), Failure> {
         let total: usize = groups.iter().map(|group| group.jobs.len()).sum();
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let campaign = Campaign {
@@ -342,12 +465,15 @@ impl Run {
             open: board::opener(),
             interrupt: Interrupt::default(),
             cancelled: Arc::new(AtomicBool::new(false)),
+            snapshots,
         };
         let runtime = tokio::runtime::Runtime::new()
             .map_err(|why| Failure::broken(format!("starting the runtime: {why}")))?;
         let bar = progress(total, self.format);
-        // One broken instrument breaks every run of its bench in the same way: it is shown once.
+        // One broken instrument breaks every run of its bench in the same way: it is shown once. And
+        // one change of the firmware changes many flows in the same way.
         let mut broke = BTreeSet::new();
+        let mut changes = BTreeMap::new();
         let ran = runtime.block_on(async {
             let (told, mut reports) = mpsc::channel(64);
             watch_signals(campaign.interrupt.clone(), Arc::clone(&campaign.cancelled));
@@ -362,7 +488,7 @@ impl Run {
                                 || summary.verdict != Verdict::Broken
                                 || broke.insert(summary.because.clone())
                             {
-                                self.show(&run, folder, &bar);
+                                self.show(&run, folder, &bar, &mut changes);
                             }
                             bar.inc(1);
                             ran.push(*run);
@@ -377,8 +503,15 @@ impl Run {
         Ok((ran, campaign.cancelled.load(Ordering::Relaxed)))
     }
 
-    /// Shows a run that has ended, above the progress line.
-    fn show(&self, run: &Ran, folder: &Path, bar: &ProgressBar) {
+    /// Shows a run that has ended, above the progress line. `changes` holds the changes of flows that
+    /// were shown, with the run that showed each.
+    fn show(
+        &self,
+        run: &Ran,
+        folder: &Path,
+        bar: &ProgressBar,
+        changes: &mut BTreeMap<String, String>,
+    ) {
         let mut text = Vec::new();
         let shown = match (self.format, run.summary.verdict) {
             (Format::Json, _) => serde_json::to_writer(&mut text, &entry(run))
@@ -387,7 +520,22 @@ impl Run {
             (Format::Human, Verdict::Pass) => Ok(()),
             (Format::Human, _) => {
                 let folder = folder.join(&run.id).display().to_string();
-                terminal::block(&mut text, &run.summary, &folder)
+                terminal::block(&mut text, &run.summary, &folder).and_then(|()| {
+                    let outcome = run.snapshot.as_ref();
+                    let Some(found) = outcome.and_then(Outcome::found) else {
+                        return Ok(());
+                    };
+                    let told = found.told();
+                    if let Some(like) = told.as_ref().and_then(|told| changes.get(&in_words(told)))
+                    {
+                        return terminal::same_difference(&mut text, like, &found.places(&folder));
+                    }
+                    if let Some(told) = &told {
+                        changes.insert(in_words(told), run.id.clone());
+                    }
+                    let told = told.unwrap_or_default();
+                    terminal::difference(&mut text, &told, &found.places(&folder))
+                })
             }
         };
         if shown.is_ok() && !text.is_empty() {
@@ -449,6 +597,17 @@ fn unusable(folder: &Path, why: &std::io::Error) -> Failure {
     )
 }
 
+/// The names of all runs, in the order of the plan; those that are skipped are not among them.
+pub(super) fn names(library: &Library) -> Result<Vec<String>, Failure> {
+    let everything = Run {
+        repeat: 1,
+        ..Run::default()
+    };
+    let plan = everything.plan(library, None)?;
+    let jobs = plan.groups.into_iter().flat_map(|group| group.jobs);
+    Ok(jobs.map(|job| job.id).collect())
+}
+
 /// The runs of a campaign, before any of them began.
 struct Plan {
     groups: Vec<Group>,
@@ -481,6 +640,7 @@ impl Plan {
             },
             seed: None,
             took: Duration::ZERO,
+            snapshot: None,
         });
     }
 }
@@ -530,21 +690,60 @@ fn is_of_the_bench(need: &Ability) -> bool {
 
 /// The run's name, which is also its folder's: nothing in it needs quoting in a shell.
 fn id(run: &PlannedRun, bench: &str) -> String {
-    let variant: String = run
-        .variant
-        .chars()
+    let name = format!("{}@{}@{bench}", plain(&run.scenario), run.profile);
+    match run.variant.is_empty() {
+        true => name,
+        false => format!("{name}@{}", plain(&run.variant)),
+    }
+}
+
+/// The name of its flow, for one bench and profile.
+fn scenario_and_variant(run: &PlannedRun) -> String {
+    match run.variant.is_empty() {
+        true => plain(&run.scenario),
+        false => format!("{}@{}", plain(&run.scenario), plain(&run.variant)),
+    }
+}
+
+/// Without what shells and file systems treat in their own ways.
+fn plain(text: &str) -> String {
+    text.chars()
         .filter(|character| !character.is_whitespace())
         .map(|character| match character {
             ',' => '+',
             '%' => 'p',
+            '/' => '-',
             other => other,
         })
-        .collect();
-    let name = format!("{}@{}@{bench}", run.scenario.replace('/', "-"), run.profile);
-    if variant.is_empty() {
-        name
-    } else {
-        format!("{name}@{variant}")
+        .collect()
+}
+
+/// What a change takes away and what it brings, whatever stands around it.
+fn in_words(told: &[Told<'_>]) -> String {
+    let changes = told.iter().filter(|told| told.is_change());
+    changes.map(|told| told.words() + "\n").collect()
+}
+
+/// How the flows of a campaign compare with the approved ones, in a line.
+fn compared(runs: &[Ran]) -> String {
+    let mut counts: BTreeMap<(u8, String), usize> = BTreeMap::new();
+    for outcome in runs.iter().filter_map(|run| run.snapshot.as_ref()) {
+        let kind = match outcome {
+            Outcome::NotCompared(why) => (4, format!("not compared, {why}")),
+            Outcome::AsApproved => (0, outcome.word().to_owned()),
+            Outcome::Approved => (1, outcome.word().to_owned()),
+            Outcome::Changed(_) => (2, outcome.word().to_owned()),
+            Outcome::Missing(_) => (3, outcome.word().to_owned()),
+        };
+        *counts.entry(kind).or_default() += 1;
+    }
+    let words = counts
+        .into_iter()
+        .map(|((_, word), count)| format!("{count} {word}"));
+    let words: Vec<String> = words.collect();
+    match words.is_empty() {
+        true => String::new(),
+        false => format!("flows: {}\n", words.join("; ")),
     }
 }
 
@@ -573,6 +772,7 @@ fn entry(run: &Ran) -> Entry<'_> {
             Some(decision) => &decision.steps,
             None => &[],
         },
+        snapshot: run.snapshot.as_ref().map(Outcome::word),
         events: ran.then(|| format!("{}/events.jsonl", run.id)),
     }
 }
