@@ -370,6 +370,10 @@ impl Run {
     ) -> Result<(), Failure> {
         for loaded in &library.scenarios {
             let scenario = &loaded.value;
+            // Who names no scenario does not ask for the rekey of a keypad.
+            if self.selection.paths.is_empty() && is_of_another_kind(scenario, &bench.value) {
+                continue;
+            }
             let runs = match scenario::plan_on(scenario, &profile.value) {
                 Ok(runs) => runs,
                 Err(refused) => {
@@ -675,17 +679,23 @@ fn beyond(run: &PlannedRun, bench: &BenchFile) -> Vec<String> {
         .collect()
 }
 
+/// Whether a scenario is for cylinders and the bench for boards, or the other way round.
+fn is_of_another_kind(scenario: &Scenario, bench: &BenchFile) -> bool {
+    let mut needs = scenario.needs.iter().map(|need| &need.value);
+    needs.any(is_of_a_stage) != bench.stage.is_some()
+}
+
+fn is_of_a_stage(need: &Ability) -> bool {
+    matches!(need, Ability::Stage | Ability::KeyExchange)
+}
+
 /// What a bench has to have; everything else is the product's.
 fn is_of_the_bench(need: &Ability) -> bool {
-    matches!(
-        need,
-        Ability::Keypad
-            | Ability::Bolt
-            | Ability::Supply
-            | Ability::Door
-            | Ability::Stage
-            | Ability::KeyExchange
-    )
+    is_of_a_stage(need)
+        || matches!(
+            need,
+            Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door
+        )
 }
 
 /// The run's name, which is also its folder's: nothing in it needs quoting in a shell.

@@ -116,6 +116,9 @@ pub fn same_difference(out: &mut dyn Write, like: &str, places: &[String]) -> io
     Ok(())
 }
 
+/// More reasons why runs were skipped than a person reads at the end of a campaign.
+const REASONS_MAX: usize = 8;
+
 /// The end of a campaign: what was skipped and what broke by reason, counts, time and where the reports are.
 ///
 /// # Errors
@@ -132,6 +135,15 @@ pub fn summary(
             *reasons.entry(run.because.as_str()).or_default() += 1;
         }
         let style = style(verdict);
+        if verdict == Verdict::Skipped && reasons.len() > REASONS_MAX {
+            let (count, reasons) = (reasons.values().sum::<usize>(), reasons.len());
+            writeln!(
+                out,
+                "{style}{:>13}{style:#}  {count} runs, for {reasons} reasons that index.html tells",
+                verdict.to_string()
+            )?;
+            continue;
+        }
         for (reason, count) in reasons {
             writeln!(
                 out,
