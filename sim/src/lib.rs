@@ -5,6 +5,7 @@
 //! - [`chip`] is the nRF51822: core, memories, peripherals, debug port.
 //! - [`board`] is what a lock's board adds around it: keypad, buttons, lamps, beeper, bolt, supply.
 //! - [`instrument`] is what a bench adds around the board: relays, supply, console, stage.
+//! - [`probe`] is a debug probe, for those who reach the chip over a wire.
 //! - [`bench`](mod@bench) puts them together, lets time pass, forks, and cuts the supply.
 //!
 //! Nothing here knows the rig: what crosses the border is bytes, edges and debug-port registers.
@@ -13,4 +14,5 @@ pub mod bench;
 pub mod board;
 pub mod chip;
 pub mod instrument;
+pub mod probe;
 pub mod time;
