@@ -207,99 +207,34 @@ fn access(
             let ap = digits.take(2)? as u8;
             let control = digits.take(8)? as u32;
             let address = digits.take(16)? as u32;
-            let length = digits.take(8)? as u32;
-            if length as usize * 2 > REQUEST_MAX {
-                return Err(Refused::Garbled);
-            }
+            let mut bytes = vec![0; length(digits)?];
             // The command carries no size: it is what address and length allow.
-            let size = 1 << (address | length).trailing_zeros().min(2);
-            let mut text = String::new();
-            let mut block = Block::begin(port, ap, control, size)?;
-            for at in addresses(address, length, size) {
-                let bytes = (block.read(port, at)? >> (at % 4 * 8)).to_le_bytes();
-                for byte in &bytes[..size as usize] {
-                    text.push_str(&format!("{byte:02x}"));
-                }
-            }
-            Ok(text)
+            port.read_memory(ap, control, address, &mut bytes)?;
+            Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
         }
         "AM" => {
             let ap = digits.take(2)? as u8;
             let control = digits.take(8)? as u32;
-            let size = 1 << digits.take(2)?.min(2);
+            // What alignment the client knows of; address and length tell it, too.
+            let _align = digits.take(2)?;
             let address = digits.take(16)? as u32;
-            let length = digits.take(8)? as u32;
-            if length as usize * 2 > REQUEST_MAX {
-                return Err(Refused::Garbled);
+            let mut bytes = vec![0; length(digits)?];
+            for byte in &mut bytes {
+                *byte = digits.take(2)? as u8;
             }
-            let mut block = Block::begin(port, ap, control, size)?;
-            for at in addresses(address, length, size) {
-                let mut value = 0;
-                for lane in 0..size {
-                    value |= (digits.take(2)? as u32) << (at.wrapping_add(lane) % 4 * 8);
-                }
-                block.write(port, at, value)?;
-            }
+            port.write_memory(ap, control, address, &bytes)?;
             Ok("0".to_owned())
         }
         _ => Err(Refused::Unrecognised),
     }
 }
 
-/// The addresses of the transfers that a block is made of.
-fn addresses(address: u32, length: u32, size: u32) -> impl Iterator<Item = u32> {
-    (0..length / size).map(move |index| address.wrapping_add(index * size))
-}
-
-/// Transfers of one size through a memory access port, one after the other.
-struct Block {
-    ap: u8,
-    size: u32,
-    /// Where the access port stands by itself; none where it has to be told.
-    at: Option<u32>,
-}
-
-impl Block {
-    const CONTROL: u8 = 0x00;
-    const ADDRESS: u8 = 0x04;
-    const DATA: u8 = 0x0c;
-
-    fn begin(
-        port: &mut DebugPort<'_>,
-        ap: u8,
-        control: u32,
-        size: u32,
-    ) -> Result<Block, DebugFault> {
-        const INCREMENT: u32 = 1 << 4;
-        const SIZE_AND_INCREMENT: u32 = 0x37;
-        let control = control & !SIZE_AND_INCREMENT | INCREMENT | size.trailing_zeros();
-        port.ap_write(ap, Block::CONTROL, control)?;
-        Ok(Block { ap, size, at: None })
-    }
-
-    fn go_to(&mut self, port: &mut DebugPort<'_>, address: u32) -> Result<(), DebugFault> {
-        if self.at != Some(address) {
-            port.ap_write(self.ap, Block::ADDRESS, address)?;
-        }
-        let next = address.wrapping_add(self.size);
-        // The access port counts within 1 KiB.
-        self.at = (next & 0x3ff != 0).then_some(next);
-        Ok(())
-    }
-
-    fn read(&mut self, port: &mut DebugPort<'_>, address: u32) -> Result<u32, DebugFault> {
-        self.go_to(port, address)?;
-        port.ap_read(self.ap, Block::DATA)
-    }
-
-    fn write(
-        &mut self,
-        port: &mut DebugPort<'_>,
-        address: u32,
-        value: u32,
-    ) -> Result<(), DebugFault> {
-        self.go_to(port, address)?;
-        port.ap_write(self.ap, Block::DATA, value)
+/// The length of a block, in bytes, which has to fit into a message.
+fn length(digits: &mut Digits<'_>) -> Result<usize, Refused> {
+    let length = digits.take(8)? as usize;
+    match length * 2 > REQUEST_MAX {
+        true => Err(Refused::Garbled),
+        false => Ok(length),
     }
 }
 

@@ -6,6 +6,7 @@
 //! for a halt would wait for wall time meanwhile: reading DHCSR while the core runs therefore lets
 //! the target run on for [`POLL`], so that polling ends after the same number of reads every time.
 
+mod block;
 pub(super) mod halting;
 
 use std::fmt;
