@@ -11,6 +11,7 @@ use crate::event::Nanos;
 use crate::port::{PortProblem, PortTrouble};
 
 pub mod console;
+pub mod firmata;
 pub mod probe;
 pub mod relay_board;
 pub mod sense;

@@ -4,7 +4,7 @@
 //! system gave it to us; all of them feed one bounded queue, on which `wait` blocks. Nothing reconnects:
 //! a port that is gone stays gone, because nobody knows what its instrument did meanwhile.
 //!
-//! Lines (GPIO) are not reached from here yet; bench files that name them on a real port are refused.
+//! Lines are not reached from here: a sense board tells them, over a byte port.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -246,7 +246,7 @@ impl Ports for RealPorts {
         Err(PortTrouble {
             address: format!("{address} pin '{pin}'"),
             problem: PortProblem::Absent,
-            saw: "this version senses lines on virtual benches only".to_owned(),
+            saw: "this port senses no lines; a sense board does".to_owned(),
         })
     }
 
@@ -278,7 +278,7 @@ impl Ports for RealPorts {
         Err(PortTrouble {
             address: format!("line {}", line.0),
             problem: PortProblem::Absent,
-            saw: "this version senses lines on virtual benches only".to_owned(),
+            saw: "this port senses no lines; a sense board does".to_owned(),
         })
     }
 

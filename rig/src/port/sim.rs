@@ -28,6 +28,21 @@ pub fn exists(name: &str) -> bool {
     BenchSpec::named(name).is_some()
 }
 
+/// A virtual bench, and those who hold it: one thread at a time does something with it.
+#[derive(Clone)]
+pub struct Handle(Arc<Mutex<VirtualBench>>);
+
+impl Handle {
+    /// The bench as it stands at this moment, which goes its own way from here.
+    pub fn fork(&self) -> VirtualBench {
+        // A bench on which somebody panicked stands between two events, which is as good as any moment.
+        let bench = self.0.lock();
+        bench
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .clone()
+    }
+}
+
 /// The ports of one virtual bench.
 pub struct SimPorts {
     bench: Arc<Mutex<VirtualBench>>,
@@ -51,6 +66,11 @@ impl SimPorts {
             interrupts_seen: interrupt.times(),
             interrupt,
         }
+    }
+
+    /// The bench that these ports lead to, for those who look at it from beside.
+    pub fn handle(&self) -> Handle {
+        Handle(Arc::clone(&self.bench))
     }
 
     fn lock(&self) -> MutexGuard<'_, VirtualBench> {

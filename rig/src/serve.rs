@@ -1,0 +1,239 @@
+//! The virtual bench on real ports, in real time, for tools that are not lockrig.
+//!
+//! [`endpoint`] opens the ports; [`Server`] owns the bench and its clock. One thread does everything
+//! that concerns the bench: it lets bench time follow the clock, moves bytes between the ports and the
+//! instruments, and answers debuggers, each of whose accesses takes bench time as on a wire. So
+//! nothing about the bench is ever done twice at once.
+//!
+//! While a debugger holds the core, time goes on for the instruments, as on a real bench - except on a
+//! bench that was stopped at a moment ([`Clock::StandsWhileHalted`]): there it stands for as long as
+//! the core does.
+
+pub mod endpoint;
+mod gdb;
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use lockrig_sim::bench::{Port, Seen, VirtualBench};
+use lockrig_sim::probe::BlackMagicProbe;
+use lockrig_sim::time::Ticks;
+use serde::Serialize;
+
+use endpoint::{Endpoints, Incoming, What};
+use gdb::{Core, Debugger};
+
+/// How often the bench is brought up to the clock when nothing comes in.
+const ROUND: Duration = Duration::from_millis(1);
+/// How far a debugger's accesses may bring the bench ahead of the clock before its answer waits.
+const LEAD_MAX: Ticks = Ticks::from_millis(2);
+
+/// What a port speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Service {
+    /// The Black Magic Probe's remote protocol.
+    Probe,
+    /// gdb's remote serial protocol.
+    Gdb,
+    /// Whatever the instrument behind this port speaks.
+    Instrument(Port),
+}
+
+impl Service {
+    /// Every service of a virtual bench, in the order in which they are told.
+    pub fn all() -> impl Iterator<Item = Service> {
+        [Service::Probe, Service::Gdb]
+            .into_iter()
+            .chain(Port::ALL.map(Service::Instrument))
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Service::Probe => "probe",
+            Service::Gdb => "gdb",
+            Service::Instrument(port) => port.name(),
+        }
+    }
+
+    /// The address by which bench files on the virtual bench name it; none for what they do not.
+    pub fn sim_address(self) -> Option<String> {
+        match self {
+            Service::Probe => Some("sim:swd".to_owned()),
+            Service::Gdb => None,
+            Service::Instrument(port) => Some(format!("sim:{port}")),
+        }
+    }
+}
+
+/// A port that is open, as it is told to people and programs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Place {
+    /// The service's name.
+    pub name: &'static str,
+    /// Where it is: a path, `tcp://host:port`, or what a debugger takes.
+    pub at: String,
+    /// Its pace, where it is a serial line.
+    pub baud: Option<u32>,
+}
+
+/// How bench time follows the clock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Clock {
+    /// Always.
+    Follows,
+    /// But while a debugger holds the core. Every debugger that comes when no other is there finds
+    /// the bench as it was at first.
+    StandsWhileHalted,
+}
+
+/// The bench behind its ports.
+pub struct Server {
+    core: Core,
+    /// The bench as it was at first, where it goes back there.
+    moment: Option<VirtualBench>,
+    clock: Clock,
+    /// Where bench time should be.
+    due: Ticks,
+    /// When that was looked at last.
+    looked: Instant,
+    endpoints: Endpoints,
+    probe: Option<BlackMagicProbe>,
+    debugger: Option<Debugger>,
+}
+
+impl Server {
+    /// A bench whose time goes on from where it stands as soon as it is served.
+    pub fn new(bench: VirtualBench, clock: Clock, endpoints: Endpoints) -> Server {
+        Server {
+            moment: (clock == Clock::StandsWhileHalted).then(|| bench.clone()),
+            due: bench.now(),
+            core: Core::new(bench),
+            clock,
+            looked: Instant::now(),
+            endpoints,
+            probe: None,
+            debugger: None,
+        }
+    }
+
+    /// Serves until `stop`.
+    pub async fn serve(mut self, stop: impl Future<Output = ()>) {
+        let mut stop = std::pin::pin!(stop);
+        self.looked = Instant::now();
+        loop {
+            self.catch_up();
+            let incoming = tokio::select! {
+                biased;
+                () = &mut stop => return,
+                incoming = self.endpoints.next() => Some(incoming),
+                () = tokio::time::sleep(ROUND) => None,
+            };
+            self.catch_up();
+            if let Some(incoming) = incoming {
+                self.heed(incoming).await;
+            }
+        }
+    }
+
+    /// Brings the bench up to the clock.
+    fn catch_up(&mut self) {
+        let now = Instant::now();
+        let passed = now.duration_since(self.looked);
+        self.looked = now;
+        let stands = self.clock == Clock::StandsWhileHalted && self.core.bench.chip().is_halted();
+        if !stands {
+            self.due += Ticks::from_nanos(passed.as_nanos() as u64);
+        }
+        while let Some(seen) = self.core.bench.run_until(self.due) {
+            if let Seen::Bytes { port, bytes } = seen.what {
+                self.endpoints.send(Service::Instrument(port), bytes);
+            }
+        }
+        if stands {
+            self.due = self.due.max(self.core.bench.now());
+        }
+        if let Some(debugger) = &mut self.debugger {
+            let answer = debugger.look(&mut self.core);
+            self.endpoints.send(Service::Gdb, answer);
+        }
+    }
+
+    async fn heed(&mut self, incoming: Incoming) {
+        match (incoming.service, incoming.what) {
+            (Service::Instrument(port), What::Bytes(bytes)) => self.core.bench.write(port, &bytes),
+            (Service::Instrument(_), What::Opened | What::Closed) => {}
+            (Service::Probe, What::Opened) => {
+                self.back_to_the_moment();
+                self.probe = Some(BlackMagicProbe::default());
+            }
+            (Service::Probe, What::Closed) => self.probe = None,
+            (Service::Probe, What::Bytes(bytes)) => {
+                let Some(probe) = &mut self.probe else {
+                    return;
+                };
+                let mut answer = String::new();
+                for byte in bytes {
+                    if let Some(text) = probe.receive(byte, &mut self.core.bench) {
+                        answer += &text;
+                    }
+                }
+                self.answer_in_time(Service::Probe, answer.into_bytes())
+                    .await;
+            }
+            (Service::Gdb, What::Opened) => {
+                self.back_to_the_moment();
+                self.debugger = Some(Debugger::attach(&mut self.core));
+            }
+            (Service::Gdb, What::Closed) => {
+                if let Some(debugger) = self.debugger.take() {
+                    debugger.detach(&mut self.core);
+                }
+            }
+            (Service::Gdb, What::Bytes(bytes)) => {
+                let Some(debugger) = &mut self.debugger else {
+                    return;
+                };
+                let mut answer = Vec::new();
+                for byte in bytes {
+                    answer.extend(debugger.receive(byte, &mut self.core));
+                }
+                self.answer_in_time(Service::Gdb, answer).await;
+            }
+        }
+    }
+
+    /// A debugger came, and no other is there.
+    fn back_to_the_moment(&mut self) {
+        if self.probe.is_none()
+            && self.debugger.is_none()
+            && let Some(moment) = &self.moment
+        {
+            self.core.bench = moment.clone();
+            self.due = self.core.bench.now();
+        }
+    }
+
+    /// Sends an answer once the clock has come to where the accesses for it brought the bench.
+    async fn answer_in_time(&mut self, service: Service, answer: Vec<u8>) {
+        let lead = self.core.bench.now().since(self.due);
+        if self.clock == Clock::StandsWhileHalted && self.core.bench.chip().is_halted() {
+            self.due = self.due.max(self.core.bench.now());
+        } else if lead > LEAD_MAX {
+            tokio::time::sleep(Duration::from_nanos(lead.as_nanos())).await;
+        }
+        self.endpoints.send(service, answer);
+    }
+}
+
+/// The ports, for people.
+pub fn describe(places: &[Place]) -> String {
+    let mut text = String::new();
+    for Place { name, at, baud } in places {
+        let baud = baud.map_or(String::new(), |baud| format!("  {baud} baud"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {name:<12} {at}{baud}");
+    }
+    text
+}
