@@ -461,6 +461,22 @@ impl Bench {
         rest
     }
 
+    /// Lets time pass until every instrument has answered, or has given up.
+    ///
+    /// # Errors
+    /// The first trouble meanwhile.
+    pub fn settle(&mut self) -> Result<(), DeviceTrouble> {
+        let mut seen = Vec::new();
+        self.until_idle(self.now() + CONNECT_MAX, &mut seen);
+        let troubles = seen
+            .into_iter()
+            .filter_map(|happening| match happening.what {
+                What::Trouble(trouble) => Some(trouble),
+                _ => None,
+            });
+        troubles.take(1).try_for_each(Err)
+    }
+
     fn contacts_to_rest(&mut self, output: Output, until: Nanos, rest: &mut Rest) {
         let Some(relays) = &self.file.relays else {
             return;

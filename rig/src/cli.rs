@@ -11,6 +11,8 @@ mod list;
 mod press;
 mod quantity;
 mod run;
+mod signals;
+mod sim;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,6 +62,9 @@ enum Verb {
     Press(press::Press),
     /// Talk to the board's console
     Console(console::Console),
+    /// The virtual bench for other tools
+    #[command(subcommand)]
+    Sim(sim::Sim),
     /// Print the JSON Schema of a kind of file, for editors
     Schema {
         /// Which kind of file
@@ -98,6 +103,7 @@ pub fn main() -> ExitCode {
         Verb::Flash(flash) => flash.execute(),
         Verb::Press(press) => press.execute(),
         Verb::Console(console) => console.execute(),
+        Verb::Sim(sim) => sim.execute(),
         Verb::Schema { kind } => print_schema(kind),
         Verb::Completions { shell } => {
             clap_complete::generate(

@@ -9,6 +9,7 @@
 //! bench that was stopped at a moment ([`Clock::StandsWhileHalted`]): there it stands for as long as
 //! the core does.
 
+pub mod bench_file;
 pub mod endpoint;
 mod gdb;
 
@@ -16,7 +17,8 @@ use std::fmt::Write as _;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use lockrig_sim::bench::{Port, Seen, VirtualBench};
+pub use lockrig_sim::bench::VirtualBench;
+use lockrig_sim::bench::{Port, Seen};
 use lockrig_sim::probe::BlackMagicProbe;
 use lockrig_sim::time::Ticks;
 use serde::Serialize;

@@ -19,6 +19,8 @@ pub struct Loaded<T> {
     pub value: T,
     /// SHA-256 of the file.
     pub sha256: String,
+    /// The file's text.
+    pub text: String,
     /// What messages call it.
     given: String,
 }
@@ -139,6 +141,7 @@ impl Mistakes {
             Some(Ok(value)) => Ok(Some(Loaded {
                 value,
                 sha256: sha256(&file.bytes),
+                text: text.to_owned(),
                 given: file.given.clone(),
             })),
             Some(Err(refused)) => {
