@@ -10,6 +10,7 @@ mod init;
 mod list;
 mod press;
 mod quantity;
+mod replay;
 mod run;
 mod signals;
 mod sim;
@@ -62,6 +63,8 @@ enum Verb {
     Press(press::Press),
     /// Talk to the board's console
     Console(console::Console),
+    /// Carry out a recorded run again, and stop it where it failed
+    Replay(replay::Replay),
     /// The virtual bench for other tools
     #[command(subcommand)]
     Sim(sim::Sim),
@@ -103,6 +106,7 @@ pub fn main() -> ExitCode {
         Verb::Flash(flash) => flash.execute(),
         Verb::Press(press) => press.execute(),
         Verb::Console(console) => console.execute(),
+        Verb::Replay(replay) => replay.execute(),
         Verb::Sim(sim) => sim.execute(),
         Verb::Schema { kind } => print_schema(kind),
         Verb::Completions { shell } => {

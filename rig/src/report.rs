@@ -3,5 +3,7 @@
 pub mod junit;
 mod summary;
 pub mod terminal;
+mod words;
 
-pub use summary::{Decision, StepUnderWay, Summary, summarise};
+pub use summary::{Decision, StepUnderWay, Summary, summarise, under_way};
+pub use words::words;

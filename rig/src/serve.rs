@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 pub use lockrig_sim::bench::VirtualBench;
 use lockrig_sim::bench::{Port, Seen};
+use lockrig_sim::chip::debug::Target;
 use lockrig_sim::probe::BlackMagicProbe;
 use lockrig_sim::time::Ticks;
 use serde::Serialize;
@@ -227,6 +228,12 @@ impl Server {
         }
         self.endpoints.send(service, answer);
     }
+}
+
+/// Halts the core as a debugger does that was there all the time. False, if it does not run: it has no
+/// supply.
+pub fn halt(bench: &mut VirtualBench) -> bool {
+    Target::chip(bench).halt_at_once()
 }
 
 /// The ports, for people.

@@ -1,5 +1,6 @@
 //! One bench, opened for a command that works on a single board.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::Failure;
@@ -7,7 +8,6 @@ use super::files::{Library, Loaded, Selection};
 use crate::bench::{Bench, BenchFile};
 use crate::campaign::{self, Group, Opener, Prepared};
 use crate::driver::{DeviceTrouble, Trouble};
-use crate::event::What;
 use crate::image::{ChipMap, Image};
 use crate::port::sim::{Handle, SimPorts};
 use crate::port::{self, Interrupt, Ports};
@@ -64,7 +64,7 @@ impl Board {
         let connected = Bench::connect(bench.value.clone(), ports).map_err(broken)?;
         Ok(Virtual {
             bench: connected,
-            receipt: None,
+            image: None,
             handle,
             file: bench.value,
             text: bench.text,
@@ -94,8 +94,8 @@ impl Board {
 pub struct Virtual {
     /// The bench, at rest.
     pub bench: Bench,
-    /// The receipt of the flash, where something was flashed.
-    pub receipt: Option<What>,
+    /// The file that was flashed, where it is a file.
+    pub image: Option<PathBuf>,
     /// What stands below its ports.
     pub handle: Handle,
     /// Its file.
@@ -117,12 +117,19 @@ impl Virtual {
             campaign::prepare(group, &once, seed, Interrupt::default()).map_err(broken)?;
         Ok(Virtual {
             bench: prepared.bench,
-            receipt: prepared.receipt,
+            image: image_file(group),
             handle,
             file: group.bench.clone(),
             text,
         })
     }
+}
+
+/// Where a group's image lies, if it is not inside the program.
+fn image_file(group: &Group) -> Option<PathBuf> {
+    let name = group.image.as_ref()?.name();
+    let path = Path::new(name);
+    path.is_file().then(|| path.to_owned())
 }
 
 fn virtual_ports(bench: &BenchFile, seed: u64) -> Result<(Box<dyn Ports>, Handle), Failure> {

@@ -79,7 +79,7 @@ pub struct Ports {
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-enum Format {
+pub enum Format {
     /// A table
     Human,
     /// A JSON document in one line, and then nothing

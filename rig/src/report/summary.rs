@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::words;
 use crate::event::{Event, Judgement, Nanos, What};
 use crate::verdict::Verdict;
 
@@ -123,7 +124,7 @@ fn decision(events: &[Event], seq: u64) -> Option<Decision> {
 }
 
 /// The steps that have begun and not ended, the innermost last.
-fn under_way(events: &[Event]) -> Vec<StepUnderWay> {
+pub fn under_way(events: &[Event]) -> Vec<StepUnderWay> {
     let mut steps: Vec<(u32, StepUnderWay)> = Vec::new();
     for event in events {
         match &event.what {
@@ -149,43 +150,6 @@ fn under_way(events: &[Event]) -> Vec<StepUnderWay> {
         }
     }
     steps.into_iter().map(|(_, step)| step).collect()
-}
-
-/// A fact as a sentence, for people.
-fn words(what: &What) -> String {
-    match what {
-        What::Checked { wanted, got, .. } => format!("expected {wanted}; saw {got}"),
-        What::Judged {
-            oracle,
-            rule,
-            because,
-            ..
-        } => format!("{oracle}, {rule}: {because}"),
-        What::Measured {
-            quantity,
-            value,
-            unit,
-            uncertainty,
-            from,
-            to,
-            ..
-        } => {
-            let limit = |limit: &Option<u64>| {
-                limit.map_or("unknown".to_owned(), |limit| format!("{limit} {unit}"))
-            };
-            format!(
-                "{quantity} was {value} ± {uncertainty} {unit}; the limits are {} to {}",
-                limit(from),
-                limit(to)
-            )
-        }
-        What::Trouble {
-            device, doing, saw, ..
-        } => format!("{device}, {doing}: {saw}"),
-        What::Settled { because, .. } => because.clone(),
-        What::WentToRest { failed, .. } => format!("not at rest: {}", failed.join(", ")),
-        other => format!("{other:?}"),
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,248 @@
+//! The virtual bench on real ports, driven by programs that we did not write: probe-rs with its own
+//! driver for Black Magic Probes, gdb, and Python's pyserial, PyVISA and pyFirmata2.
+//!
+//! gdb and Python are skipped, saying so, where they or the packages are not installed. LOCKRIG_GDB and
+//! LOCKRIG_PYTHON name others than `gdb-multiarch` and `python3`; what is named must be there. Time is
+//! real here and bounds are wide: nothing in here asserts how fast the machine is.
+#![cfg(unix)]
+
+mod served;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use object::{Object, ObjectSymbol};
+use probe_rs::flashing::{ElfOptions, Format, download_file};
+use probe_rs::probe::DebugProbeSelector;
+use probe_rs::probe::WireProtocol;
+use probe_rs::probe::list::Lister;
+use probe_rs::{BreakpointCause, CoreStatus, HaltReason, MemoryInterface, Permissions, Session};
+use serde_json::Value;
+
+use served::{Served, lockrig};
+
+const CHIP: &str = "nRF51822_xxAA";
+/// Everything here is over long before.
+const LONG: Duration = Duration::from_secs(20);
+/// Where the program counter is among the core's registers.
+const PC: u16 = 15;
+
+fn image() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware/images/reference-safe.elf")
+}
+
+/// The address of a function of the firmware.
+fn function(name: &str) -> u64 {
+    let bytes = fs::read(image()).expect("the image is committed");
+    let file = object::File::parse(&*bytes).expect("it is an ELF file");
+    let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));
+    // Bit 0 says that it is Thumb code.
+    symbol.expect("the firmware has it").address() & !1
+}
+
+/// A stock probe-rs session over the network.
+fn attach(served: &Served) -> Session {
+    let selector: DebugProbeSelector = served.at("probe").parse().expect("it is a selector");
+    let mut probe = Lister::new().open(selector).expect("the probe answers");
+    probe
+        .select_protocol(WireProtocol::Swd)
+        .expect("it speaks SWD");
+    probe
+        .attach(CHIP, Permissions::default().allow_erase_all())
+        .expect("the chip answers")
+}
+
+#[test]
+fn a_stock_probe_rs_flashes_the_board_sets_a_breakpoint_and_hits_it() {
+    let served = Served::start(&["virtual-safe", "--erased", "--feed", "9 V"]);
+    let mut session = attach(&served);
+    let format = Format::Elf(ElfOptions::default());
+    download_file(&mut session, image(), format).expect("it can be flashed");
+    let main = function("main");
+    let mut core = session.core(0).expect("there is one core");
+    core.reset_and_halt(LONG).expect("it resets");
+    core.set_hw_breakpoint(main).expect("a comparator is free");
+    core.run().expect("it runs");
+    core.wait_for_core_halted(LONG).expect("it gets there");
+    let status = core.status().expect("it can be asked");
+    let hit = CoreStatus::Halted(HaltReason::Breakpoint(BreakpointCause::Hardware));
+    assert_eq!(status, hit);
+    let pc: u64 = core.read_core_reg(PC).expect("it has a program counter");
+    assert_eq!(pc, main);
+    // Step, and go on without the breakpoint: the firmware reaches its idle loop and sleeps.
+    core.step().expect("it steps");
+    core.clear_hw_breakpoint(main).expect("it was set");
+    core.run().expect("it runs");
+    let begun = Instant::now();
+    while core.status().expect("it can be asked") != CoreStatus::Sleeping {
+        assert!(begun.elapsed() < LONG, "it never sleeps");
+    }
+    assert_eq!(
+        core.read_word_32(0x1000_0010).ok(),
+        Some(0x400),
+        "page size"
+    );
+}
+
+#[test]
+fn a_chip_that_lost_its_supply_does_not_answer_probe_rs() {
+    let served = Served::start(&["virtual-safe", "--erased"]);
+    let selector: DebugProbeSelector = served.at("probe").parse().expect("it is a selector");
+    let mut probe = Lister::new().open(selector).expect("the probe answers");
+    probe.select_protocol(WireProtocol::Swd).expect("it does");
+    assert!(probe.attach(CHIP, Permissions::default()).is_err());
+}
+
+/// Runs gdb on the served chip; none where it is not installed.
+fn gdb(served: &Served, commands: &[&str]) -> Option<String> {
+    let named = std::env::var("LOCKRIG_GDB").ok();
+    let program = named.as_deref().unwrap_or("gdb-multiarch");
+    let mut gdb = Command::new(program);
+    gdb.args(["-batch", "-nx", "-ex", "set confirm off"]);
+    gdb.args(["-ex", &format!("target remote {}", served.at("gdb"))]);
+    for command in commands {
+        gdb.args(["-ex", command]);
+    }
+    match gdb.arg(image()).output() {
+        Ok(output) => Some(text(&output)),
+        Err(why) if named.is_some() => panic!("{program}: {why}"),
+        Err(_) => {
+            eprintln!("skipped: {program} is not installed");
+            None
+        }
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+#[test]
+fn gdb_sets_breakpoints_steps_and_shows_where_the_firmware_is() {
+    let served = Served::start(&["virtual-safe", "--feed", "9 V"]);
+    let Some(said) = gdb(
+        &served,
+        &[
+            "monitor reset",
+            "maintenance flush register-cache",
+            "break main",
+            "continue",
+            "printf \"main %d\\n\", $pc == (unsigned long) &main",
+            "stepi",
+            "printf \"stepped %d\\n\", $pc != (unsigned long) &main",
+            "print/x *(unsigned int *) 0x10000010",
+            "set var *(unsigned int *) 0x20003000 = 0x12345678",
+            "print/x *(unsigned short *) 0x20003002",
+            "set var $r7 = 0xfeed",
+            "print/x $r7",
+            "detach",
+        ],
+    ) else {
+        return;
+    };
+    for expected in [
+        "Breakpoint 1, main () at reference/src/main.rs:",
+        "main 1",
+        "stepped 1",
+        "$1 = 0x400",
+        "$2 = 0x1234",
+        "$3 = 0xfeed",
+    ] {
+        assert!(said.contains(expected), "no '{expected}' in:\n{said}");
+    }
+    // Detached, the core runs again, and the next debugger finds it asleep.
+    let mut session = attach(&served);
+    let mut core = session.core(0).expect("there is one core");
+    let begun = Instant::now();
+    while core.status().expect("it can be asked") != CoreStatus::Sleeping {
+        assert!(begun.elapsed() < LONG, "it never sleeps");
+    }
+}
+
+#[test]
+fn pyserial_pyvisa_and_pyfirmata_reach_the_instruments() {
+    let named = std::env::var("LOCKRIG_PYTHON").ok();
+    let python = named.as_deref().unwrap_or("python3");
+    let needs = "import serial, pyvisa, pyvisa_py, pyfirmata2";
+    let there = Command::new(python).args(["-c", needs]).output();
+    if !there.as_ref().is_ok_and(|output| output.status.success()) {
+        assert!(named.is_none(), "{python} lacks a package: {there:?}");
+        eprintln!("skipped: {python} with pyserial, PyVISA-py and pyFirmata2 is not installed");
+        return;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/served/clients.py");
+    for arguments in [&["virtual-safe"][..], &["virtual-safe", "--tcp"]] {
+        let served = Served::start(arguments);
+        let output = Command::new(python)
+            .arg(&script)
+            .arg(served.document().to_string())
+            .output()
+            .expect("it is there");
+        assert!(output.status.success(), "{}", text(&output));
+        let said = text(&output);
+        assert!(said.contains("supply 9.00 V"), "{said}");
+        assert!(said.contains("console state idle"), "{said}");
+    }
+}
+
+#[test]
+fn a_served_bench_says_where_it_is_and_goes_without_a_trace() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let links = folder.path().join("ports");
+    let bench = folder.path().join("served.toml");
+    let arguments = |links: &Path| {
+        let links = links.display().to_string();
+        ["virtual-smart-lock", "--links", &links].map(str::to_owned)
+    };
+    let wanted = arguments(&links);
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let shown = bench.display().to_string();
+    let served = Served::start(&[&wanted[..], &["--write-bench", &shown]].concat());
+    assert_eq!(served.document()["bench"], "virtual-smart-lock");
+    let names: Vec<&Value> = served.ports().iter().map(|port| &port["name"]).collect();
+    assert!(names.iter().any(|name| *name == "relay"), "{names:?}");
+    let relay = links.join("relay");
+    assert_eq!(served.at("relay"), relay.display().to_string());
+    assert!(relay.exists());
+    let checked = lockrig(folder.path(), &["check", "--bench", "served.toml"]);
+    assert!(checked.status.success(), "{}", text(&checked));
+
+    // Ports that are taken are named, and nothing of the other bench is harmed.
+    let second = [&["sim", "serve"][..], &wanted].concat();
+    let taken = lockrig(folder.path(), &second);
+    assert_eq!(taken.status.code(), Some(3), "{}", text(&taken));
+    let told = text(&taken).replace(&folder.path().display().to_string(), "[here]");
+    insta::assert_snapshot!("taken_link", told);
+    let number = served.at("gdb").rsplit(':').next().map(str::to_owned);
+    let number = number.expect("an address has a port");
+    let taken = lockrig(folder.path(), &["sim", "serve", "--first-port", &number]);
+    assert_eq!(taken.status.code(), Some(3), "{}", text(&taken));
+    insta::assert_snapshot!("taken_port", text(&taken).replace(&number, "[port]"));
+
+    let (status, rest) = served.end();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(rest, "", "one document and nothing else");
+    let left = fs::read_dir(&links).expect("the folder stays").count();
+    assert_eq!(left, 0, "links stayed behind");
+}
+
+#[test]
+fn a_bench_is_driven_over_real_ports_in_real_time() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let bench = folder.path().join("served.toml").display().to_string();
+    for transport in [&[][..], &["--tcp"]] {
+        let arguments = ["virtual-safe", "--write-bench", &bench];
+        let _served = Served::start(&[&arguments[..], transport].concat());
+        fs::write(folder.path().join("opens.yaml"), OPENS).expect("a file");
+        let ran = lockrig(
+            folder.path(),
+            &["run", "opens.yaml", "--bench", &bench, "--profile", SAFE],
+        );
+        assert_eq!(ran.status.code(), Some(0), "{}", text(&ran));
+        assert!(text(&ran).contains("1 pass"), "{}", text(&ran));
+    }
+}
+
+const SAFE: &str = "stack-on-red-button";
