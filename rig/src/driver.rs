@@ -57,7 +57,7 @@ pub struct DeviceTrouble {
     pub doing: String,
     /// The kind, for code that branches on it.
     pub what: Trouble,
-    /// What was seen: `no feedback within 100 ms`.
+    /// What was seen: `no feedback within 250 ms`.
     pub saw: String,
     /// What to try.
     pub hint: String,

@@ -1,10 +1,20 @@
-//! A bench that `lockrig sim serve` serves, for as long as a test needs it.
+//! A bench that a command serves, for as long as a test needs it, and the programs that look at it.
+#![cfg_attr(
+    not(unix),
+    allow(dead_code, reason = "benches are served on Unix in these tests")
+)]
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 
+use probe_rs::probe::list::Lister;
+use probe_rs::probe::{DebugProbeSelector, WireProtocol};
+use probe_rs::{Permissions, Session};
 use serde_json::Value;
+
+/// The chip of every virtual board.
+pub const CHIP: &str = "nRF51822_xxAA";
 
 /// A process that serves a bench; it ends when this goes.
 pub struct Served {
@@ -14,15 +24,11 @@ pub struct Served {
 }
 
 impl Served {
-    /// Starts `lockrig sim serve` and waits until its ports are open.
-    pub fn start(arguments: &[&str]) -> Served {
-        Served::by(&[&["sim", "serve"], arguments].concat())
-    }
-
-    /// Starts a command that serves a bench, and waits until its ports are open.
-    pub fn by(arguments: &[&str]) -> Served {
+    /// Starts a command that serves a bench, in a folder, and waits until its ports are open.
+    pub fn start(folder: &Path, arguments: &[&str]) -> Served {
         let mut process = Command::new(env!("CARGO_BIN_EXE_lockrig"))
             .args(arguments)
+            .current_dir(folder)
             .args(["--format", "json"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -95,4 +101,46 @@ pub fn lockrig(folder: &Path, arguments: &[&str]) -> Output {
         .stdin(Stdio::null())
         .output()
         .expect("the command starts")
+}
+
+/// An image with line tables.
+pub fn image() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware/images/reference-safe.elf")
+}
+
+/// A stock probe-rs session over the network.
+pub fn attach(served: &Served) -> Session {
+    let selector: DebugProbeSelector = served.at("probe").parse().expect("it is a selector");
+    let mut probe = Lister::new().open(selector).expect("the probe answers");
+    probe
+        .select_protocol(WireProtocol::Swd)
+        .expect("it speaks SWD");
+    probe
+        .attach(CHIP, Permissions::default().allow_erase_all())
+        .expect("the chip answers")
+}
+
+/// Runs gdb on the served chip; none where it is not installed.
+pub fn gdb(served: &Served, commands: &[&str]) -> Option<String> {
+    let named = std::env::var("LOCKRIG_GDB").ok();
+    let program = named.as_deref().unwrap_or("gdb-multiarch");
+    let mut gdb = Command::new(program);
+    gdb.args(["-batch", "-nx", "-ex", "set confirm off"]);
+    gdb.args(["-ex", &format!("target remote {}", served.at("gdb"))]);
+    for command in commands {
+        gdb.args(["-ex", command]);
+    }
+    match gdb.arg(image()).output() {
+        Ok(output) => Some(text(&output)),
+        Err(why) if named.is_some() => panic!("{program}: {why}"),
+        Err(_) => {
+            eprintln!("skipped: {program} is not installed");
+            None
+        }
+    }
+}
+
+/// All that a process said.
+pub fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
