@@ -503,7 +503,7 @@ mod tests {
         );
         board.set(MS(200), 5, true).expect("channel 5 is in use");
         board.receive(MS(210), b"login:");
-        board.tick(MS(300));
+        board.tick(MS(450));
         assert_eq!(kinds(&mut board), [Trouble::Garbled]);
         assert!(board.is_idle());
     }
@@ -534,7 +534,7 @@ mod tests {
         assert_eq!(kinds(&mut board), [Trouble::Overrun]);
         assert_eq!(
             board.deadline(),
-            Some(MS(600)),
+            Some(MS(750)),
             "only the feedback is waited for"
         );
         board.receive(MS(509), &[0xA0, 5, 0, 0xA5]);
