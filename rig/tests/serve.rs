@@ -200,6 +200,16 @@ fn a_served_bench_says_where_it_is_and_goes_without_a_trace() {
     let told = without_number(&text(&taken)).replace(&number, "[port]");
     insta::assert_snapshot!("taken_port", told);
 
+    // A file of somebody else's is not written over.
+    fs::write(folder.path().join("mine.toml"), "mine").expect("a file");
+    let mine = lockrig(
+        folder.path(),
+        &["sim", "serve", "--write-bench", "mine.toml"],
+    );
+    assert_eq!(mine.status.code(), Some(2), "{}", text(&mine));
+    let kept = fs::read_to_string(folder.path().join("mine.toml"));
+    assert_eq!(kept.expect("it is there"), "mine");
+
     let (status, rest) = served.end();
     assert_eq!(status.code(), Some(0));
     assert_eq!(rest, "", "one document and nothing else");

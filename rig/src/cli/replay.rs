@@ -222,7 +222,7 @@ impl Replay {
         if let Some(event) = stop.and_then(|stop| recorded.events.get(stop as usize)) {
             let (name, seq, at) = (&there.file.name, event.seq, event.at);
             text += &format!(
-                "\nbench '{name}' stands at event {seq}, {at}, until Ctrl-C: {}\n{}\n{}",
+                "event {seq} at {at}: {}\n\nbench '{name}' stands there until Ctrl-C\n{}\n{}",
                 words(&event.what),
                 serve::describe(places),
                 debuggers(&there.image, halted, places)

@@ -1,6 +1,5 @@
 //! `lockrig sim serve`: the virtual bench on real ports.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -196,14 +195,21 @@ impl Ports {
     }
 }
 
+/// Writes the bench file, but over nothing that somebody else wrote.
 fn write_bench(path: &Path, text: &str) -> Result<(), Failure> {
-    let written = std::fs::File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|why| {
-        Failure::usage(format!(
-            "writing the bench file '{}': {why}",
-            path.display()
-        ))
-    })
+    let shown = path.display();
+    let foreign = match std::fs::read(path) {
+        Ok(there) => !there.starts_with(bench_file::ABOUT.as_bytes()),
+        Err(_) => false,
+    };
+    if foreign {
+        return Err(Failure::hinted(
+            format!("writing the bench file '{shown}': there is a file of yours"),
+            Some("name another, or remove it".to_owned()),
+        ));
+    }
+    std::fs::write(path, text)
+        .map_err(|why| Failure::usage(format!("writing the bench file '{shown}': {why}")))
 }
 
 fn taken(why: &OpenError) -> Failure {

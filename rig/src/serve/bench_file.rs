@@ -11,7 +11,7 @@ use super::{Place, Service};
 /// two rounds of the server, and what the system's scheduler adds to that on a busy machine (k = 2).
 const UNCERTAINTY: &str = "20 ms";
 /// Said at the head of the file.
-const ABOUT: &str =
+pub const ABOUT: &str =
     "# Written by 'lockrig sim serve': the ports are there for as long as it runs.\n";
 
 /// A bench file that could not be made from another.

@@ -312,9 +312,10 @@ mod terminal {
             loop {
                 let mut first = [0; BYTES_MAX];
                 let found = match terminal.try_read(&mut first) {
-                    Ok(count) => count,
+                    Ok(count) if count > 0 => count,
                     Err(why) if why.kind() == io::ErrorKind::WouldBlock => 0,
-                    Err(_) => {
+                    // How a system says that nobody has it open: an error, or an end.
+                    Ok(_) | Err(_) => {
                         tokio::time::sleep(LOOK).await;
                         continue;
                     }

@@ -71,7 +71,7 @@ impl DebugPort<'_> {
     }
 
     fn go_to(&mut self, ap: u8, address: u32, first: bool) -> Result<(), DebugFault> {
-        match first || address % COUNTS_WITHIN == 0 {
+        match first || address.is_multiple_of(COUNTS_WITHIN) {
             true => self.ap_write(ap, ADDRESS, address),
             false => Ok(()),
         }
