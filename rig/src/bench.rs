@@ -280,6 +280,12 @@ impl Bench {
         self.identity.as_deref()
     }
 
+    /// For how long this machine stood still at most since this was asked last; see
+    /// [`Ports::stood_still`].
+    pub fn stood_still(&mut self) -> Nanos {
+        self.ports.stood_still()
+    }
+
     /// Ends waits early; see [`Interrupt`].
     pub fn interrupt(&self) -> Interrupt {
         self.ports.interrupt()

@@ -78,6 +78,8 @@ pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::
         recorder.record(bench.now(), receipt);
     }
     let oracles = Oracles::new(facts(profile, bench));
+    // What happened before concerns another run.
+    bench.stood_still();
     let mut runner = Runner::new(script, profile, codes, seed, bench, recorder, oracles);
     let stopped = runner.carry_out().err();
     runner.clean_up();
@@ -86,7 +88,15 @@ pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::
     let known: Vec<&str> = weaknesses
         .map(|weakness| weakness.breaks.value.as_str())
         .collect();
-    let (verdict, decided_by, because) = judge::verdict(recorder.events(), stopped, &known);
+    let mut verdict = judge::verdict(recorder.events(), stopped, &known);
+    // What this machine did to the times is not the board's fault.
+    if speaks_of_the_board(verdict.0)
+        && let Some(trouble) = late(bench)
+    {
+        recorder.record(now, trouble);
+        verdict = judge::verdict(recorder.events(), stopped, &known);
+    }
+    let (verdict, decided_by, because) = verdict;
     recorder.record(
         now,
         What::Finished {
@@ -96,6 +106,25 @@ pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::
         },
     );
     recorder.finish()
+}
+
+/// Whether a verdict says that something about the board is not as it should be.
+fn speaks_of_the_board(verdict: Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Fail | Verdict::Finding | Verdict::KnownFinding | Verdict::Inconclusive
+    )
+}
+
+/// Trouble, if this machine stood still for longer than the bench file allows for.
+fn late(bench: &mut Bench) -> Option<What> {
+    let (stood, allowed) = (bench.stood_still(), bench.file().uncertainty);
+    (stood > allowed).then(|| What::Trouble {
+        device: "this machine".to_owned(),
+        doing: "telling when things happened".to_owned(),
+        saw: format!("it stood still for {stood}, and the bench file allows for {allowed}"),
+        hint: "run less beside it, or write a greater 'uncertainty' into the bench file".to_owned(),
+    })
 }
 
 /// The events of a run that could not begin, because its bench could not be prepared.

@@ -101,6 +101,8 @@ pub struct Server {
     due: Ticks,
     /// When that was looked at last.
     looked: Instant,
+    /// By how much bench time was behind the clock at most.
+    late: Ticks,
     endpoints: Endpoints,
     probe: Option<BlackMagicProbe>,
     debugger: Option<Debugger>,
@@ -115,21 +117,23 @@ impl Server {
             core: Core::new(bench),
             clock,
             looked: Instant::now(),
+            late: Ticks::ZERO,
             endpoints,
             probe: None,
             debugger: None,
         }
     }
 
-    /// Serves until `stop`.
-    pub async fn serve(mut self, stop: impl Future<Output = ()>) {
+    /// Serves until `stop`; returns by how much bench time was behind the clock at most, because the
+    /// machine did not let it run.
+    pub async fn serve(mut self, stop: impl Future<Output = ()>) -> Duration {
         let mut stop = std::pin::pin!(stop);
         self.looked = Instant::now();
         loop {
             self.catch_up();
             let incoming = tokio::select! {
                 biased;
-                () = &mut stop => return,
+                () = &mut stop => return Duration::from_nanos(self.late.as_nanos()),
                 incoming = self.endpoints.next() => Some(incoming),
                 () = tokio::time::sleep(ROUND) => None,
             };
@@ -148,6 +152,7 @@ impl Server {
         let stands = self.clock == Clock::StandsWhileHalted && self.core.bench.chip().is_halted();
         if !stands {
             self.due += Ticks::from_nanos(passed.as_nanos() as u64);
+            self.late = self.late.max(self.due.since(self.core.bench.now()));
         }
         while let Some(seen) = self.core.bench.run_until(self.due) {
             if let Seen::Bytes { port, bytes } = seen.what {

@@ -9,8 +9,10 @@
 mod served;
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use object::{Object, ObjectSymbol};
@@ -72,6 +74,23 @@ fn a_stock_probe_rs_flashes_the_board_sets_a_breakpoint_and_hits_it() {
         Some(0x400),
         "page size"
     );
+}
+
+#[test]
+fn while_a_debugger_holds_the_core_the_instruments_go_on() {
+    let served = serve(&["virtual-safe", "--feed", "9 V"]);
+    let mut session = attach(&served);
+    let mut core = session.core(0).expect("there is one core");
+    let pc = core.halt(LONG).expect("it halts").pc;
+    let mut relays = serialport::new(served.at("relay"), 9_600)
+        .timeout(LONG)
+        .open()
+        .expect("nobody has it open");
+    relays.write_all(&[0xA0, 1, 3, 0xA4]).expect("it listens");
+    let mut feedback = [0; 4];
+    relays.read_exact(&mut feedback).expect("it answers");
+    assert_eq!(feedback, [0xA0, 1, 1, 0xA2]);
+    assert_eq!(core.read_core_reg::<u64>(PC).expect("it is halted"), pc);
 }
 
 #[test]
@@ -248,6 +267,40 @@ given: { door: open, supply: fresh }
 steps:
   - opens: $box
 ";
+
+#[test]
+fn a_machine_that_stood_still_is_not_blamed_on_the_board() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let bench = folder.path().join("served.toml").display().to_string();
+    let _served = serve(&["virtual-safe", "--write-bench", &bench]);
+    // Nothing opens with this code: on a steady machine the run fails.
+    let wrong = OPENS.replace("box: factory", "box: wrong");
+    fs::write(folder.path().join("wrong.yaml"), wrong).expect("a file");
+    let run = Command::new(env!("CARGO_BIN_EXE_lockrig"))
+        .args(["run", "wrong.yaml", "--bench", &bench, "--profile", SAFE])
+        .args(["--report-dir", "out"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command starts");
+    let trace = folder.path().join("out");
+    let trace = trace.join(format!("opens@{SAFE}@virtual-safe-served/events.jsonl"));
+    let begun = || fs::read_to_string(&trace).is_ok_and(|text| text.contains("step-started"));
+    while !begun() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let signal = |name: &str| {
+        let id = run.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.expect("every Unix has it").success());
+    };
+    signal("STOP");
+    thread::sleep(Duration::from_millis(500));
+    signal("CONT");
+    let ran = run.wait_with_output().expect("it ends by itself");
+    assert_eq!(ran.status.code(), Some(3), "{}", text(&ran));
+    assert!(text(&ran).contains("it stood still for "), "{}", text(&ran));
+}
 
 /// What people use the rig for, on real ports and in real time: about one minute each for the
 /// first two, about six minutes for the third, all at once on benches of their own.

@@ -1,6 +1,7 @@
 //! `lockrig sim serve`: the virtual bench on real ports.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -100,6 +101,9 @@ What speaks what:
   console      whatever the firmware prints
   sense-board  Firmata, as of an Arduino whose pins 2 to 13 are the bench's lines";
 
+/// A bench that is behind the clock by more than this is told of.
+const LATE: Duration = Duration::from_millis(20);
+
 /// What is told about a bench that is served.
 #[derive(Serialize)]
 struct Told<'a> {
@@ -189,7 +193,13 @@ impl Ports {
                 write_bench(path, &text)?;
             }
             tell(&places)?;
-            Server::new(bench, clock, endpoints).serve(ended).await;
+            let late = Server::new(bench, clock, endpoints).serve(ended).await;
+            if late > LATE {
+                anstream::eprintln!(
+                    "note: this machine kept the bench waiting, once for {} ms: times were off by that",
+                    late.as_millis()
+                );
+            }
             Ok(())
         })
     }

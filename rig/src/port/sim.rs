@@ -193,6 +193,10 @@ impl Ports for SimPorts {
         }
     }
 
+    fn stood_still(&mut self) -> Nanos {
+        Nanos::ZERO
+    }
+
     fn interrupt(&self) -> Interrupt {
         self.interrupt.clone()
     }
