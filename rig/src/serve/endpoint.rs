@@ -258,6 +258,10 @@ impl Line {
     /// Until the client goes.
     async fn talk(&mut self, client: &TcpStream) {
         let mut buffer = [0; BYTES_MAX];
+        // A connection is not known to take anything until the system has said so once.
+        if client.writable().await.is_err() {
+            return;
+        }
         loop {
             tokio::select! {
                 readable = client.readable() => {
@@ -272,11 +276,27 @@ impl Line {
                     }
                 }
                 Some(bytes) = self.to_client.recv() => {
-                    // What does not fit is lost.
-                    let _ = client.try_write(&bytes);
+                    if self.give(client, &bytes).await.is_err() {
+                        return;
+                    }
                 }
             }
         }
+    }
+
+    /// Gives bytes to the client. What an instrument said and does not fit is lost; a debugger, which
+    /// asked and waits for its answer, gets all of it.
+    async fn give(&self, client: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+        let debugs = matches!(self.service, Service::Probe | Service::Gdb);
+        while !bytes.is_empty() {
+            match client.try_write(bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(why) if why.kind() != io::ErrorKind::WouldBlock => return Err(why),
+                Err(_) if !debugs => return Ok(()),
+                Err(_) => client.writable().await?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use probe_rs::probe::list::Lister;
 use probe_rs::probe::{DebugProbeSelector, WireProtocol};
@@ -21,11 +22,17 @@ pub struct Served {
     process: Child,
     output: BufReader<ChildStdout>,
     document: Value,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// One bench at a time: several would keep each other from following the clock.
+static ALONE: Mutex<()> = Mutex::new(());
 
 impl Served {
     /// Starts a command that serves a bench, in a folder, and waits until its ports are open.
     pub fn start(folder: &Path, arguments: &[&str]) -> Served {
+        // A test that failed with a bench of its own harms no other.
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let mut process = Command::new(env!("CARGO_BIN_EXE_lockrig"))
             .args(arguments)
             .current_dir(folder)
@@ -46,6 +53,7 @@ impl Served {
             process,
             output,
             document,
+            _alone: alone,
         }
     }
 
