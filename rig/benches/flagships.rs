@@ -1,7 +1,9 @@
-//! Bench seconds per wall second of each flagship on each product, flashing left out.
+//! Bench seconds per second of CPU time of each flagship on each product, flashing left out.
 //!
 //! `cargo bench -p lockrig --bench flagships` runs `lockrig run` as a user does, one run at a time, and
-//! reads `run.json`; it fails where the best of several runs is slower than the limit.
+//! reads `run.json`; it fails where the best of several runs is slower than the limit. A virtual run is one
+//! thread that waits for nothing, so that CPU time is what it takes on an idle machine; wall time, shown
+//! beside it, also tells of whatever else the machine does.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,40 +36,43 @@ fn main() -> ExitCode {
             "{}",
             String::from_utf8_lossy(&status.stdout)
         );
-        let mut best: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+        let mut best: BTreeMap<String, Best> = BTreeMap::new();
         for entry in fs::read_dir(&reports).expect("reports").flatten() {
             let Ok(text) = fs::read_to_string(entry.path().join("run.json")) else {
                 continue;
             };
             let run: serde_json::Value = serde_json::from_str(&text).expect("run.json is JSON");
-            let bench = run["bench_time_ns"].as_u64().expect("a number") as f64 / 1e9;
-            let wall = run["took_us"].as_u64().expect("a number") as f64 / 1e6;
-            let product = run["profile"].as_str().expect("a name").to_owned();
+            let seconds = |key: &str, unit: f64| run[key].as_u64().expect("a number") as f64 / unit;
+            let bench = seconds("bench_time_ns", 1e9);
+            let product = run["profile"].as_str().expect("a name");
             let variant = run["variant"].as_str().expect("a text");
-            let this = best
-                .entry(format!("{product} {variant}"))
-                .or_insert((bench, wall));
-            if wall / bench < this.1 / this.0 {
-                *this = (bench, wall);
-            }
+            best.entry(format!("{product} {variant}"))
+                .or_default()
+                .take(bench, seconds("cpu_us", 1e6), seconds("took_us", 1e6));
         }
-        for (run, (bench, wall)) in best {
-            let rate = bench / wall;
-            let verdict = if rate < LIMIT {
-                "  below the limit"
-            } else {
-                ""
-            };
-            slow |= rate < LIMIT;
-            println!(
-                "{flagship:24} {run:44} {bench:7.1} s in {:6.1} ms: {rate:6.0} x{verdict}",
-                wall * 1e3
-            );
+        for (run, Best { cpu, wall }) in best {
+            let verdict = if cpu < LIMIT { "  below the limit" } else { "" };
+            slow |= cpu < LIMIT;
+            println!("{flagship:24} {run:44} {cpu:6.0} x by CPU, {wall:6.0} x by wall{verdict}");
         }
     }
     if slow {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
+    }
+}
+
+/// The best rates of one run's repetitions, in bench seconds per second.
+#[derive(Default)]
+struct Best {
+    cpu: f64,
+    wall: f64,
+}
+
+impl Best {
+    fn take(&mut self, bench: f64, cpu: f64, wall: f64) {
+        self.cpu = self.cpu.max(bench / cpu);
+        self.wall = self.wall.max(bench / wall);
     }
 }

@@ -14,16 +14,18 @@ use crate::driver::console::{Console, Ended};
 use crate::driver::firmata::{self, Firmata};
 use crate::driver::relay_board::{self, Relay, RelayBoard};
 use crate::driver::sense::{self, Sense, Source};
+use crate::driver::stage::{self, Left, Motion, Stage};
 use crate::driver::supply::{self, Supply};
 use crate::driver::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
 use crate::port::{
-    Branch, CutPoint, Interrupt, Level, Observation, PortId, Ports, ProbePort, Seen, Waited,
+    Branch, CutPoint, Interrupt, Level, Observation, PortId, Ports, ProbePort, Seen, Terminal,
+    Waited,
 };
 use crate::quantity::{Microamps, Millivolts};
 
 pub use crate::driver::supply::Feed;
-pub use file::{BenchFile, Contact, Output, schema};
+pub use file::{BenchFile, Contact, Cut, Output, schema};
 
 pub mod file;
 
@@ -31,6 +33,9 @@ pub mod file;
 pub const REST_MAX: Nanos = Nanos::from_secs(5);
 /// How long an instrument may take to answer for the first time.
 pub const CONNECT_MAX: Nanos = Nanos::from_secs(5);
+
+/// How long meeting the instruments may take where the axes of a stage may have to go home first.
+pub const CONNECT_STAGE_MAX: Nanos = stage::HOMING_MAX;
 
 /// Something that happened on the bench.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -78,6 +83,17 @@ pub enum What {
         /// When it was ordered.
         asked: Nanos,
     },
+    /// The stage carried out a move.
+    Moved {
+        /// What was asked of it.
+        motion: Motion,
+        /// Where too much torque or force stopped it, in thousandths of a degree or millimetre.
+        stopped: Option<i64>,
+        /// Where it stands now; what was stopped was taken back.
+        stands: i64,
+        /// When it was ordered.
+        asked: Nanos,
+    },
     /// The board printed on its console.
     Printed {
         /// The line without its end, what is not text escaped.
@@ -87,6 +103,8 @@ pub enum What {
     },
     /// A write to the board's flash began; only on a virtual bench that was asked to tell.
     CutPoint(CutPoint),
+    /// The terminal that the supply feeds; only on a virtual bench that was asked to tell.
+    Terminal(Terminal),
     /// An instrument did not do what it was told. The bench is broken; nothing that it reports from
     /// here on is worth a verdict.
     Trouble(DeviceTrouble),
@@ -121,9 +139,11 @@ pub struct Bench {
     supply: Option<Attached<Supply>>,
     console: Option<Attached<Console>>,
     sense_boards: Vec<Attached<Firmata>>,
+    stage: Option<Attached<Stage>>,
     sense: Sense,
     happenings: VecDeque<Happening>,
     identity: Option<String>,
+    stage_identity: Option<String>,
     /// Whether something was switched since the bench was last brought to rest.
     touched: bool,
 }
@@ -186,6 +206,20 @@ impl Bench {
             }
             None => None,
         };
+        let stage = match &file.stage {
+            Some(stage) => {
+                let device = format!("stage on {}", stage.port.at);
+                let port = open(&mut *ports, &device, &stage.port)?;
+                let driver = Stage::new(device.clone(), stage.settings.clone());
+                Some(Attached {
+                    driver,
+                    port,
+                    device,
+                    lost: None,
+                })
+            }
+            None => None,
+        };
         let sense_boards = sense_boards(&file, &mut *ports)?;
         let mut bench = Bench {
             ports,
@@ -194,11 +228,14 @@ impl Bench {
             supply,
             console,
             sense_boards,
+            stage,
             sense: Sense::default(),
             happenings: VecDeque::new(),
             identity: None,
+            stage_identity: None,
             touched: true,
         };
+        bench.open_lines(false)?;
         bench.meet()?;
         Ok(bench)
     }
@@ -212,8 +249,13 @@ impl Bench {
         for board in &mut self.sense_boards {
             board.driver.connect(now);
         }
+        let mut bound = CONNECT_MAX;
+        if let Some(stage) = &mut self.stage {
+            stage.driver.connect(now);
+            bound = CONNECT_STAGE_MAX;
+        }
         let mut seen = Vec::new();
-        self.until_idle(now + CONNECT_MAX, &mut seen);
+        self.until_idle(now + bound, &mut seen);
         for happening in &seen {
             if let What::Trouble(trouble) = &happening.what {
                 let trouble = trouble.clone();
@@ -221,23 +263,24 @@ impl Bench {
                 return Err(trouble);
             }
         }
-        self.open_lines()?;
+        self.open_lines(true)?;
         let rest = self.to_rest();
         for happening in seen.into_iter().chain(rest.happenings) {
             match happening.what {
                 What::Trouble(trouble) => return Err(trouble),
                 // What switched while everything went to rest is how the bench was found, not what a run did.
-                What::Switched { .. } | What::Fed { .. } => {}
+                What::Switched { .. } | What::Fed { .. } | What::Moved { .. } => {}
                 _ => self.happenings.push_back(happening),
             }
         }
         Ok(())
     }
 
-    /// Watches every line from here on.
-    fn open_lines(&mut self) -> Result<(), DeviceTrouble> {
+    /// Watches the lines that come through sense boards, or all others, from here on.
+    fn open_lines(&mut self, through_boards: bool) -> Result<(), DeviceTrouble> {
         let file = Arc::clone(&self.file);
-        for line in &file.lines {
+        let lines = file.lines.iter();
+        for line in lines.filter(|line| line.board.is_some() == through_boards) {
             let device = format!("line '{}' at {}", line.name, line.at);
             let trouble = |trouble| DeviceTrouble::from_port(&device, "opening it", trouble);
             let source = match &line.board {
@@ -284,6 +327,11 @@ impl Bench {
     /// [`Ports::stood_still`].
     pub fn stood_still(&mut self) -> Nanos {
         self.ports.stood_still()
+    }
+
+    /// How the stage's controller greets, for `run.json`.
+    pub fn stage_identity(&self) -> Option<&str> {
+        self.stage_identity.as_deref()
     }
 
     /// Ends waits early; see [`Interrupt`].
@@ -342,6 +390,19 @@ impl Bench {
     pub fn measure(&mut self) -> Result<(), DeviceTrouble> {
         let now = self.now();
         self.supply()?.driver.measure(now)?;
+        self.pump();
+        Ok(())
+    }
+
+    /// Orders a move of the stage. Returns at once; [`What::Moved`] comes through `wait`.
+    pub fn go(&mut self, motion: Motion) -> Result<(), DeviceTrouble> {
+        let now = self.now();
+        let Some(stage) = &mut self.stage else {
+            return Err(self.absent("stage", "describe it under [stage]"));
+        };
+        stage.check_lost()?;
+        stage.driver.go(now, motion)?;
+        self.touched = true;
         self.pump();
         Ok(())
     }
@@ -449,8 +510,8 @@ impl Bench {
     /// Brings every output to its rest state, in the order that the bench file gives, and waits for the
     /// confirmations; what waited to be done is forgotten.
     ///
-    /// It works after any trouble, as far as instruments answer, takes at most [`REST_MAX`], and no
-    /// interrupt shortens it. Doing it twice costs nothing.
+    /// It works after any trouble, as far as instruments answer, takes at most [`REST_MAX`] (a stage at
+    /// most [`stage::REST_MAX`] more), and no interrupt shortens it. Doing it twice costs nothing.
     pub fn to_rest(&mut self) -> Rest {
         let mut rest = Rest {
             happenings: self.happenings.drain(..).collect(),
@@ -460,6 +521,7 @@ impl Bench {
         for output in self.file.rest.clone() {
             match output {
                 Output::Supply => self.supply_to_rest(until, &mut rest),
+                Output::Stage => self.stage_to_rest(&mut rest),
                 output => self.contacts_to_rest(output, until, &mut rest),
             }
         }
@@ -538,6 +600,26 @@ impl Bench {
         rest.note("supply".to_owned(), known);
     }
 
+    /// A stage has ways to go; nothing else waits for it that is not behind it in the order.
+    fn stage_to_rest(&mut self, rest: &mut Rest) {
+        let now = self.now();
+        let Some(stage) = &mut self.stage else {
+            return;
+        };
+        if stage.lost.is_none() && stage.driver.rested() != Some(Left::Clear) {
+            stage.driver.rest(now);
+        }
+        self.until_idle(now + stage::REST_MAX, &mut rest.happenings);
+        let stage = self.stage.as_ref().filter(|stage| stage.lost.is_none());
+        match stage.and_then(|stage| stage.driver.rested()) {
+            Some(Left::Clear) => rest.note("stage".to_owned(), true),
+            Some(Left::KeyIn { at }) => {
+                rest.note(format!("stage (the cylinder holds the key at {at})"), true);
+            }
+            None => rest.note("stage".to_owned(), false),
+        }
+    }
+
     /// Lets time pass until every output driver has its answers or has given up.
     fn until_idle(&mut self, until: Nanos, seen: &mut Vec<Happening>) {
         loop {
@@ -551,11 +633,16 @@ impl Bench {
                 .supply
                 .as_ref()
                 .is_none_or(|supply| supply.lost.is_some() || supply.driver.is_idle());
+            let stage_idle = self
+                .stage
+                .as_ref()
+                .is_none_or(|stage| stage.lost.is_some() || stage.driver.is_idle());
             let sense_idle = self
                 .sense_boards
                 .iter()
                 .all(|board| board.lost.is_some() || board.driver.is_idle());
-            if relays_idle && supply_idle && sense_idle || self.now() >= until {
+            let instruments_idle = relays_idle && supply_idle && stage_idle && sense_idle;
+            if instruments_idle || self.now() >= until {
                 return;
             }
             // Interrupted means: stop what you do. Going to rest is just that.
@@ -573,9 +660,11 @@ impl Bench {
             supply: self.supply.clone(),
             console: self.console.clone(),
             sense_boards: self.sense_boards.clone(),
+            stage: self.stage.clone(),
             sense: self.sense.clone(),
             happenings: self.happenings.clone(),
             identity: self.identity.clone(),
+            stage_identity: self.stage_identity.clone(),
             touched: self.touched,
         })
     }
@@ -659,6 +748,30 @@ impl Bench {
                 self.happenings.push_back(Happening { at, what });
             }
         }
+        if let Some(stage) = &mut self.stage {
+            stage.flush(&mut *self.ports, now, &mut self.happenings);
+            while let Some((at, fact)) = stage.driver.fact() {
+                let what = match fact {
+                    stage::Fact::Identified(text) => {
+                        self.stage_identity = Some(text);
+                        continue;
+                    }
+                    stage::Fact::Moved {
+                        motion,
+                        stopped,
+                        stands,
+                        asked,
+                    } => What::Moved {
+                        motion,
+                        stopped,
+                        stands,
+                        asked,
+                    },
+                    stage::Fact::Trouble(trouble) => What::Trouble(trouble),
+                };
+                self.happenings.push_back(Happening { at, what });
+            }
+        }
         if let Some(console) = &mut self.console {
             console.flush(&mut *self.ports, now, &mut self.happenings);
             while let Some((at, line)) = console.driver.fact() {
@@ -704,6 +817,7 @@ impl Bench {
                 receive(self.relays.as_mut(), port, at, &bytes);
                 receive(self.supply.as_mut(), port, at, &bytes);
                 receive(self.console.as_mut(), port, at, &bytes);
+                receive(self.stage.as_mut(), port, at, &bytes);
                 for board in &mut self.sense_boards {
                     receive(board, port, at, &bytes);
                 }
@@ -724,10 +838,17 @@ impl Bench {
                     what: What::CutPoint(point),
                 });
             }
+            Seen::Terminal(terminal) => {
+                self.happenings.push_back(Happening {
+                    at,
+                    what: What::Terminal(terminal),
+                });
+            }
             Seen::Lost { port, why } => {
                 lose(self.relays.as_mut(), port, at, &why, &mut self.happenings);
                 lose(self.supply.as_mut(), port, at, &why, &mut self.happenings);
                 lose(self.console.as_mut(), port, at, &why, &mut self.happenings);
+                lose(self.stage.as_mut(), port, at, &why, &mut self.happenings);
                 for board in &mut self.sense_boards {
                     lose(board, port, at, &why, &mut self.happenings);
                 }
@@ -745,6 +866,9 @@ impl Bench {
         if let Some(console) = &mut self.console {
             console.driver.tick(now);
         }
+        if let Some(stage) = &mut self.stage {
+            stage.driver.tick(now);
+        }
         for board in &mut self.sense_boards {
             board.driver.tick(now);
         }
@@ -755,6 +879,7 @@ impl Bench {
             self.relays.as_ref().and_then(Attached::deadline),
             self.supply.as_ref().and_then(Attached::deadline),
             self.console.as_ref().and_then(Attached::deadline),
+            self.stage.as_ref().and_then(Attached::deadline),
         ]
         .into_iter()
         .chain(self.sense_boards.iter().map(Attached::deadline))

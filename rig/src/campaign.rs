@@ -20,9 +20,9 @@ use crate::driver::probe::{Attach, Flashing, Probe, ProbeTrouble};
 use crate::event::{FileHash, Nanos, What};
 use crate::image::{ChipMap, Image};
 use crate::port::{Interrupt, PortProblem, PortTrouble, Ports, Waited};
-use crate::profile::Profile;
+use crate::profile::Product;
 use crate::profile::codes::Code;
-use crate::report::{StepUnderWay, Summary, junit, summarise};
+use crate::report::{self, StepUnderWay, Summary, summarise};
 use crate::run::{self, Setup};
 use crate::scenario::{PlannedRun, Script};
 use crate::verdict::Verdict;
@@ -32,7 +32,7 @@ pub struct Group {
     /// The bench.
     pub bench: BenchFile,
     /// The product.
-    pub profile: Arc<Profile>,
+    pub profile: Arc<Product>,
     /// The image, with the product's personality in it where it takes one.
     pub image: Option<Image>,
     /// SHA-256 of the personality page, where there is one.
@@ -242,6 +242,9 @@ pub fn prepare(
 /// Flashes the group's image, and leaves the board without supply.
 fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTrouble> {
     let Some(image) = &group.image else {
+        // What was seen while the instruments were met is no part of a run.
+        let now = bench.now();
+        pass(bench, now)?;
         return Ok(None);
     };
     let flashed = flash_powered(group, image, bench);
@@ -264,8 +267,10 @@ fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTrouble
 }
 
 fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What, DeviceTrouble> {
-    if bench.file().supply.is_some() {
-        let voltage = group.profile.supply.fresh.value;
+    if bench.file().supply.is_some()
+        && let Some(profile) = group.profile.lock()
+    {
+        let voltage = profile.supply.fresh.value;
         bench.feed(Feed::On {
             voltage,
             resistance: None,
@@ -361,6 +366,7 @@ fn written(
     carry_out: impl FnOnce(Box<dyn Write + Send>) -> (Vec<crate::event::Event>, io::Result<()>),
 ) -> Ran {
     let started = jiff::Timestamp::now();
+    let cpu = cpu_time::ThreadTime::now();
     let file = std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::File::create(folder.join("events.jsonl")));
     let (events, traced) = match file {
@@ -373,6 +379,7 @@ fn written(
     let took = jiff::Timestamp::now()
         .duration_since(started)
         .unsigned_abs();
+    let cpu = cpu.elapsed();
     let mut summary = summarise(&events).expect("a run records its beginning first");
     let record = Record {
         id: &job.id,
@@ -392,16 +399,17 @@ fn written(
         bench_time_ns: summary.bench_time.0,
         started: started.to_string(),
         took_us: took.as_micros(),
+        cpu_us: cpu.as_micros(),
         lockrig: env!("CARGO_PKG_VERSION"),
         host: std::env::var("HOSTNAME").ok(),
     };
     let files = traced
         .and_then(|()| write_json(&folder.join("run.json"), &record))
         .and_then(|()| {
-            std::fs::write(
-                folder.join("junit.xml"),
-                junit::document(&job.id, [&summary]),
-            )
+            let files = report::of_run(&job.id, &events, None).into_iter().flatten();
+            files
+                .into_iter()
+                .try_for_each(|(name, contents)| std::fs::write(folder.join(name), contents))
         });
     if let Err(why) = files {
         // The trace is the evidence: without it there is no verdict.
@@ -418,8 +426,8 @@ fn written(
     }
 }
 
-/// `run.json`: what a run was made from and what came of it. Wall time and the host's name live here
-/// and nowhere else.
+/// `run.json`: what a run was made from and what came of it. Wall time, CPU time and the host's name live
+/// here and nowhere else.
 #[derive(Serialize)]
 struct Record<'a> {
     id: &'a str,
@@ -436,6 +444,7 @@ struct Record<'a> {
     bench_time_ns: u64,
     started: String,
     took_us: u128,
+    cpu_us: u128,
     lockrig: &'static str,
     host: Option<String>,
 }

@@ -8,9 +8,11 @@ mod files;
 mod flash;
 mod init;
 mod list;
+mod open;
 mod press;
 mod quantity;
 mod replay;
+mod report;
 mod run;
 mod signals;
 mod sim;
@@ -57,6 +59,10 @@ enum Verb {
     Check(check::Check),
     /// List scenarios, profiles, benches and images
     List(list::List),
+    /// Make a run's report anew from its events
+    Report(report::Report),
+    /// Show the newest report
+    Open(open::Open),
     /// Write an image onto a bench's board and read it back
     Flash(flash::Flash),
     /// Press one key or button and print what the board does
@@ -103,6 +109,8 @@ pub fn main() -> ExitCode {
         Verb::Run(run) => run.execute(),
         Verb::Check(check) => check.execute(),
         Verb::List(list) => list.execute(),
+        Verb::Report(report) => report.execute(),
+        Verb::Open(open) => open.execute(),
         Verb::Flash(flash) => flash.execute(),
         Verb::Press(press) => press.execute(),
         Verb::Console(console) => console.execute(),

@@ -15,6 +15,7 @@ pub mod firmata;
 pub mod probe;
 pub mod relay_board;
 pub mod sense;
+pub mod stage;
 pub mod supply;
 
 /// The instrument's end of the conversation: what every driver is to the bench.

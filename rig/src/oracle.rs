@@ -11,6 +11,7 @@ mod failure_count;
 mod kept;
 mod lockout;
 mod opening;
+mod plug;
 mod timing;
 
 #[cfg(test)]
@@ -28,6 +29,8 @@ pub struct Facts {
     pub stays_open: Nanos,
     /// The bench has a line that tells whether the bolt is withdrawn.
     pub senses_bolt: bool,
+    /// There is a mechanical cylinder on the bench, and a line that tells whether its plug is turned.
+    pub senses_plug: bool,
     /// The manual says that the bolt moves by itself after a reset, to learn the door's handing.
     pub learns_handing: bool,
     /// Wrong codes count only within this time, if the manual says so.
@@ -38,10 +41,52 @@ pub struct Facts {
     pub reset_erases_counters: bool,
     /// The manual requires an open door for a reset.
     pub reset_needs_open_door: bool,
-    /// Names of the credentials that the manual says a reset keeps.
-    pub kept: Vec<String>,
+    /// How long after an entry the lock has certainly taken it up: one without a key that ends it
+    /// ends by itself.
+    pub answers_within: Nanos,
+    /// What the manual says a reset keeps.
+    pub kept: Vec<Keeps>,
+    /// How far the time between two edges on the bench's lines may be from the truth.
+    pub uncertainty: Nanos,
     /// How well the bench can tell two moments apart, the board's key scan included.
     pub resolution: Nanos,
+}
+
+/// Something that a manual says a reset keeps.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Keeps {
+    /// The codes that open.
+    UserCodes,
+    /// The codes that open, until the next new code is stored.
+    UserCodesUntilNew,
+    /// The factory's code.
+    FactoryCode,
+    /// The code that authorises programming.
+    MasterCode,
+    /// The counted wrong codes, and a lockout that they led to.
+    Counters,
+    /// What the bolt learnt of the door.
+    Handing,
+    /// Pairings with hubs and telephones.
+    Pairings,
+    /// Other settings.
+    Settings,
+}
+
+impl Keeps {
+    /// The rule of the profile that says so.
+    pub const fn rule(self) -> &'static str {
+        match self {
+            Keeps::UserCodes => "reset.erases.user-codes: kept",
+            Keeps::UserCodesUntilNew => "reset.erases.user-codes: with-new-code",
+            Keeps::FactoryCode => "codes.factory.stays: always",
+            Keeps::MasterCode => "reset.erases.master-code: kept",
+            Keeps::Counters => "reset.erases.counters: kept",
+            Keeps::Handing => "reset.erases.handing: kept",
+            Keeps::Pairings => "reset.erases.pairings: kept",
+            Keeps::Settings => "reset.erases.settings: kept",
+        }
+    }
 }
 
 /// What a manual says about a power cycle during a lockout.
@@ -129,12 +174,20 @@ impl Oracles {
         let survives = facts.on_power_cycle == OnPowerCycle::Survives;
         let needs_door = facts.reset_needs_open_door;
         let keeps = !facts.kept.is_empty();
-        let watches = vec![
-            watch::<opening::Opening>(
+        let opening = match facts.senses_plug {
+            true => watch::<plug::Plug>(
+                "I1",
+                "the plug turns only with a key that is valid now",
+                true,
+            ),
+            false => watch::<opening::Opening>(
                 "I1",
                 "the bolt opens only after a code that is valid now",
                 true,
             ),
+        };
+        let watches = vec![
+            opening,
             watch::<failure_count::FailureCount>(
                 "I2",
                 "the stored failure count never decreases but by a success",
@@ -251,7 +304,7 @@ impl Resetting {
 }
 
 /// A line of the reference firmware's console, `word key=value ...`: its first word.
-fn word(text: &str) -> &str {
+pub fn word(text: &str) -> &str {
     text.split(' ').next().unwrap_or("")
 }
 

@@ -80,6 +80,9 @@ pub enum Seen {
     },
     /// A write to flash began; only after [`Branch::watch_cut_points`].
     CutPoint(CutPoint),
+    /// What the board draws from its supply, or the voltage there, became another; only after
+    /// [`Branch::watch_terminal`].
+    Terminal(Terminal),
     /// A port is gone. It stays gone: nothing reconnects it, because what an instrument did
     /// meanwhile cannot be known.
     Lost {
@@ -162,11 +165,25 @@ pub trait Branch {
     /// From now on, or no longer, every write to flash is observed as it begins.
     fn watch_cut_points(&mut self, watch: bool);
 
+    /// From now on, or no longer, the terminal that the supply feeds is observed: now, whenever a
+    /// consumer on the board goes on or off, and whenever its voltage moved noticeably. Watching changes
+    /// nothing on the board.
+    fn watch_terminal(&mut self, watch: bool);
+
     /// Cuts the supply at this very moment.
     fn cut(&mut self, torn: Torn);
 
     /// Connects the supply again.
     fn restore(&mut self);
+}
+
+/// The terminal at which the supply feeds the board, at one moment, as the emulator knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Terminal {
+    /// Its voltage in millivolts.
+    pub millivolts: u32,
+    /// Charge drawn from the supply since the bench was made, in nanocoulombs.
+    pub nanocoulombs: u64,
 }
 
 /// A moment at which losing the supply can do harm: a write to flash.

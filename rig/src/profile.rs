@@ -6,6 +6,7 @@
 
 mod check;
 pub mod codes;
+mod cylinder;
 mod fact;
 mod personality;
 mod sections;
@@ -22,6 +23,7 @@ use crate::quantity::Millivolts;
 use crate::source::{Refused, Source, Spanned};
 use crate::step::{Ability, DoorState};
 
+pub use cylinder::{Cylinder, CylinderFile, CylinderKind, Plug};
 pub use fact::Fact;
 pub use sections::{
     AfterReset, Asked, Bolt, Button, Change, CodeRules, CountedFrom, CountedWithin, DigitRange,
@@ -36,7 +38,70 @@ pub use signal::{Lamp, Signal, Signals, Window};
 /// The version of the profile format that this program reads.
 pub const VERSION: u32 = 1;
 
-/// A profile that was read and checked.
+/// A product of any kind, by what handles it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Product {
+    /// A lock with a keypad and a board.
+    Lock(Box<Profile>),
+    /// A mechanical cylinder: no board at all.
+    Cylinder(Box<Cylinder>),
+}
+
+impl Product {
+    /// Reads the profile of a product; its `kind` says which sections it has.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file.
+    pub fn read(source: &Source) -> Result<Self, Refused> {
+        let node = source.yaml()?;
+        match cylinder::is_cylinder(&node) {
+            true => Cylinder::read(source).map(|cylinder| Self::Cylinder(Box::new(cylinder))),
+            false => Profile::read(source).map(|profile| Self::Lock(Box::new(profile))),
+        }
+    }
+
+    /// The name of the product's profile.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Lock(profile) => profile.id(),
+            Self::Cylinder(cylinder) => cylinder.id(),
+        }
+    }
+
+    /// The product, in words.
+    pub fn about(&self) -> &str {
+        match self {
+            Self::Lock(profile) => &profile.product,
+            Self::Cylinder(cylinder) => &cylinder.product,
+        }
+    }
+
+    /// What kind of lock it is, as bench files name it.
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Lock(profile) => profile.kind.word(),
+            Self::Cylinder(cylinder) => cylinder.kind.word(),
+        }
+    }
+
+    /// The profile of a lock with a board; none for a cylinder.
+    pub fn lock(&self) -> Option<&Profile> {
+        match self {
+            Self::Lock(profile) => Some(profile),
+            Self::Cylinder(_) => None,
+        }
+    }
+
+    /// What is unsafe and known.
+    pub fn weaknesses(&self) -> &[Weakness] {
+        match self {
+            Self::Lock(profile) => &profile.weaknesses,
+            Self::Cylinder(cylinder) => &cylinder.weaknesses,
+        }
+    }
+}
+
+/// A profile of a lock with a board that was read and checked.
 #[derive(Clone, PartialEq)]
 pub struct Profile {
     source: Source,
@@ -97,6 +162,13 @@ impl Profile {
             (
                 self.reset.requires.door == Some(DoorState::Open),
                 Ability::OpenDoorReset,
+            ),
+            (
+                matches!(
+                    self.reset.erases.user_codes,
+                    Fact::Known(Erased::Kept | Erased::WithNewCode)
+                ),
+                Ability::KeptUserCodes,
             ),
             (
                 supply.low.known().is_some() || supply.refuses_opening_below.known().is_some(),
@@ -244,5 +316,7 @@ impl fmt::Debug for Profile {
 
 /// The JSON Schema of profile files, from the types that read them.
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(ProfileFile).to_value()
+    let mut schema = schemars::schema_for!(cylinder::AnyProfile);
+    schema.insert("title".to_owned(), "lockrig profile".into());
+    schema.to_value()
 }

@@ -6,6 +6,7 @@
 //! compared with what is seen and never asked of the board.
 
 mod credentials;
+mod cylinder;
 mod judge;
 mod pattern;
 mod penalty;
@@ -18,15 +19,16 @@ use std::io::Write;
 use crate::bench::Bench;
 use crate::driver::DeviceTrouble;
 use crate::event::{Event, FORMAT, FileHash, Nanos, What};
-use crate::oracle::{Facts, OnPowerCycle, Oracles};
+use crate::oracle::{Facts, Keeps, OnPowerCycle, Oracles};
 use crate::profile::codes::Code;
-use crate::profile::{self, Erased, Fact, Profile, Relock};
+use crate::profile::{self, Erased, Fact, Factory, FactoryStays, Product, Profile, Relock};
 use crate::scenario::{PlannedRun, Script};
 use crate::step::YesNo;
 use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
-use runner::Runner;
+pub use cylinder::beyond;
+use runner::{CarryOut, Runner, Stop};
 
 /// Everything that one run is made from.
 pub struct Setup<'a> {
@@ -35,7 +37,7 @@ pub struct Setup<'a> {
     /// Its steps.
     pub script: &'a Script,
     /// The product.
-    pub profile: &'a Profile,
+    pub profile: &'a Product,
     /// The codes that the seed gave.
     pub codes: &'a BTreeMap<String, Code>,
     /// The seed.
@@ -77,15 +79,29 @@ pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::
     if let Some(receipt) = flashed {
         recorder.record(bench.now(), receipt);
     }
-    let oracles = Oracles::new(facts(profile, bench));
     // What happened before concerns another run.
     bench.stood_still();
-    let mut runner = Runner::new(script, profile, codes, seed, bench, recorder, oracles);
-    let stopped = runner.carry_out().err();
-    runner.clean_up();
-    let (now, mut recorder) = runner.conclude();
-    let weaknesses = profile.weaknesses.iter();
-    let known: Vec<&str> = weaknesses
+    if let Some(branch) = bench.branch() {
+        branch.watch_cut_points(true);
+        branch.watch_terminal(true);
+    }
+    let (now, mut recorder, stopped) = match profile {
+        Product::Lock(profile) => {
+            let oracles = Oracles::new(facts(profile, bench));
+            to_the_end(Runner::new(
+                script, profile, codes, seed, bench, recorder, oracles,
+            ))
+        }
+        Product::Cylinder(cylinder) => {
+            let oracles = Oracles::new(cylinder::facts(bench));
+            to_the_end(Runner::on_cylinder(
+                script, cylinder, codes, seed, bench, recorder, oracles,
+            ))
+        }
+    };
+    let known: Vec<&str> = profile
+        .weaknesses()
+        .iter()
         .map(|weakness| weakness.breaks.value.as_str())
         .collect();
     let mut verdict = judge::verdict(recorder.events(), stopped, &known);
@@ -127,10 +143,21 @@ fn late(bench: &mut Bench) -> Option<What> {
     })
 }
 
+/// The steps, the way out, and the last word of the oracles.
+fn to_the_end<P>(mut runner: Runner<'_, P>) -> (Nanos, Recorder, Option<Stop>)
+where
+    for<'r> Runner<'r, P>: CarryOut,
+{
+    let stopped = runner.carry_out().err();
+    runner.clean_up();
+    let (now, recorder) = runner.conclude();
+    (now, recorder, stopped)
+}
+
 /// The events of a run that could not begin, because its bench could not be prepared.
 pub fn unable(
     plan: &PlannedRun,
-    profile: &Profile,
+    profile: &Product,
     bench: &str,
     seed: u64,
     files: Vec<FileHash>,
@@ -192,24 +219,105 @@ fn facts(profile: &Profile, bench: &Bench) -> Facts {
     // A key scan of the board lies between two moments that could be told apart on the bench.
     let resolution = bench.file().uncertainty + KEY_SCAN;
     Facts {
+        senses_plug: false,
         senses_bolt: bench.lines().any(|line| line == steps::WITHDRAWN),
         withdraws_within: profile.bolt.withdraws_within,
         stays_open: match profile.relocks_after() {
             Some(Relock::After(after)) => profile.bolt.withdraws_within + after,
             _ => profile.bolt.withdraws_within + STAYS_OPEN,
         },
-        learns_handing: profile.bolt.learns_handing == YesNo::Yes,
+        learns_handing: profile.bolt.learns_handing == YesNo::Yes
+            && profile.reset.erases.handing != Some(Fact::Known(Erased::Kept)),
         counted_within,
         on_power_cycle,
         reset_erases_counters: profile.reset.erases.counters == Fact::Known(Erased::AtOnce),
         reset_needs_open_door: profile.reset.requires.door.is_some(),
-        kept: Vec::new(),
+        answers_within: profile.bolt.withdraws_within
+            + profile.idle_time_out().unwrap_or(ENTRY_ENDS),
+        kept: kept(profile),
+        uncertainty: bench.file().uncertainty,
         resolution,
     }
 }
+
+/// What the manual says a reset keeps; what the reference firmware was told to do is no promise.
+fn kept(profile: &Profile) -> Vec<Keeps> {
+    let erases = &profile.reset.erases;
+    let user_codes = match erases.user_codes {
+        Fact::Known(Erased::Kept) => Some(Keeps::UserCodes),
+        Fact::Known(Erased::WithNewCode) => Some(Keeps::UserCodesUntilNew),
+        _ => None,
+    };
+    let factory_code = match profile.codes.factory.known() {
+        Some(Factory::Code(code)) => code.stays == FactoryStays::Always,
+        _ => false,
+    };
+    let is_kept = |fact: Option<Fact<Erased>>| fact == Some(Fact::Known(Erased::Kept));
+    let others = [
+        (factory_code, Keeps::FactoryCode),
+        (is_kept(erases.master_code), Keeps::MasterCode),
+        (is_kept(Some(erases.counters)), Keeps::Counters),
+        (is_kept(erases.handing), Keeps::Handing),
+        (is_kept(erases.pairings), Keeps::Pairings),
+        (is_kept(erases.settings), Keeps::Settings),
+    ];
+    let others = others.into_iter().filter(|(is_kept, _)| *is_kept);
+    user_codes
+        .into_iter()
+        .chain(others.map(|(_, keeps)| keeps))
+        .collect()
+}
+
+/// When an entry without a key that ends it is over, where nobody knows.
+const ENTRY_ENDS: Nanos = Nanos::from_secs(10);
 
 /// How long a valid code counts as the cause of an opening where the bolt never relocks by itself.
 const STAYS_OPEN: Nanos = Nanos::from_secs(15);
 
 /// How often locks look at their keys at least: common debounce code polls every 5 to 10 ms.
 const KEY_SCAN: Nanos = Nanos::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::source::Source;
+
+    /// What the red-button safe's manual would keep, if it said this.
+    #[rstest]
+    #[case("", "", &[Keeps::UserCodesUntilNew])]
+    #[case("user-codes: with-new-code", "user-codes: at-once", &[])]
+    #[case("user-codes: with-new-code", "user-codes: kept", &[Keeps::UserCodes])]
+    #[case("user-codes: with-new-code", "user-codes: unknown", &[])]
+    #[case("stays: until-first-change", "stays: always", &[Keeps::UserCodesUntilNew, Keeps::FactoryCode])]
+    #[case("counters: unknown", "counters: kept", &[Keeps::UserCodesUntilNew, Keeps::Counters])]
+    #[case("counters: unknown", "counters: at-once", &[Keeps::UserCodesUntilNew])]
+    #[case(
+        "counters: unknown",
+        "counters: unknown, handing: kept, pairings: kept, settings: kept, master-code: kept",
+        &[
+            Keeps::UserCodesUntilNew,
+            Keeps::MasterCode,
+            Keeps::Handing,
+            Keeps::Pairings,
+            Keeps::Settings
+        ]
+    )]
+    #[case(
+        "counters: unknown",
+        "counters: unknown, handing: unknown, pairings: unspecified, settings: at-once",
+        &[Keeps::UserCodesUntilNew]
+    )]
+    fn what_a_reset_keeps_is_taken_from_the_profile(
+        #[case] said: &str,
+        #[case] instead: &str,
+        #[case] expected: &[Keeps],
+    ) {
+        let text = include_str!("../../scenarios/profiles/stack-on-red-button.yaml");
+        assert!(text.contains(said));
+        let source = Source::new("changed.yaml", text.replace(said, instead));
+        let profile = Profile::read(&source).unwrap_or_else(|refused| panic!("{refused}"));
+        assert_eq!(kept(&profile), expected);
+    }
+}

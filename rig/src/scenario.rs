@@ -13,17 +13,18 @@ use std::ops::Deref;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::profile::codes::{Code, Declared};
+use crate::profile::codes::{Code, Declared, Right};
 use crate::source::{
     Named, Node, Problem, Problems, Read, Refused, Source, Spanned, Value, file_table,
 };
 use crate::step::{
-    Ability, Action, Bindings, Bound, CodeKind, CodeWord, DoorState, Step, SupplyLevel, Written,
+    Ability, Action, Bindings, Bound, CodeKind, CodeWord, DoorState, KeyKind, Step, SupplyLevel,
+    Written,
 };
 
 pub use plan::{
-    Act, CodeUse, Contact, Course, Doing, Effect, Expected, PlannedRun, ResolvedSet, SUPPLY_MARGIN,
-    Script, TIME_MARGIN, plan,
+    Act, CodeUse, Contact, Course, Doing, Effect, Expected, Handling, KeySet, PlannedRun,
+    ResolvedSet, SUPPLY_MARGIN, Script, TIME_MARGIN, plan, plan_on,
 };
 pub use requirement::{Evidence, Requirement, RequirementId, Requirements};
 
@@ -45,6 +46,8 @@ file_table! {
         pub covers: Vec<Spanned<RequirementId>>,
         /// The codes it speaks of.
         pub codes: Named<DeclaredCode> = default,
+        /// The keys it speaks of, each another one of the bench's magazine.
+        pub keys: Named<KeyKind> = default,
         /// How things stand before the first step.
         pub given: Given = default,
         /// Names that stand for each of several values: every combination is a run of its own.
@@ -70,7 +73,18 @@ file_table! {
     }
 }
 
-/// A code that a scenario declares: `user`, `master`, `wrong`, `factory`, or digits in quotes.
+file_table! {
+    /// A wrong code that begins like another one.
+    pub struct NearCode as "a code that is like another" {
+        /// The other: one that the scenario declares.
+        pub like: CodeWord,
+        /// How many of its leading digits are right; at least the next one is wrong.
+        pub right: Right,
+    }
+}
+
+/// A code that a scenario declares: `user`, `master`, `wrong`, `factory`, digits in quotes, or
+/// `{ like: $other, right: 2 }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeclaredCode(pub Declared);
 
@@ -115,6 +129,15 @@ impl Scenario {
 }
 
 impl ScenarioFile {
+    /// What the names of codes and keys stand for.
+    fn declared(&self) -> Bindings {
+        let codes = self.codes.names();
+        let codes = codes.map(|name| (name.to_owned(), Bound::Code(name.to_owned())));
+        let keys = self.keys.names();
+        let keys = keys.map(|name| (name.to_owned(), Bound::Key(name.to_owned())));
+        codes.chain(keys).collect()
+    }
+
     fn check(&self, requirements: &Requirements, problems: &mut Problems) {
         // Of a file that is refused already, the steps may be among the refused.
         if self.steps.is_empty() && problems.is_empty() {
@@ -144,14 +167,27 @@ impl ScenarioFile {
         self.check_steps(problems);
     }
 
-    /// Codes and variants share the `$` names, and each is used.
+    /// Codes, keys and variants share the `$` names.
     fn check_names(&self, problems: &mut Problems) {
-        for (name, values) in self.variants.iter() {
+        for (name, _) in self.keys.iter() {
             if self.codes.get(name).is_some() {
                 problems.add::<()>(Problem::new(
                     name.span,
                     format!("'{}' is a code already", name.value),
                 ));
+            }
+        }
+        for (name, values) in self.variants.iter() {
+            for (declared, what) in [
+                (self.codes.get(name).is_some(), "code"),
+                (self.keys.get(name).is_some(), "key"),
+            ] {
+                if declared {
+                    problems.add::<()>(Problem::new(
+                        name.span,
+                        format!("'{}' is a {what} already", name.value),
+                    ));
+                }
             }
             if values.is_empty() {
                 problems.add::<()>(Problem::new(
@@ -169,16 +205,36 @@ impl ScenarioFile {
                 }
             }
         }
+        for (name, code) in self.codes.iter() {
+            if let Declared::Near { like, .. } = &code.0 {
+                self.check_near(name, like, problems);
+            }
+        }
+    }
+
+    /// What a code is like is a code that is declared, and not like a third.
+    fn check_near(&self, name: &Spanned<String>, like: &str, problems: &mut Problems) {
+        let wrong = match self.codes.get(like).map(|other| &other.0) {
+            None => format!("'{}' is like '${like}', which nothing declares", name.value),
+            Some(Declared::Near { .. }) => {
+                format!(
+                    "'{}' is like '${like}', which is like another itself",
+                    name.value
+                )
+            }
+            Some(_) => return,
+        };
+        let others = self.codes.iter().filter_map(|(other, code)| match code.0 {
+            Declared::Near { .. } => None,
+            _ => Some(other.value.as_str()),
+        });
+        problems.add::<()>(Problem::new(name.span, wrong).did_you_mean(like, others));
     }
 
     /// Each step with each value of each variant, so that a value of the wrong type is found where
     /// it is used.
     fn check_steps(&self, problems: &mut Problems) {
-        let codes: Bindings = self
-            .codes
-            .iter()
-            .map(|(name, _)| (name.value.clone(), Bound::Code(name.value.clone())))
-            .collect();
+        let codes = self.declared();
         for code in &self.given.user_codes {
             code.resolve(&codes, problems);
         }
@@ -230,6 +286,22 @@ pub fn schema() -> serde_json::Value {
 impl Read for DeclaredCode {
     fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
         let quoted = matches!(node.value, Value::Scalar { quoted: true, .. });
+        if matches!(node.value, Value::Table(_)) {
+            let near = NearCode::read(node, problems)?;
+            let like = match near.like {
+                CodeWord::Name(like) => like,
+                CodeWord::Digits(digits) => {
+                    return problems.add(
+                        Problem::new(digits.span, "expected the name of a code, found digits")
+                            .hint("write $name of one that is declared beside it"),
+                    );
+                }
+            };
+            return Some(Self(Declared::Near {
+                like: like.value,
+                right: near.right,
+            }));
+        }
         let declared = match node.scalar() {
             _ if quoted => Declared::Literal(Code::read(node, problems)?),
             Some("user") => Declared::Made(CodeKind::User),
@@ -266,6 +338,11 @@ impl JsonSchema for DeclaredCode {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let digits = generator.subschema_for::<Code>();
-        json_schema!({ "anyOf": [{ "enum": ["user", "master", "wrong", "factory"] }, digits] })
+        let near = generator.subschema_for::<NearCode>();
+        json_schema!({ "anyOf": [
+            { "enum": ["user", "master", "wrong", "factory"] },
+            digits,
+            near,
+        ]})
     }
 }

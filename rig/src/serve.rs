@@ -18,7 +18,8 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 pub use lockrig_sim::bench::VirtualBench;
-use lockrig_sim::bench::{Port, Seen};
+use lockrig_sim::bench::cylinder::{CylinderBench, CylinderSpec};
+use lockrig_sim::bench::{Observation, Port, Seen};
 use lockrig_sim::chip::debug::Target;
 use lockrig_sim::probe::BlackMagicProbe;
 use lockrig_sim::time::Ticks;
@@ -44,7 +45,7 @@ pub enum Service {
 }
 
 impl Service {
-    /// Every service of a virtual bench, in the order in which they are told.
+    /// Every service that any virtual bench has.
     pub fn all() -> impl Iterator<Item = Service> {
         [Service::Probe, Service::Gdb]
             .into_iter()
@@ -81,6 +82,83 @@ pub struct Place {
     pub baud: Option<u32>,
 }
 
+/// A virtual bench that stands ready to be served.
+pub enum Standing {
+    /// One with a board, and a chip on it.
+    Board(Box<VirtualBench>),
+    /// One with a mechanical cylinder.
+    Cylinder(Box<CylinderBench>),
+}
+
+impl Standing {
+    /// The cylinder's bench of this name, as it is delivered; none, if there is no such bench.
+    pub fn cylinder(name: &str, seed: u64) -> Option<Standing> {
+        let spec = CylinderSpec::named(name)?;
+        Some(Standing::Cylinder(Box::new(CylinderBench::new(
+            &spec, seed,
+        ))))
+    }
+
+    /// The services that it has, in the order in which they are told.
+    pub fn services(&self) -> Vec<Service> {
+        let (debugs, ports): (bool, &[Port]) = match self {
+            Standing::Board(_) => (true, &VirtualBench::PORTS),
+            Standing::Cylinder(_) => (false, &CylinderBench::PORTS),
+        };
+        Service::all()
+            .filter(|service| match service {
+                Service::Probe | Service::Gdb => debugs,
+                Service::Instrument(port) => ports.contains(port),
+            })
+            .collect()
+    }
+}
+
+/// What is served.
+enum World {
+    Board(Core),
+    Cylinder(Box<CylinderBench>),
+}
+
+impl World {
+    fn now(&self) -> Ticks {
+        match self {
+            World::Board(core) => core.bench.now(),
+            World::Cylinder(bench) => bench.now(),
+        }
+    }
+
+    fn run_until(&mut self, until: Ticks) -> Option<Observation> {
+        match self {
+            World::Board(core) => core.bench.run_until(until),
+            World::Cylinder(bench) => bench.run_until(until),
+        }
+    }
+
+    fn write(&mut self, port: Port, bytes: &[u8]) {
+        match self {
+            World::Board(core) => core.bench.write(port, bytes),
+            World::Cylinder(bench) => bench.write(port, bytes),
+        }
+    }
+
+    /// The core, where there is one.
+    fn core(&mut self) -> Option<&mut Core> {
+        match self {
+            World::Board(core) => Some(core),
+            World::Cylinder(_) => None,
+        }
+    }
+
+    /// Whether a debugger holds the core.
+    fn is_halted(&self) -> bool {
+        match self {
+            World::Board(core) => core.bench.chip().is_halted(),
+            World::Cylinder(_) => false,
+        }
+    }
+}
+
 /// How bench time follows the clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Clock {
@@ -93,7 +171,7 @@ pub enum Clock {
 
 /// The bench behind its ports.
 pub struct Server {
-    core: Core,
+    world: World,
     /// The bench as it was at first, where it goes back there.
     moment: Option<VirtualBench>,
     clock: Clock,
@@ -110,11 +188,21 @@ pub struct Server {
 
 impl Server {
     /// A bench whose time goes on from where it stands as soon as it is served.
-    pub fn new(bench: VirtualBench, clock: Clock, endpoints: Endpoints) -> Server {
+    pub fn new(bench: Standing, clock: Clock, endpoints: Endpoints) -> Server {
+        let mut moment = None;
+        let world = match bench {
+            Standing::Board(bench) => {
+                if clock == Clock::StandsWhileHalted {
+                    moment = Some((*bench).clone());
+                }
+                World::Board(Core::new(*bench))
+            }
+            Standing::Cylinder(bench) => World::Cylinder(bench),
+        };
         Server {
-            moment: (clock == Clock::StandsWhileHalted).then(|| bench.clone()),
-            due: bench.now(),
-            core: Core::new(bench),
+            due: world.now(),
+            world,
+            moment,
             clock,
             looked: Instant::now(),
             late: Ticks::ZERO,
@@ -144,33 +232,38 @@ impl Server {
         }
     }
 
+    /// Whether time stands because the core does.
+    fn stands(&self) -> bool {
+        self.clock == Clock::StandsWhileHalted && self.world.is_halted()
+    }
+
     /// Brings the bench up to the clock.
     fn catch_up(&mut self) {
         let now = Instant::now();
         let passed = now.duration_since(self.looked);
         self.looked = now;
-        let stands = self.clock == Clock::StandsWhileHalted && self.core.bench.chip().is_halted();
+        let stands = self.stands();
         if !stands {
             self.due += Ticks::from_nanos(passed.as_nanos() as u64);
-            self.late = self.late.max(self.due.since(self.core.bench.now()));
+            self.late = self.late.max(self.due.since(self.world.now()));
         }
-        while let Some(seen) = self.core.bench.run_until(self.due) {
+        while let Some(seen) = self.world.run_until(self.due) {
             if let Seen::Bytes { port, bytes } = seen.what {
                 self.endpoints.send(Service::Instrument(port), bytes);
             }
         }
         if stands {
-            self.due = self.due.max(self.core.bench.now());
+            self.due = self.due.max(self.world.now());
         }
-        if let Some(debugger) = &mut self.debugger {
-            let answer = debugger.look(&mut self.core);
+        if let (Some(debugger), Some(core)) = (&mut self.debugger, self.world.core()) {
+            let answer = debugger.look(core);
             self.endpoints.send(Service::Gdb, answer);
         }
     }
 
     async fn heed(&mut self, incoming: Incoming) {
         match (incoming.service, incoming.what) {
-            (Service::Instrument(port), What::Bytes(bytes)) => self.core.bench.write(port, &bytes),
+            (Service::Instrument(port), What::Bytes(bytes)) => self.world.write(port, &bytes),
             (Service::Instrument(_), What::Opened | What::Closed) => {}
             (Service::Probe, What::Opened) => {
                 self.back_to_the_moment();
@@ -178,12 +271,12 @@ impl Server {
             }
             (Service::Probe, What::Closed) => self.probe = None,
             (Service::Probe, What::Bytes(bytes)) => {
-                let Some(probe) = &mut self.probe else {
+                let (Some(probe), Some(core)) = (&mut self.probe, self.world.core()) else {
                     return;
                 };
                 let mut answer = String::new();
                 for byte in bytes {
-                    if let Some(text) = probe.receive(byte, &mut self.core.bench) {
+                    if let Some(text) = probe.receive(byte, &mut core.bench) {
                         answer += &text;
                     }
                 }
@@ -192,20 +285,20 @@ impl Server {
             }
             (Service::Gdb, What::Opened) => {
                 self.back_to_the_moment();
-                self.debugger = Some(Debugger::attach(&mut self.core));
+                self.debugger = self.world.core().map(Debugger::attach);
             }
             (Service::Gdb, What::Closed) => {
-                if let Some(debugger) = self.debugger.take() {
-                    debugger.detach(&mut self.core);
+                if let (Some(debugger), Some(core)) = (self.debugger.take(), self.world.core()) {
+                    debugger.detach(core);
                 }
             }
             (Service::Gdb, What::Bytes(bytes)) => {
-                let Some(debugger) = &mut self.debugger else {
+                let (Some(debugger), Some(core)) = (&mut self.debugger, self.world.core()) else {
                     return;
                 };
                 let mut answer = Vec::new();
                 for byte in bytes {
-                    answer.extend(debugger.receive(byte, &mut self.core));
+                    answer.extend(debugger.receive(byte, core));
                 }
                 self.answer_in_time(Service::Gdb, answer).await;
             }
@@ -216,18 +309,18 @@ impl Server {
     fn back_to_the_moment(&mut self) {
         if self.probe.is_none()
             && self.debugger.is_none()
-            && let Some(moment) = &self.moment
+            && let (Some(moment), Some(core)) = (&self.moment, self.world.core())
         {
-            self.core.bench = moment.clone();
-            self.due = self.core.bench.now();
+            core.bench = moment.clone();
+            self.due = self.world.now();
         }
     }
 
     /// Sends an answer once the clock has come to where the accesses for it brought the bench.
     async fn answer_in_time(&mut self, service: Service, answer: Vec<u8>) {
-        let lead = self.core.bench.now().since(self.due);
-        if self.clock == Clock::StandsWhileHalted && self.core.bench.chip().is_halted() {
-            self.due = self.due.max(self.core.bench.now());
+        let lead = self.world.now().since(self.due);
+        if self.stands() {
+            self.due = self.due.max(self.world.now());
         } else if lead > LEAD_MAX {
             tokio::time::sleep(Duration::from_nanos(lead.as_nanos())).await;
         }

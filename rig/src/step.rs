@@ -9,12 +9,12 @@ mod verbs;
 mod words;
 
 pub(crate) use argument::read_digits;
-pub use argument::{Arg, Bindings, Bound, CodeWord, Written};
+pub use argument::{Arg, Bindings, Bound, CodeWord, KeyWord, Written};
 pub use verbs::{
-    Action, Do, Door, Enter, Expect, Hold, Interrupt, Interruption, Opens, Press, Refuses, Settles,
-    Step, Supply, Wait,
+    Action, Do, Door, Enter, Expect, Hold, Insert, Interrupt, Interruption, Opens, Plunge, Press,
+    Refuses, Settles, Step, Supply, Turn, Wait, Withdraw,
 };
 pub use words::{
-    Ability, CodeKind, CodeSet, DoorState, Drop, ExpectedSignal, HoldFor, Phase, PhaseLabel,
-    SupplyLevel, Times, WaitFor, YesNo,
+    Ability, CodeKind, CodeSet, DoorState, Drop, ExpectedSignal, HoldFor, KeyKind, Phase,
+    PhaseLabel, Pulled, Pushed, Refusal, SupplyLevel, Times, WaitFor, YesNo,
 };

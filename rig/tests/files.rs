@@ -3,13 +3,13 @@
 //!
 //! `LOCKRIG_BLESS=1 cargo test -p lockrig --test files` writes the messages anew; review the diff.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lockrig::profile::codes::{Code, Declared, generate, is_weak};
-use lockrig::profile::{self, Profile, ProfileFile};
-use lockrig::scenario::{self, Course, Requirements, Scenario, ScenarioFile, plan};
+use lockrig::profile::codes::{Code, Declared, Right, generate, is_weak};
+use lockrig::profile::{self, CylinderFile, Product, Profile, ProfileFile};
+use lockrig::scenario::{self, Course, Requirements, Scenario, ScenarioFile, plan, plan_on};
 use lockrig::source::{Node, Read, Refused, Source, Spanned, Value};
 use lockrig::step::CodeKind;
 use rstest::rstest;
@@ -48,16 +48,28 @@ fn requirements() -> Requirements {
     Requirements::read(&source).unwrap_or_else(|refused| panic!("{refused}"))
 }
 
-fn profiles() -> Vec<Profile> {
+fn products() -> Vec<Product> {
     folder("scenarios/profiles")
         .iter()
-        .map(|source| Profile::read(source).unwrap_or_else(|refused| panic!("{refused}")))
+        .map(|source| Product::read(source).unwrap_or_else(|refused| panic!("{refused}")))
+        .collect()
+}
+
+/// The products with a keypad.
+fn profiles() -> Vec<Profile> {
+    let products = products().into_iter();
+    products
+        .filter_map(|product| product.lock().cloned())
         .collect()
 }
 
 fn scenarios() -> Vec<Scenario> {
+    scenarios_in("scenarios")
+}
+
+fn scenarios_in(name: &str) -> Vec<Scenario> {
     let requirements = requirements();
-    folder("scenarios")
+    folder(name)
         .iter()
         .map(|source| {
             Scenario::read(source, &requirements).unwrap_or_else(|refused| panic!("{refused}"))
@@ -108,7 +120,8 @@ fn the_requirements_are_r01_to_r69() {
 
 #[test]
 fn scenarios_and_profiles_are_called_like_their_files() {
-    let scenarios = scenarios();
+    let mut scenarios = scenarios();
+    scenarios.extend(scenarios_in("scenarios/cylinder"));
     let scenarios = scenarios.iter().map(|one| (one.id(), one.source()));
     let profiles = profiles();
     let profiles = profiles.iter().map(|one| (one.id(), one.source()));
@@ -125,6 +138,44 @@ fn scenarios_and_profiles_are_called_like_their_files() {
 #[test]
 fn the_plan_is_the_one_that_was_reviewed() {
     insta::assert_snapshot!(whole_plan());
+}
+
+/// The scenarios for cylinders, on the shipped one.
+#[test]
+fn the_plan_on_a_cylinder_is_the_one_that_was_reviewed() {
+    let mut text = String::new();
+    for product in products().iter().filter(|product| product.lock().is_none()) {
+        for scenario in scenarios_in("scenarios/cylinder") {
+            let runs = plan_on(&scenario, product).unwrap_or_else(|refused| panic!("{refused}"));
+            text += &runs[0].to_string();
+            for run in &runs[1..] {
+                assert!(matches!(run.course, Course::Runs(_)), "{run}");
+                text += &format!("and {}\n", run.variant);
+            }
+        }
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn no_scenario_for_a_keypad_runs_on_a_cylinder_and_none_for_a_cylinder_elsewhere() {
+    let on_locks = scenarios_in("scenarios/cylinder");
+    let on_cylinders = scenarios();
+    for product in products() {
+        let scenarios = match product.lock() {
+            Some(_) => &on_locks,
+            None => &on_cylinders,
+        };
+        for scenario in scenarios {
+            let runs = plan_on(scenario, &product).unwrap_or_else(|refused| panic!("{refused}"));
+            for run in runs {
+                let Course::Skipped(reason) = run.course else {
+                    panic!("'{}' runs on '{}'", run.scenario, run.profile);
+                };
+                assert!(reason.contains("mechanical"), "{reason}");
+            }
+        }
+    }
 }
 
 /// The holds of a scenario's runs on the red-button safe, if its manual gave this window; or why
@@ -231,7 +282,7 @@ fn a_bad_file_is_refused_with_the_message_beside_it(
 fn read_bad(path: &Path, source: &Source) -> Result<(), Refused> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if name.starts_with("profile-") {
-        return Profile::read(source).map(|_| ());
+        return Product::read(source).map(|_| ());
     }
     if name.starts_with("personality-") {
         return Profile::read(source)?.personality().map(|_| ());
@@ -244,9 +295,9 @@ fn read_bad(path: &Path, source: &Source) -> Result<(), Refused> {
     let against = first
         .strip_prefix("# against: ")
         .unwrap_or_else(|| panic!("{} is accepted, and is against no profile", source.name()));
-    let profiles = profiles();
-    let profile = profiles.iter().find(|profile| profile.id() == against);
-    plan(&scenario, profile.expect("a shipped profile")).map(|_| ())
+    let products = products();
+    let product = products.iter().find(|product| product.id() == against);
+    plan_on(&scenario, product.expect("a shipped profile")).map(|_| ())
 }
 
 #[test]
@@ -365,12 +416,18 @@ fn schema_and_reader_agree<T: Read>(schema: &serde_json::Value, files: &[Source]
 
 #[test]
 fn the_schema_of_scenarios_and_their_reader_agree() {
-    schema_and_reader_agree::<ScenarioFile>(&scenario::schema(), &folder("scenarios"));
+    let mut files = folder("scenarios");
+    files.extend(folder("scenarios/cylinder"));
+    schema_and_reader_agree::<ScenarioFile>(&scenario::schema(), &files);
 }
 
 #[test]
 fn the_schema_of_profiles_and_their_reader_agree() {
-    schema_and_reader_agree::<ProfileFile>(&profile::schema(), &folder("scenarios/profiles"));
+    let files = folder("scenarios/profiles");
+    let of_cylinder = |source: &Source| source.text().contains("\nkind: cylinder\n");
+    let (cylinders, locks): (Vec<Source>, Vec<Source>) = files.into_iter().partition(of_cylinder);
+    schema_and_reader_agree::<ProfileFile>(&profile::schema(), &locks);
+    schema_and_reader_agree::<CylinderFile>(&profile::schema(), &cylinders);
 }
 
 fn declared() -> BTreeMap<String, Declared> {
@@ -455,4 +512,141 @@ fn every_profile_makes_a_personality_that_fits_its_page() {
         assert_eq!(read.as_ref(), Ok(&personality));
         insta::assert_debug_snapshot!(profile.id(), personality);
     }
+}
+
+/// Wrong codes that begin like another one, and are like it in nothing else but their length.
+#[test]
+fn a_code_that_is_like_another_has_exactly_as_many_leading_digits_right() {
+    let near = |like: &str, right| Declared::Near {
+        like: like.to_owned(),
+        right,
+    };
+    for profile in profiles() {
+        for seed in 0..200 {
+            let mut declared = declared();
+            declared.insert("like-first".into(), near("a", Right::AllButLast));
+            declared.insert("like-weak".into(), near("weak", Right::Exactly(0)));
+            for right in 0..4 {
+                declared.insert(format!("right-{right}"), near("a", Right::Exactly(right)));
+            }
+            let codes = generate(&profile, seed, &declared).expect("enough codes");
+            let (first, weak) = (&codes["a"], &codes["weak"]);
+            let last = codes["like-first"].leading_in_common(first);
+            assert_eq!(last, first.digit_count() - 1);
+            assert_eq!(codes["like-weak"].leading_in_common(weak), 0);
+            assert_eq!(codes["like-weak"].digit_count(), weak.digit_count());
+            for right in 0..4 {
+                let code = &codes[&format!("right-{right}")];
+                assert_eq!(code.digit_count(), first.digit_count());
+                assert_eq!(code.leading_in_common(first), right);
+            }
+            let distinct: BTreeSet<&Code> = codes.values().collect();
+            assert_eq!(distinct.len(), codes.len());
+        }
+    }
+}
+
+/// Every digit but the right one is drawn where the first wrong one stands.
+#[test]
+fn the_first_wrong_digit_is_any_other() {
+    let profile = &profiles()[0];
+    let mut seen = BTreeSet::new();
+    for seed in 0..400 {
+        let declared = BTreeMap::from([
+            ("it".to_owned(), literal("5555")),
+            (
+                "like-it".to_owned(),
+                Declared::Near {
+                    like: "it".to_owned(),
+                    right: Right::Exactly(2),
+                },
+            ),
+        ]);
+        let codes = generate(profile, seed, &declared).expect("enough codes");
+        let digits = codes["like-it"].digits_to_press().to_owned();
+        assert!(digits.starts_with("55"), "{digits}");
+        seen.insert(digits[2..3].to_owned());
+    }
+    assert_eq!(Vec::from_iter(seen).concat(), "012346789");
+}
+
+#[test]
+fn a_code_with_as_many_digits_right_as_the_other_has_cannot_be_made() {
+    let profile = &profiles()[0];
+    let declared = BTreeMap::from([
+        ("it".to_owned(), literal("1234")),
+        (
+            "like-it".to_owned(),
+            Declared::Near {
+                like: "it".to_owned(),
+                right: Right::Exactly(4),
+            },
+        ),
+    ]);
+    let error = generate(profile, 1, &declared).expect_err("it would be right");
+    assert!(
+        error
+            .to_string()
+            .ends_with("leaves too few codes to make 'like-it' from")
+    );
+}
+
+/// The runs of the digit-timing scenario on the red-button safe, if its codes were of these lengths
+/// and the code that is timed were this one.
+fn timing(digits: &str, owner: &str) -> Vec<String> {
+    let source = open(&root().join("scenarios/profiles/stack-on-red-button.yaml"));
+    let text = source
+        .text()
+        .replace("digits: 3..8", &format!("digits: {digits}"));
+    let profile = Profile::read(&Source::new("shorter.yaml", text));
+    let profile = profile.unwrap_or_else(|refused| panic!("{refused}"));
+    let source = open(&root().join("scenarios/digit-timing.yaml"));
+    let text = source
+        .text()
+        .replace("owner: user", &format!("owner: {owner}"));
+    let scenario = Scenario::read(&Source::new("timed.yaml", text), &requirements());
+    let scenario = scenario.unwrap_or_else(|refused| panic!("{refused}"));
+    let runs = plan(&scenario, &profile).expect("planned");
+    runs.iter()
+        .map(|run| match &run.course {
+            Course::Skipped(reason) => reason.clone(),
+            Course::Runs(script) => Vec::from_iter(script.codes.keys().cloned()).join(" "),
+        })
+        .collect()
+}
+
+#[rstest]
+#[case("3..8", "user", "all-but-last owner right-0 right-1 right-2 right-3")]
+#[case("4", "user", "all-but-last owner right-0 right-1 right-2 right-3")]
+#[case(
+    "3",
+    "user",
+    "'owner' may have 3 digits on 'stack-on-red-button', and 'right-3' has 3 of them right"
+)]
+#[case(
+    "3..8",
+    "\"2468\"",
+    "all-but-last owner right-0 right-1 right-2 right-3"
+)]
+#[case(
+    "3..8",
+    "\"24\"",
+    "'owner' may have 2 digits on 'stack-on-red-button', and 'right-2' has 2 of them right"
+)]
+#[case(
+    "3..8",
+    "factory",
+    "'owner' may have 3 digits on 'stack-on-red-button', and 'right-3' has 3 of them right"
+)]
+#[case("3..8", "master", "'stack-on-red-button' has no master code")]
+fn codes_that_are_like_another_need_one_that_is_long_enough(
+    #[case] digits: &str,
+    #[case] owner: &str,
+    #[case] expected: &str,
+) {
+    assert_eq!(timing(digits, owner), [expected]);
+}
+
+fn literal(digits: &str) -> Declared {
+    Declared::Literal(Code::from_digits(digits).expect("digits"))
 }

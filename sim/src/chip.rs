@@ -134,6 +134,8 @@ pub struct Chip {
     next_event: Ticks,
     stops: Stops,
     poll: Option<Poll>,
+    /// When the core was last reset because it had locked up, if it has executed nothing since.
+    futile_reset: Option<Ticks>,
     seed: u64,
     power_cycles: u64,
     awake: Ticks,
@@ -156,6 +158,7 @@ impl Chip {
             next_event: Ticks::NEVER,
             stops: Stops::default(),
             poll: None,
+            futile_reset: None,
             seed,
             power_cycles: 0,
             awake: Ticks::ZERO,
@@ -344,10 +347,22 @@ impl Chip {
         self.core
             .reset(self.memory.flash_word(0), self.memory.flash_word(4));
         self.core_busy = self.now + RESET_TIME;
+        self.futile_reset = None;
         self.held = false;
         self.stops.pins = true;
         self.catch_reset();
         self.heed_peripherals();
+    }
+
+    /// A lock-up resets the chip. One that locks up at its first instruction goes round until something
+    /// outside changes, and the rounds until the horizon need not be gone.
+    fn reset_locked_up(&mut self, horizon: Ticks) {
+        if let Some(before) = self.futile_reset {
+            let round = (self.now - before).0;
+            self.pass(horizon.since(self.now).0 / round * round);
+        }
+        self.reset(ResetCause::Lockup);
+        self.futile_reset = Some(self.now);
     }
 
     /// Lets time pass until `until` or until something must be reacted to, whichever is first.
@@ -410,11 +425,12 @@ impl Chip {
                 self.core.doing = Doing::Running;
             }
             Doing::LockedUp if self.halting.attached => {
+                self.futile_reset = None;
                 self.now = horizon;
                 return;
             }
             Doing::LockedUp => {
-                self.reset(ResetCause::Lockup);
+                self.reset_locked_up(horizon);
                 return;
             }
         }
@@ -497,6 +513,9 @@ impl Chip {
                 None => Exit::Refused,
             };
         }
+        if left < budget {
+            self.futile_reset = None;
+        }
         self.pass((budget - left) as u64);
         match exit {
             Exit::Budget => {}
@@ -548,6 +567,9 @@ impl Chip {
         let started = self.now;
         self.account(now, flash_busy, did);
         self.pass((1 - left) as u64);
+        if exit != Exit::Refused {
+            self.futile_reset = None;
+        }
         match exit {
             Exit::Budget | Exit::Undecoded => {
                 if did.polled && !did.peripherals {

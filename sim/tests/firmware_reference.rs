@@ -368,6 +368,95 @@ fn a_smart_lock_withdraws_its_bolt_by_motor_and_throws_it_again() {
     assert_eq!(rig.rises(Line::Motor).len(), 2);
 }
 
+/// A smart lock that stores one code and looks at no battery level, so that it tries what the chip cannot do.
+fn reckless() -> Rig {
+    let mut lock = smart_lock();
+    lock.supply = SupplyRules {
+        warn_below_mv: 0,
+        programming_below_mv: 0,
+        opening_below_mv: 0,
+    };
+    let mut rig = Rig::new(&BenchSpec::SMART_LOCK, "reference-smart-lock", Some(&lock));
+    rig.power("VOLT 6;CURR 2;OUTP ON\n");
+    rig.press(PROGRAM_RELAY, 200);
+    rig.enter("2468#");
+    rig.wait(2_000);
+    rig.lines();
+    rig
+}
+
+/// While the supply is too low the chip ignores flash operations, and nothing may be shown that is not stored.
+#[test]
+fn a_lock_that_could_not_store_shows_nothing_and_works_again_once_the_supply_is_back() {
+    let mut rig = reckless();
+    let lit = rig.rises(Line::Green).len();
+    rig.bench.write(Port::Supply, b"VOLT 2.6\n");
+    rig.wait(100);
+    rig.enter("2468#");
+    rig.wait(5_000);
+    assert_eq!(rig.lines(), ["fault storage"]);
+    assert_eq!(rig.rises(Line::Green).len(), lit);
+    assert_eq!(rig.rises(Line::Motor), []);
+    rig.bench.write(Port::Supply, b"VOLT 6\n");
+    rig.wait(2_000);
+    let lines = rig.lines();
+    assert_eq!(
+        lines,
+        [
+            "boot reason=soft image=smart-lock product=test smart lock",
+            "supply level=fresh mv=5994",
+            "idle"
+        ]
+    );
+    rig.enter("2468#");
+    rig.wait(2_000);
+    let lines = rig.lines();
+    assert!(lines.contains(&"accepted slot=1".to_owned()), "{lines:?}");
+    assert_eq!(rig.rises(Line::Motor).len(), 1);
+}
+
+/// A recovery that a cut left to do needs the flash, too.
+#[test]
+fn a_lock_that_cannot_read_its_journal_on_spent_cells_works_once_the_supply_is_back() {
+    let mut rig = Rig::new(
+        &BenchSpec::SMART_LOCK,
+        "reference-smart-lock",
+        Some(&smart_lock()),
+    );
+    // A new chip: its journal has to be formatted.
+    rig.power("VOLT 2.6;CURR 2;OUTP ON\n");
+    rig.wait(2_000);
+    assert_eq!(
+        rig.lines(),
+        [
+            "boot reason=power-on image=smart-lock product=test smart lock",
+            "fault storage"
+        ]
+    );
+    rig.bench.write(Port::Supply, b"VOLT 6\n");
+    rig.wait(2_000);
+    let lines = rig.lines();
+    assert_eq!(lines.last().map(String::as_str), Some("idle"), "{lines:?}");
+    rig.press(PROGRAM_RELAY, 200);
+    rig.enter("2468#");
+    rig.wait(1_000);
+    let lines = rig.lines();
+    assert!(lines.contains(&"change accepted".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn a_lock_on_spent_cells_sleeps_while_it_waits_for_its_supply() {
+    let mut rig = reckless();
+    rig.bench.write(Port::Supply, b"VOLT 2.6\n");
+    rig.wait(100);
+    rig.enter("2468#");
+    let before = rig.bench.chip().awake_time();
+    rig.wait(10_000);
+    let awake = rig.bench.chip().awake_time().0 - before.0;
+    assert_eq!(rig.lines(), ["fault storage"]);
+    assert!(awake < 16_000 * 100, "{awake} cycles awake in ten seconds");
+}
+
 #[test]
 fn an_idle_lock_sleeps() {
     let mut rig = Rig::safe();

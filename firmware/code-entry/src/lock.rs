@@ -309,6 +309,11 @@ impl<S: Storage> Lock<S> {
         &self.record
     }
 
+    /// Where it stores its record.
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
     /// The same lock over another storage.
     pub fn with_storage(self, storage: S) -> Lock<S> {
         Lock { storage, ..self }

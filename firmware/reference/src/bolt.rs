@@ -61,13 +61,16 @@ impl Drive {
 
     /// Switches off what has arrived or has been on for too long.
     pub fn run(&mut self, port: &Port, now_ms: u64) {
+        let Some(until_ms) = self.until_ms else {
+            return;
+        };
         let arrived = cfg!(feature = "smart-lock")
             && match self.command {
                 BoltCommand::Withdraw => port.is_low(BOLT_WITHDRAWN),
                 BoltCommand::Throw => port.is_low(BOLT_THROWN),
                 BoltCommand::Rest => false,
             };
-        if arrived || self.until_ms.is_some_and(|until_ms| now_ms >= until_ms) {
+        if arrived || now_ms >= until_ms {
             off(port);
             self.until_ms = None;
             self.loaded_ms = None;

@@ -1,4 +1,4 @@
-//! Time since power-on, and the one alarm that ends sleep.
+//! Time since power-on, the one alarm that ends sleep, and the period in which contacts are sampled.
 //!
 //! It counts RTC0 at 32,768 Hz, which goes on while the processor and its clock sleep. The counter has 24
 //! bits and the alarm is never more than half of them away, so no lap of the counter is missed and there is
@@ -22,6 +22,9 @@ mod rtc {
     const TICKS_AHEAD_MAX: u64 = 1 << (BITS - 1);
     /// A comparison nearer than this may be missed (reference manual, 19.1.4).
     const TICKS_AHEAD_MIN: u64 = 2;
+    /// 5 ms.
+    const PERIOD_TICKS: u32 = 164;
+    const PERIOD: u32 = 1 << 17;
     /// The crystal starts in 0.3 s; a broken one must not keep the lock from working. In steps of 32 µs.
     const CRYSTAL_STEPS_MAX: u32 = 1_500_000 / 32;
     const TO_31_250_HERTZ: u32 = 9;
@@ -63,7 +66,7 @@ mod rtc {
             let is_late = || timer.events_compare[1].read().bits() != 0;
             while !has_started() && !is_late() {
                 console.pump();
-                sleep::until_something(|| has_started() || is_late() || console.is_ready());
+                sleep::until_something(|| has_started() || is_late() || console.has_sent());
             }
             put(&clock.intenclr, LFCLK_STARTED);
             put(&timer.intenclr, COMPARE_1);
@@ -108,6 +111,28 @@ mod rtc {
             self.rtc.events_compare[0].read().bits() != 0
         }
 
+        /// From now on the end of a period wakes the processor.
+        pub fn start_periods(&self) {
+            put(&self.rtc.intenset, PERIOD);
+        }
+
+        /// The end of a period wakes nobody any more.
+        pub fn stop_periods(&self) {
+            put(&self.rtc.intenclr, PERIOD);
+        }
+
+        /// A period of 5 ms begins.
+        pub fn begin_period(&self) {
+            clear(&self.rtc.events_compare[1]);
+            let counter = self.rtc.counter.read().bits();
+            put(&self.rtc.cc[1], (counter + PERIOD_TICKS) & MASK);
+        }
+
+        /// Whether the period is over.
+        pub fn is_period_over(&self) -> bool {
+            self.rtc.events_compare[1].read().bits() != 0
+        }
+
         fn ticks(&mut self) -> u64 {
             let counter = self.rtc.counter.read().bits();
             if counter < self.last {
@@ -139,6 +164,8 @@ mod timer {
 
     const MICROS_AHEAD_MAX: u64 = 1 << 31;
     const MICROS_AHEAD_MIN: u64 = 20;
+    const PERIOD_MICROS: u32 = 5_000;
+    const PERIOD: u32 = 1 << 18;
 
     /// The clock.
     pub struct Clock {
@@ -185,6 +212,29 @@ mod timer {
         /// Whether the alarm went off.
         pub fn is_alarmed(&self) -> bool {
             self.timer.events_compare[0].read().bits() != 0
+        }
+
+        /// From now on the end of a period wakes the processor.
+        pub fn start_periods(&self) {
+            put(&self.timer.intenset, PERIOD);
+        }
+
+        /// The end of a period wakes nobody any more.
+        pub fn stop_periods(&self) {
+            put(&self.timer.intenclr, PERIOD);
+        }
+
+        /// A period of 5 ms begins.
+        pub fn begin_period(&self) {
+            clear(&self.timer.events_compare[2]);
+            start(&self.timer.tasks_capture[3]);
+            let counter = self.timer.cc[3].read().bits();
+            put(&self.timer.cc[2], counter.wrapping_add(PERIOD_MICROS));
+        }
+
+        /// Whether the period is over.
+        pub fn is_period_over(&self) -> bool {
+            self.timer.events_compare[2].read().bits() != 0
         }
 
         fn micros(&mut self) -> u64 {

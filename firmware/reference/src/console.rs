@@ -61,14 +61,24 @@ impl Console {
         write!(self, "{line}\r\n").ok();
     }
 
-    /// Whether the transmitter or the receiver is ready for [`Console::pump`].
-    pub fn is_ready(&self) -> bool {
-        self.uart.events_txdrdy.read().bits() != 0 || self.uart.events_rxdrdy.read().bits() != 0
+    /// Whether the transmitter is ready for [`Console::pump`].
+    pub fn has_sent(&self) -> bool {
+        self.is_sending && self.uart.events_txdrdy.read().bits() != 0
+    }
+
+    /// Whether something came for [`Console::receive`].
+    pub fn has_received(&self) -> bool {
+        self.uart.events_rxdrdy.read().bits() != 0
+    }
+
+    /// Whether nothing is left to be sent.
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty() && !self.is_sending
     }
 
     /// Hands the next byte to the transmitter if it is free.
     pub fn pump(&mut self) {
-        if self.uart.events_txdrdy.read().bits() != 0 {
+        if self.has_sent() {
             clear(&self.uart.events_txdrdy);
             self.is_sending = false;
         }
@@ -82,7 +92,7 @@ impl Console {
 
     /// Takes what was received; says what it asks for once its line is complete.
     pub fn receive(&mut self) -> Option<Command> {
-        while self.uart.events_rxdrdy.read().bits() != 0 {
+        while self.has_received() {
             clear(&self.uart.events_rxdrdy);
             match self.uart.rxd.read().bits() as u8 {
                 b'\r' => {}

@@ -1,38 +1,33 @@
 //! Contacts that bounce become levels that stand.
 
-/// How many samples in a row have to agree. Dome keys settle in 6 ms, and samples are 5 ms apart.
-const SAMPLES: u8 = 3;
-
-/// The debounced level of up to `N` contacts.
-pub struct Debounce<const N: usize> {
+/// The debounced levels of up to 32 contacts, a bit for each.
+///
+/// A level changes once three samples in a row differ from it: dome keys settle in 6 ms, and samples are
+/// 5 ms apart. The samples are counted for all contacts at once, the count's two bits in a word each.
+pub struct Debounce {
     closed: u32,
-    differing: [u8; N],
+    ones: u32,
+    twos: u32,
 }
 
-impl<const N: usize> Debounce<N> {
+impl Debounce {
     /// All open.
     pub const fn new() -> Self {
         Debounce {
             closed: 0,
-            differing: [0; N],
+            ones: 0,
+            twos: 0,
         }
     }
 
     /// Takes a sample, a bit for each contact; says which contacts have changed with it.
     pub fn sample(&mut self, closed: u32) -> u32 {
-        let mut changed = 0;
-        for (index, differing) in self.differing.iter_mut().enumerate() {
-            let bit = 1 << index;
-            if (closed ^ self.closed) & bit == 0 {
-                *differing = 0;
-                continue;
-            }
-            *differing += 1;
-            if *differing == SAMPLES {
-                *differing = 0;
-                changed |= bit;
-            }
-        }
+        let differing = closed ^ self.closed;
+        let ones = differing & !self.ones;
+        let twos = differing & (self.twos ^ self.ones);
+        let changed = ones & twos;
+        self.ones = ones & !changed;
+        self.twos = twos & !changed;
         self.closed ^= changed;
         changed
     }
@@ -44,6 +39,6 @@ impl<const N: usize> Debounce<N> {
 
     /// Whether every contact's last sample agreed with its level.
     pub fn is_settled(&self) -> bool {
-        self.differing.iter().all(|&differing| differing == 0)
+        self.ones | self.twos == 0
     }
 }

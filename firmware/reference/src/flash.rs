@@ -3,9 +3,11 @@
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash, check_erase, check_write,
 };
-use nrf51_pac::{NVMC, POWER};
+use nrf51_pac::NVMC;
 
-use crate::registers::{clear, put};
+use crate::registers::put;
+use crate::sleep::Nap;
+use crate::supply::Comparator;
 
 const START: usize = 0x3_C000;
 const PAGE_BYTES: usize = 1024;
@@ -18,12 +20,9 @@ const ERASE: u32 = 2;
 /// An erase takes 22 ms and the processor stands still meanwhile; this is far longer.
 const READY_LOOKS_MAX: u32 = 1_000_000;
 
-/// Warn at 2.5 V: above that a page can still be erased and written before the chip's brown-out.
-const WARN_AT_2_5_VOLTS: u32 = 1 | 2 << 1;
-/// About a second. A sagging battery recovers within it once the drive stops; a dying one is gone.
-const SUPPLY_LOOKS_MAX: u32 = 100_000;
-/// For the comparator to settle after it was switched on.
-const COMPARATOR_CYCLES: u32 = 100;
+/// A second. A sagging battery recovers within it once the drive stops; a dying one is gone.
+const SUPPLY_LOOKS_MAX: u32 = 100;
+const BETWEEN_LOOKS_MS: u32 = 10;
 
 /// Why a flash operation was not done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,32 +45,29 @@ impl NorFlashError for Refused {
 }
 
 /// The three pages.
-pub struct JournalPages {
+pub struct JournalPages<'chip> {
     controller: NVMC,
-    power: POWER,
+    supply: Comparator<'chip>,
+    nap: Nap,
 }
 
-impl JournalPages {
-    /// Switches the supply's comparator on.
-    pub fn new(controller: NVMC, power: POWER) -> Self {
-        put(&power.pofcon, WARN_AT_2_5_VOLTS);
-        JournalPages { controller, power }
+impl<'chip> JournalPages<'chip> {
+    /// The pages, of which nobody else writes any.
+    pub fn new(controller: NVMC, supply: Comparator<'chip>, nap: Nap) -> Self {
+        JournalPages {
+            controller,
+            supply,
+            nap,
+        }
     }
 
-    /// Waits until the supply is high enough, for a while. The chip ignores flash operations while it warns.
+    /// Waits until the supply is high enough, for a while.
     fn await_supply(&self) -> Result<(), Refused> {
-        // The comparison also runs where every event of POWER reads as raised.
-        if cfg!(feature = "tick-timer0") {
-            return Ok(());
-        }
         for _ in 0..SUPPLY_LOOKS_MAX {
-            // The warning is an event, not a level; the comparator starts anew when it is configured.
-            clear(&self.power.events_pofwarn);
-            put(&self.power.pofcon, WARN_AT_2_5_VOLTS);
-            cortex_m::asm::delay(COMPARATOR_CYCLES);
-            if self.power.events_pofwarn.read().bits() == 0 {
+            if !self.supply.is_warning() {
                 return Ok(());
             }
+            self.nap.take(BETWEEN_LOOKS_MS);
         }
         Err(Refused::Supply)
     }
@@ -96,11 +92,11 @@ impl JournalPages {
     }
 }
 
-impl ErrorType for JournalPages {
+impl ErrorType for JournalPages<'_> {
     type Error = Refused;
 }
 
-impl ReadNorFlash for JournalPages {
+impl ReadNorFlash for JournalPages<'_> {
     const READ_SIZE: usize = 1;
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Refused> {
@@ -115,7 +111,7 @@ impl ReadNorFlash for JournalPages {
     }
 }
 
-impl NorFlash for JournalPages {
+impl NorFlash for JournalPages<'_> {
     const WRITE_SIZE: usize = WORD;
     const ERASE_SIZE: usize = PAGE_BYTES;
 

@@ -4,118 +4,104 @@
 use code_entry::{BoltPosition, Button, Input, Key};
 use cortex_m::asm;
 
+use crate::clock::Clock;
 use crate::debounce::Debounce;
-use crate::pins::{COLUMNS, Port, ROWS, SWITCHES};
+use crate::pins::{COLUMNS, Levels, Port, ROWS, SWITCHES};
+use crate::sleep::Nap;
 
-const PERIOD_MS: u64 = 5;
-/// A column rises through 13 kΩ against the keypad's foil.
-const SETTLE_CYCLES: u32 = 160;
+/// A column rises through 13 kΩ against the keypad's foil, in 10 µs. The loop that waits takes four of this
+/// core's cycles for two that are asked for.
+const SETTLE_CYCLES: u32 = 80;
 const KEYS: usize = ROWS.len() * COLUMNS.len();
-const CONTACTS: usize = KEYS + SWITCHES.len();
 const LAYOUT: [Key; KEYS] = Key::ALL;
 // The order of `SWITCHES`.
 const RESET_BUTTON: u32 = 1 << KEYS;
 const PROGRAM_BUTTON: u32 = 1 << (KEYS + 1);
+const BUTTONS: u32 = RESET_BUTTON | PROGRAM_BUTTON;
 const DOOR_CLOSED: u32 = 1 << (KEYS + 2);
 const BOLT_WITHDRAWN: u32 = 1 << (KEYS + 3);
 const BOLT_THROWN: u32 = 1 << (KEYS + 4);
+const BOLT: u32 = BOLT_WITHDRAWN | BOLT_THROWN;
 /// What is sampled for as long as it is closed.
 const HELD: u32 = DOOR_CLOSED - 1;
 
 /// All inputs.
 pub struct Inputs {
-    contacts: Debounce<CONTACTS>,
-    next_ms: Option<u64>,
+    contacts: Debounce,
+    /// What changed and was not taken yet.
+    changed: u32,
+    is_sampling: bool,
+}
+
+/// Inputs that changed with one sample, in the order of their contacts.
+pub struct Changes {
+    changed: u32,
+    closed: u32,
 }
 
 impl Inputs {
     /// Takes samples until the contacts agree, at most a few: what is closed at power-on counts as closed.
-    pub fn new(port: &Port) -> Self {
+    pub fn new(port: &Port, clock: &Clock, nap: &Nap) -> Self {
         const SAMPLES_MAX: usize = 10;
-        const CYCLES_BETWEEN: u32 = 5 * 16_000;
+        const BETWEEN_MS: u32 = 5;
         let mut inputs = Inputs {
             contacts: Debounce::new(),
-            next_ms: None,
+            changed: 0,
+            is_sampling: false,
         };
         for _ in 0..SAMPLES_MAX {
             inputs.contacts.sample(sample(port));
             if inputs.contacts.is_settled() {
                 break;
             }
-            asm::delay(CYCLES_BETWEEN);
+            nap.take(BETWEEN_MS);
         }
-        inputs.rest(port, 0);
+        inputs.start(port, clock);
+        inputs.go_on(port, clock);
         inputs
     }
 
-    /// When to call [`Inputs::poll`] if no edge comes before.
-    pub fn deadline(&self) -> Option<u64> {
-        self.next_ms
-    }
-
-    /// Whether nothing is down: the last moment before something is the time to look at the battery.
+    /// Whether nothing is down, and an edge is waited for.
     pub fn is_resting(&self) -> bool {
-        self.next_ms.is_none()
+        !self.is_sampling
     }
 
-    /// Samples the contacts if it is time or an edge came, and gives what changed to `take`.
-    pub fn poll(&mut self, port: &Port, now_ms: u64, mut take: impl FnMut(Input)) {
-        let due = match self.next_ms {
-            Some(next_ms) => now_ms >= next_ms,
-            None => port.has_changed(),
-        };
-        if !due {
-            return;
+    /// Whether it is time for the next sample, or the edge came that starts them.
+    pub fn is_due(&self, port: &Port, clock: &Clock) -> bool {
+        match self.is_sampling {
+            true => clock.is_period_over(),
+            false => port.has_changed(),
         }
-        let changed = self.contacts.sample(sample(port));
-        let closed = self.contacts.closed();
-        for (index, &key) in LAYOUT.iter().enumerate() {
-            match (changed >> index & 1, closed >> index & 1) {
-                (0, _) => {}
-                (_, 0) => take(Input::KeyUp(key)),
-                _ => take(Input::KeyDown(key)),
+    }
+
+    /// Takes a sample if one is due; says whether it changed anything.
+    pub fn look(&mut self, port: &Port, clock: &Clock) -> bool {
+        if self.is_due(port, clock) {
+            if !self.is_sampling {
+                self.start(port, clock);
             }
+            self.changed = self.contacts.sample(sample(port));
+            self.go_on(port, clock);
         }
-        for (bit, button) in [
-            (RESET_BUTTON, Button::Reset),
-            (PROGRAM_BUTTON, Button::Program),
-        ] {
-            match (changed & bit, closed & bit) {
-                (0, _) => {}
-                (_, 0) => take(Input::ButtonUp(button)),
-                _ => take(Input::ButtonDown(button)),
-            }
-        }
-        if changed & DOOR_CLOSED != 0 {
-            take(Input::Door {
-                open: self.is_door_open(),
-            });
-        }
-        if changed & (BOLT_WITHDRAWN | BOLT_THROWN) != 0 {
-            take(Input::Bolt(self.bolt()));
-        }
-        if self.contacts.is_settled() && closed & HELD == 0 {
-            self.rest(port, now_ms);
-        } else {
-            port.ignore();
-            self.next_ms = Some(now_ms + PERIOD_MS);
+        self.changed != 0
+    }
+
+    /// What changed with the last sample, once.
+    pub fn take_changes(&mut self) -> Changes {
+        Changes {
+            changed: core::mem::take(&mut self.changed),
+            closed: self.contacts.closed(),
         }
     }
 
     /// Whether the door is open.
     pub fn is_door_open(&self) -> bool {
-        self.contacts.closed() & DOOR_CLOSED == 0
+        is_door_open(self.contacts.closed())
     }
 
     /// Where the bolt is.
     pub fn bolt(&self) -> BoltPosition {
-        let closed = self.contacts.closed();
-        match (closed & BOLT_THROWN != 0, closed & BOLT_WITHDRAWN != 0) {
-            (true, false) => BoltPosition::Thrown,
-            (false, true) => BoltPosition::Withdrawn,
-            // Both at once is a broken switch, and neither end can be believed.
-            _ => BoltPosition::Between,
-        }
+        bolt(self.contacts.closed())
     }
 
     /// Whether a button is down.
@@ -127,15 +113,76 @@ impl Inputs {
         self.contacts.closed() & bit != 0
     }
 
-    /// Waits for an edge; all rows are low, so that any key makes one.
-    fn rest(&mut self, port: &Port, now_ms: u64) {
-        port.select_rows(|_| true);
-        asm::delay(SETTLE_CYCLES);
-        port.watch();
-        // What changed since the last sample has been sensed as the level to leave, not the one to meet.
-        let agrees = switches(port) == self.contacts.closed() >> KEYS
-            && COLUMNS.iter().all(|&pin| !port.is_low(pin));
-        self.next_ms = if agrees { None } else { Some(now_ms) };
+    fn start(&mut self, port: &Port, clock: &Clock) {
+        port.ignore();
+        clock.start_periods();
+        self.is_sampling = true;
+    }
+
+    /// Until the next sample, or until an edge if there is nothing to be sampled.
+    fn go_on(&mut self, port: &Port, clock: &Clock) {
+        if self.contacts.is_settled() && self.contacts.closed() & HELD == 0 {
+            asm::delay(SETTLE_CYCLES);
+            port.watch();
+            // What changed since the last sample has been sensed as the level to leave, not the one to meet.
+            let levels = port.levels();
+            if switches(levels) == self.contacts.closed() >> KEYS && levels.low_columns() == 0 {
+                clock.stop_periods();
+                self.is_sampling = false;
+                return;
+            }
+            port.ignore();
+        }
+        clock.begin_period();
+    }
+}
+
+impl Iterator for Changes {
+    type Item = Input;
+
+    fn next(&mut self) -> Option<Input> {
+        if self.changed == 0 {
+            return None;
+        }
+        let index = self.changed.trailing_zeros();
+        let contact = 1 << index;
+        let is_closed = self.closed & contact != 0;
+        self.changed &= !contact;
+        if let Some(&key) = LAYOUT.get(index as usize) {
+            return Some(match is_closed {
+                true => Input::KeyDown(key),
+                false => Input::KeyUp(key),
+            });
+        }
+        if contact & BUTTONS != 0 {
+            let button = match contact {
+                RESET_BUTTON => Button::Reset,
+                _ => Button::Program,
+            };
+            return Some(match is_closed {
+                true => Input::ButtonDown(button),
+                false => Input::ButtonUp(button),
+            });
+        }
+        if contact == DOOR_CLOSED {
+            let open = is_door_open(self.closed);
+            return Some(Input::Door { open });
+        }
+        self.changed &= !BOLT;
+        Some(Input::Bolt(bolt(self.closed)))
+    }
+}
+
+fn is_door_open(closed: u32) -> bool {
+    closed & DOOR_CLOSED == 0
+}
+
+fn bolt(closed: u32) -> BoltPosition {
+    match (closed & BOLT_THROWN != 0, closed & BOLT_WITHDRAWN != 0) {
+        (true, false) => BoltPosition::Thrown,
+        (false, true) => BoltPosition::Withdrawn,
+        // Both at once is a broken switch, and neither end can be believed.
+        _ => BoltPosition::Between,
     }
 }
 
@@ -147,19 +194,22 @@ fn sample(port: &Port) -> u32 {
     if cfg!(feature = "tick-timer0") {
         return UNTOUCHED;
     }
-    let mut closed = 0;
-    for row in 0..ROWS.len() {
-        port.select_rows(|index| index == row);
-        asm::delay(SETTLE_CYCLES);
-        for (column, &pin) in COLUMNS.iter().enumerate() {
-            closed |= u32::from(port.is_low(pin)) << (row * COLUMNS.len() + column);
+    let levels = port.levels();
+    let mut closed = switches(levels) << KEYS;
+    // All rows are selected between two samples, and that may show already that no key is down.
+    if levels.low_columns() != 0 {
+        for (row, &pin) in ROWS.iter().enumerate() {
+            port.select_row(pin);
+            asm::delay(SETTLE_CYCLES);
+            closed |= port.levels().low_columns() << (row * COLUMNS.len());
         }
+        port.select_rows();
     }
-    closed | switches(port) << KEYS
+    closed
 }
 
 /// Which switches are closed, in the order of [`SWITCHES`].
-fn switches(port: &Port) -> u32 {
+fn switches(levels: Levels) -> u32 {
     if cfg!(feature = "tick-timer0") {
         return UNTOUCHED >> KEYS;
     }
@@ -167,6 +217,6 @@ fn switches(port: &Port) -> u32 {
         .iter()
         .enumerate()
         .fold(0, |closed, (index, &pin)| {
-            closed | u32::from(port.is_low(pin)) << index
+            closed | u32::from(levels.is_low(pin)) << index
         })
 }

@@ -30,6 +30,7 @@ mod registers;
 mod show;
 mod sleep;
 mod store;
+mod supply;
 mod watchdog;
 
 use code_entry::personality::Kind;
@@ -38,6 +39,7 @@ use code_entry::{
     BoltCommand, Button, Input, Lock, Outputs, Personality, PowerOn, Report, Signal, SignalTable,
     State, Status,
 };
+use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
 use nrf51_pac::Peripherals;
 
@@ -50,7 +52,9 @@ use crate::flash::JournalPages;
 use crate::inputs::Inputs;
 use crate::pins::Port;
 use crate::show::Show;
+use crate::sleep::Nap;
 use crate::store::{Store, Unreadable};
+use crate::supply::Comparator;
 use crate::watchdog::Watchdog;
 
 const IMAGE: &str = if cfg!(feature = "safe") {
@@ -87,13 +91,29 @@ impl Outputs for Effects {
     }
 }
 
+/// Between two looks at a supply that was too low for flash, and how many in a row have to be good.
+const SUPPLY_LOOK_MS: u64 = 100;
+const SUPPLY_LOOKS: u8 = 3;
+
 /// The board with its lock, or with the fault that keeps it from being one.
-struct Board {
-    lock: Option<Lock<Store>>,
+struct Board<'chip> {
+    lock: Option<Lock<Store<'chip>>>,
+    /// The lock's next deadline.
+    due_ms: Option<u64>,
     effects: Effects,
     inputs: Inputs,
     battery: Battery,
     clock: Clock,
+    supply: Comparator<'chip>,
+    watchdog: Watchdog,
+    starved: Option<Starved>,
+}
+
+/// A fault that ends with a better supply.
+struct Starved {
+    next_look_ms: u64,
+    /// How many looks in a row were good.
+    good: u8,
 }
 
 #[entry]
@@ -114,6 +134,7 @@ fn main() -> ! {
         .as_ref()
         .map_or("none", |personality| personality.product.as_str());
     let reason = watchdog::take_reset_reason(&chip.POWER);
+    let is_power_on = reason == watchdog::POWER_ON;
     console.line(format_args!(
         "boot reason={reason} image={IMAGE} product={product}"
     ));
@@ -122,7 +143,8 @@ fn main() -> ! {
     #[cfg(feature = "tick-timer0")]
     let counter = chip.TIMER0;
     let clock = Clock::new(&chip.CLOCK, counter, &chip.TIMER2, &mut console);
-    let inputs = Inputs::new(&port);
+    let nap = Nap::new(chip.TIMER2);
+    let inputs = Inputs::new(&port, &clock, &nap);
     let beeper = Beeper::new(chip.TIMER1, &chip.PPI, &port);
     let signals = personality
         .as_ref()
@@ -131,6 +153,7 @@ fn main() -> ! {
         });
     let mut board = Board {
         lock: None,
+        due_ms: None,
         effects: Effects {
             port,
             console,
@@ -141,9 +164,12 @@ fn main() -> ! {
         inputs,
         battery: Battery::new(chip.ADC),
         clock,
+        supply: Comparator::new(&chip.POWER),
+        watchdog,
+        starved: None,
     };
-    let pages = JournalPages::new(chip.NVMC, chip.POWER);
-    if let Err(fault) = board.power_on(personality, pages) {
+    let pages = JournalPages::new(chip.NVMC, board.supply, nap);
+    if let Err(fault) = board.power_on(personality, pages, is_power_on) {
         board.effects.report(Report::Fault(fault));
         board
             .effects
@@ -152,20 +178,25 @@ fn main() -> ! {
     }
     loop {
         board.turn();
-        watchdog.feed();
         board.sleep();
     }
 }
 
-impl Board {
-    /// Brings up the lock from what is stored.
+impl<'chip> Board<'chip> {
+    /// Brings up the lock from what is stored. A button that is down counts from power-on only if that is
+    /// what started the chip.
     fn power_on(
         &mut self,
         personality: Option<Personality>,
-        pages: JournalPages,
+        pages: JournalPages<'chip>,
+        is_power_on: bool,
     ) -> Result<(), Fault> {
         let personality = personality.ok_or(Fault::Personality)?;
         let (store, record) = Store::open(pages).map_err(|unreadable| match unreadable {
+            Unreadable::Starved => {
+                self.starve();
+                Fault::Storage
+            }
             Unreadable::Journal => Fault::Storage,
             Unreadable::Record => Fault::Record,
         })?;
@@ -175,33 +206,25 @@ impl Board {
             door_open: self.inputs.is_door_open(),
             bolt: self.inputs.bolt(),
             supply_mv: self.battery.measure_mv(),
-            reset_button_down: self.inputs.is_down(Button::Reset),
-            program_button_down: self.inputs.is_down(Button::Program),
+            reset_button_down: is_power_on && self.inputs.is_down(Button::Reset),
+            program_button_down: is_power_on && self.inputs.is_down(Button::Program),
         };
         let now_ms = self.begin();
-        self.lock = Some(Lock::power_on(
-            personality,
-            store,
-            record,
-            now_ms,
-            found,
-            &mut self.effects,
-        ));
+        let lock = Lock::power_on(personality, store, record, now_ms, found, &mut self.effects);
+        self.due_ms = lock.next_deadline();
+        self.lock = Some(lock);
         Ok(())
     }
 
     /// Once round: inputs, deadlines, outputs.
     fn turn(&mut self) {
         let now_ms = self.begin();
+        // The last moment before something is down is the time to look at the battery.
         if self.inputs.is_resting() && self.effects.port.has_changed() {
             self.measure();
         }
-        let mut changes = heapless::Vec::<Input, 20>::new();
-        // There are fewer contacts than places.
-        self.inputs.poll(&self.effects.port, now_ms, |input| {
-            changes.push(input).ok();
-        });
-        for input in changes {
+        self.inputs.look(&self.effects.port, &self.clock);
+        for input in self.inputs.take_changes() {
             self.handle(input);
         }
         if self.effects.drive.is_load_due(now_ms) {
@@ -210,31 +233,76 @@ impl Board {
         while let Some(command) = self.effects.console.receive() {
             self.obey(command);
         }
-        let now_ms = self.begin();
-        if let Some(lock) = &mut self.lock {
-            // The lock has said so on the console and shows it as its state.
-            lock.tick(now_ms, &mut self.effects).ok();
+        if self.due_ms.is_some_and(|due_ms| due_ms <= now_ms) {
+            let now_ms = self.begin();
+            if let Some(lock) = &mut self.lock {
+                // The lock has said so on the console and shows it as its state.
+                lock.tick(now_ms, &mut self.effects).ok();
+                self.due_ms = lock.next_deadline();
+            }
         }
+        let now_ms = self.effects.now_ms;
         let effects = &mut self.effects;
         effects.drive.run(&effects.port, now_ms);
         effects.show.run(&effects.port, now_ms);
         effects.console.pump();
+        self.recover(now_ms);
+    }
+
+    /// Starts anew once a supply that was too low for flash is back. Only a journal that is opened anew tells
+    /// which record counts; nothing of the one that failed was shown.
+    fn recover(&mut self, now_ms: u64) {
+        let is_starved = |lock: &Lock<Store<'_>>| lock.storage().is_starved();
+        if self.starved.is_none() && self.lock.as_ref().is_some_and(is_starved) {
+            self.starve();
+        }
+        let Some(starved) = &mut self.starved else {
+            return;
+        };
+        if now_ms < starved.next_look_ms {
+            return;
+        }
+        starved.next_look_ms = now_ms + SUPPLY_LOOK_MS;
+        starved.good = match self.supply.is_warning() {
+            true => 0,
+            false => (starved.good + 1).min(SUPPLY_LOOKS),
+        };
+        if starved.good == SUPPLY_LOOKS && self.effects.console.is_idle() {
+            SCB::sys_reset();
+        }
+    }
+
+    fn starve(&mut self) {
+        self.starved = Some(Starved {
+            next_look_ms: 0,
+            good: 0,
+        });
     }
 
     fn sleep(&mut self) {
-        let effects = &self.effects;
-        let now_ms = effects.now_ms;
-        let lock = self.lock.as_ref().and_then(Lock::next_deadline);
+        let effects = &mut self.effects;
         let deadlines = [
-            lock,
-            self.inputs.deadline(),
-            effects.show.deadline(now_ms),
+            self.due_ms,
+            effects.show.deadline(),
             effects.drive.deadline(),
+            self.starved.as_ref().map(|starved| starved.next_look_ms),
         ];
-        self.clock.alarm_at(deadlines.into_iter().flatten().min());
-        sleep::until_something(|| {
-            self.clock.is_alarmed() || effects.port.has_changed() || effects.console.is_ready()
-        });
+        self.clock
+            .alarm_at(deadlines.iter().flatten().min().copied());
+        let (clock, port, console) = (&self.clock, &effects.port, &mut effects.console);
+        // A sample that changes nothing, and the next byte of a line, need no look at anything else.
+        loop {
+            let is_due = || clock.is_alarmed() || console.has_received();
+            sleep::until_something(|| {
+                is_due() || self.inputs.is_due(port, clock) || console.has_sent()
+            });
+            self.watchdog.feed();
+            let is_edge = self.inputs.is_resting() && port.has_changed();
+            if is_edge || is_due() || self.inputs.look(port, clock) {
+                return;
+            }
+            console.pump();
+        }
     }
 
     /// A call of the lock begins; says when.
@@ -251,6 +319,7 @@ impl Board {
             // The lock has said so on the console and shows it as its state.
             Some(lock) => {
                 lock.handle(now_ms, input, &mut self.effects).ok();
+                self.due_ms = lock.next_deadline();
             }
             None if matches!(input, Input::KeyDown(_)) => self.effects.signal(Signal::Fault),
             None => {}

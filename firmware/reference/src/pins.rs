@@ -24,7 +24,7 @@ pub const BOLT_THROWN: Pin = Pin(10);
 pub const DOOR: Pin = Pin(11);
 /// The keypad's rows from the top.
 pub const ROWS: [Pin; 4] = [Pin(12), Pin(13), Pin(14), Pin(15)];
-/// The keypad's columns from the left.
+/// The keypad's columns from the left, on pins in a row.
 pub const COLUMNS: [Pin; 3] = [Pin(16), Pin(17), Pin(18)];
 /// The red lamp.
 pub const RED: Pin = Pin(21);
@@ -46,6 +46,12 @@ pub const SWITCHES: [Pin; 5] = [
     BOLT_THROWN,
 ];
 const OUTPUTS: [Pin; 6] = [RED, GREEN, YELLOW, BEEPER, DRIVE_A, DRIVE_B];
+/// Pins that are outputs at any time; rows are only while they are selected.
+const ALWAYS_OUTPUTS: u32 = mask_of(&OUTPUTS) | CONSOLE_OUT.mask();
+const _: () = assert!(
+    COLUMNS[1].0 == COLUMNS[0].0 + 1 && COLUMNS[2].0 == COLUMNS[0].0 + 2,
+    "columns are read as one number"
+);
 
 // Fields of PIN_CNF.
 const OUTPUT: u32 = 1 | INPUT_OFF;
@@ -64,6 +70,32 @@ impl Pin {
     }
 }
 
+const fn mask_of(pins: &[Pin]) -> u32 {
+    let mut mask = 0;
+    let mut rest = pins;
+    while let [pin, others @ ..] = rest {
+        mask |= pin.mask();
+        rest = others;
+    }
+    mask
+}
+
+/// The levels of all pins at one moment.
+#[derive(Clone, Copy)]
+pub struct Levels(u32);
+
+impl Levels {
+    /// Whether an input is low: a switch that is closed.
+    pub fn is_low(self, pin: Pin) -> bool {
+        self.0 & pin.mask() == 0
+    }
+
+    /// Which columns are low, the left one in the lowest bit.
+    pub fn low_columns(self) -> u32 {
+        !self.0 >> COLUMNS[0].0 & ((1 << COLUMNS.len()) - 1)
+    }
+}
+
 /// The port.
 pub struct Port {
     gpio: GPIO,
@@ -71,11 +103,10 @@ pub struct Port {
 }
 
 impl Port {
-    /// Gives every pin its direction, all outputs low, rows and columns ready for [`Port::watch`].
+    /// Gives every pin its direction, all outputs low, all rows selected.
     pub fn new(gpio: GPIO, gpiote: GPIOTE) -> Self {
         let port = Port { gpio, gpiote };
-        let outputs = OUTPUTS.iter().fold(0, |mask, pin| mask | pin.mask());
-        put(&port.gpio.outclr, outputs);
+        put(&port.gpio.outclr, mask_of(&OUTPUTS));
         for pin in OUTPUTS {
             port.configure(pin, OUTPUT);
         }
@@ -111,20 +142,24 @@ impl Port {
         }
     }
 
-    /// Whether an input is low: a switch that is closed.
-    pub fn is_low(&self, pin: Pin) -> bool {
-        self.gpio.in_.read().bits() & pin.mask() == 0
+    /// The levels of all pins now.
+    pub fn levels(&self) -> Levels {
+        Levels(self.gpio.in_.read().bits())
     }
 
-    /// Drives the rows of a mask low and leaves the others floating.
-    pub fn select_rows(&self, selected: impl Fn(usize) -> bool) {
-        for (index, pin) in ROWS.iter().enumerate() {
-            if selected(index) {
-                put(&self.gpio.dirset, pin.mask());
-            } else {
-                put(&self.gpio.dirclr, pin.mask());
-            }
-        }
+    /// Whether an input is low: a switch that is closed.
+    pub fn is_low(&self, pin: Pin) -> bool {
+        self.levels().is_low(pin)
+    }
+
+    /// Drives all rows low, so that any key pulls its column down.
+    pub fn select_rows(&self) {
+        put(&self.gpio.dir, ALWAYS_OUTPUTS | mask_of(&ROWS));
+    }
+
+    /// Drives one row low and leaves the others floating.
+    pub fn select_row(&self, row: Pin) {
+        put(&self.gpio.dir, ALWAYS_OUTPUTS | row.mask());
     }
 
     /// From now on any change of a switch or a column wakes the processor.

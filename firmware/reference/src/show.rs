@@ -72,6 +72,8 @@ pub struct Show {
     busy_until_ms: u64,
     queue: Deque<Pattern, QUEUE>,
     is_first_of_call: bool,
+    /// When something changes next; none while nothing is shown.
+    next_ms: Option<u64>,
 }
 
 impl Show {
@@ -85,6 +87,7 @@ impl Show {
             busy_until_ms: 0,
             queue: Deque::new(),
             is_first_of_call: true,
+            next_ms: None,
         }
     }
 
@@ -99,6 +102,7 @@ impl Show {
         if pattern == Pattern::SILENT {
             return;
         }
+        self.next_ms = Some(now_ms);
         if self.is_first_of_call {
             self.is_first_of_call = false;
             self.queue.clear();
@@ -111,6 +115,9 @@ impl Show {
 
     /// Brings lamps and beeper to what they should be now.
     pub fn run(&mut self, port: &Port, now_ms: u64) {
+        if self.next_ms.is_none_or(|next_ms| now_ms < next_ms) {
+            return;
+        }
         if now_ms >= self.busy_until_ms
             && let Some(pattern) = self.queue.pop_front()
         {
@@ -125,10 +132,15 @@ impl Show {
         }
         let sounds = self.sound.and_then(|track| track.at(now_ms));
         self.beeper.set(port, sounds.is_some_and(|(on, _)| on));
+        self.next_ms = self.change_after(now_ms);
     }
 
     /// When to call [`Show::run`] next.
-    pub fn deadline(&self, now_ms: u64) -> Option<u64> {
+    pub fn deadline(&self) -> Option<u64> {
+        self.next_ms
+    }
+
+    fn change_after(&self, now_ms: u64) -> Option<u64> {
         let light = self.light.and_then(|(_, track)| track.at(now_ms));
         let sound = self.sound.and_then(|track| track.at(now_ms));
         let next = (!self.queue.is_empty()).then_some(self.busy_until_ms);

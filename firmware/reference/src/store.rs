@@ -1,40 +1,57 @@
 //! The lock's record in the journal.
 
 use code_entry::{Record, Storage, StorageFault};
-use journal::Journal;
+use journal::{CommitError, Journal, OpenError};
 
-use crate::flash::JournalPages;
+use crate::flash::{JournalPages, Refused};
 
 /// Where the lock commits its record.
-pub struct Store {
-    journal: Journal<JournalPages, { Record::BYTES }>,
+pub struct Store<'chip> {
+    journal: Journal<JournalPages<'chip>, { Record::BYTES }>,
+    is_starved: bool,
 }
 
 /// What is wrong with what is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Unreadable {
+    /// The supply was too low for what an earlier loss of power left to do.
+    Starved,
     /// The journal did not open: destroyed, or its flash does not work.
     Journal,
     /// The journal holds something that is not a record.
     Record,
 }
 
-impl Store {
+impl<'chip> Store<'chip> {
     /// Opens the journal; gives the record in it, or none if the chip is new.
-    pub fn open(pages: JournalPages) -> Result<(Self, Option<Record>), Unreadable> {
-        let journal = Journal::open(pages).map_err(|_| Unreadable::Journal)?;
+    pub fn open(pages: JournalPages<'chip>) -> Result<(Self, Option<Record>), Unreadable> {
+        let journal = Journal::open(pages).map_err(|error| match error {
+            OpenError::Flash(Refused::Supply) => Unreadable::Starved,
+            _ => Unreadable::Journal,
+        })?;
         let record = match journal.read() {
             Some(bytes) => Some(Record::from_bytes(bytes).map_err(|_| Unreadable::Record)?),
             None => None,
         };
-        Ok((Store { journal }, record))
+        let store = Store {
+            journal,
+            is_starved: false,
+        };
+        Ok((store, record))
+    }
+
+    /// Whether a commit failed only because the supply was too low: a journal that is opened anew with a
+    /// better one is as good as before.
+    pub fn is_starved(&self) -> bool {
+        self.is_starved
     }
 }
 
-impl Storage for Store {
+impl Storage for Store<'_> {
     fn commit(&mut self, record: &Record) -> Result<(), StorageFault> {
-        self.journal
-            .commit(&record.to_bytes())
-            .map_err(|_| StorageFault)
+        self.journal.commit(&record.to_bytes()).map_err(|error| {
+            self.is_starved |= error == CommitError::Flash(Refused::Supply);
+            StorageFault
+        })
     }
 }

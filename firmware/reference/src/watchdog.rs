@@ -27,6 +27,9 @@ impl Watchdog {
     }
 }
 
+/// What the console says where the chip remembers no other reason.
+pub const POWER_ON: &str = "power-on";
+
 /// Why the chip was reset, as the console says it. The chip remembers reasons until they are cleared.
 pub fn take_reset_reason(power: &POWER) -> &'static str {
     const REASONS: [(u32, &str); 5] = [
@@ -41,5 +44,5 @@ pub fn take_reset_reason(power: &POWER) -> &'static str {
     REASONS
         .iter()
         .find(|(bit, _)| reasons & bit != 0)
-        .map_or("power-on", |(_, word)| word)
+        .map_or(POWER_ON, |(_, word)| word)
 }

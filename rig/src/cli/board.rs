@@ -11,8 +11,9 @@ use crate::driver::{DeviceTrouble, Trouble};
 use crate::image::{ChipMap, Image};
 use crate::port::sim::{Handle, SimPorts};
 use crate::port::{self, Interrupt, Ports};
-use crate::profile::Profile;
+use crate::profile::Product;
 use crate::project::Project;
+use crate::serve::Standing;
 
 /// Which board: a bench, and what is on it.
 #[derive(clap::Args, Debug)]
@@ -68,6 +69,7 @@ impl Board {
             handle,
             file: bench.value,
             text: bench.text,
+            seed: self.seed,
         })
     }
 
@@ -96,15 +98,28 @@ pub struct Virtual {
     pub bench: Bench,
     /// The file that was flashed, where it is a file.
     pub image: Option<PathBuf>,
-    /// What stands below its ports.
-    pub handle: Handle,
+    /// What stands below its ports, where that is a board.
+    pub handle: Option<Handle>,
     /// Its file.
     pub file: BenchFile,
     /// Its file's text.
     pub text: String,
+    seed: u64,
 }
 
 impl Virtual {
+    /// The bench as it stands, to be served. One without a chip is served as it is delivered: nothing
+    /// was flashed.
+    pub fn standing(&self) -> Standing {
+        match &self.handle {
+            Some(handle) => Standing::Board(Box::new(handle.fork())),
+            None => {
+                let name = self.file.emulates.as_deref().unwrap_or_default();
+                Standing::cylinder(name, self.seed).expect("its ports were opened")
+            }
+        }
+    }
+
     /// Connects a virtual bench and flashes its board; `text` is its file's.
     pub fn prepare(group: &Group, seed: u64, text: String) -> Result<Virtual, Failure> {
         let (ports, handle) = virtual_ports(&group.bench, seed)?;
@@ -121,6 +136,7 @@ impl Virtual {
             handle,
             file: group.bench.clone(),
             text,
+            seed,
         })
     }
 }
@@ -132,7 +148,10 @@ fn image_file(group: &Group) -> Option<PathBuf> {
     path.is_file().then(|| path.to_owned())
 }
 
-fn virtual_ports(bench: &BenchFile, seed: u64) -> Result<(Box<dyn Ports>, Handle), Failure> {
+fn virtual_ports(
+    bench: &BenchFile,
+    seed: u64,
+) -> Result<(Box<dyn Ports>, Option<Handle>), Failure> {
     let ports = bench
         .emulates
         .as_deref()
@@ -155,17 +174,16 @@ fn no_profile(bench: &BenchFile) -> Failure {
 }
 
 /// Whether a product's board is what stands on a bench.
-pub fn fits(bench: &BenchFile, profile: &Profile) -> bool {
-    bench
-        .lock
-        .is_none_or(|lock| lock.word() == profile.kind.word())
+pub fn fits(bench: &BenchFile, profile: &Product) -> bool {
+    let handled = profile.lock().is_some() || bench.stage.is_some();
+    handled && bench.lock.is_none_or(|lock| lock.word() == profile.kind())
 }
 
 /// A bench with a product's image: the one that is asked for, else the bench file's.
 pub fn group(
     project: &Project,
     bench: &BenchFile,
-    profile: &Arc<Profile>,
+    profile: &Arc<Product>,
     image: Option<&str>,
 ) -> Result<Group, Failure> {
     let mut group = Group {
@@ -196,6 +214,11 @@ pub fn group(
         group.image = Some(image);
         return Ok(group);
     }
+    let Some(profile) = profile.lock() else {
+        return Err(Failure::usage(of_bench(
+            &"a mechanical cylinder runs no firmware",
+        )));
+    };
     let personality = profile
         .personality()
         .map_err(|refused| Failure::refused(&[refused]))?;

@@ -26,7 +26,7 @@ impl Check {
         let (mut runs, mut skipped) = (0, 0);
         for loaded in &library.scenarios {
             for profile in &library.profiles {
-                match scenario::plan(&loaded.value, &profile.value) {
+                match scenario::plan_on(&loaded.value, &profile.value) {
                     Ok(planned) => {
                         let running = planned
                             .iter()

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::Failure;
 use crate::bench::BenchFile;
-use crate::profile::Profile;
+use crate::profile::Product;
 use crate::project::{self, File, Project, ProjectError};
 use crate::scenario::{Requirements, Scenario};
 use crate::source::{Refused, Source};
@@ -47,7 +47,7 @@ pub struct Library {
     /// In the order of their names.
     pub scenarios: Vec<Loaded<Scenario>>,
     /// In the order of their names.
-    pub profiles: Vec<Loaded<Arc<Profile>>>,
+    pub profiles: Vec<Loaded<Arc<Product>>>,
     /// In the order of their names.
     pub benches: Vec<Loaded<BenchFile>>,
 }
@@ -86,7 +86,7 @@ impl Library {
         let known = project.profiles().map_err(Failure::usage)?;
         let profiles = select("profile", known, &selection.profile)?;
         let profiles =
-            mistakes.all(profiles, |source| Some(Profile::read(source).map(Arc::new)))?;
+            mistakes.all(profiles, |source| Some(Product::read(source).map(Arc::new)))?;
         let known = project.benches().map_err(Failure::usage)?;
         let benches = select("bench", known, &selection.bench)?;
         let mut benches = mistakes.all(benches, |source| Some(BenchFile::read(source)))?;

@@ -47,7 +47,7 @@ impl List {
         }
         if wanted(Kind::Profiles) {
             for profile in library.profiles.iter().map(|loaded| &loaded.value) {
-                text += &format!("profile   {:32} {}\n", profile.id(), profile.product);
+                text += &format!("profile   {:32} {}\n", profile.id(), profile.about());
             }
         }
         if wanted(Kind::Benches) {

@@ -13,11 +13,11 @@ use super::sim::{Format, Ports};
 use crate::bench::BenchFile;
 use crate::campaign::Group;
 use crate::event::{Event, FileHash, Nanos, What};
-use crate::profile::{Profile, codes};
+use crate::profile::{Product, codes};
 use crate::report::{under_way, words};
 use crate::run::{self, Setup};
 use crate::scenario::{self, Course, PlannedRun, Scenario, Script};
-use crate::serve::{self, Clock, Place, VirtualBench};
+use crate::serve::{self, Clock, Place, Standing, VirtualBench};
 use crate::trace;
 
 mod comparison;
@@ -139,9 +139,18 @@ impl Replay {
         self.refuse_changes(&recorded, &found, &group)?;
         let (plan, script) = planned(&recorded, &found)?;
         let mut there = Virtual::prepare(&group, recorded.seed, bench.text.clone())?;
+        if stop.is_some() && there.handle.is_none() {
+            return Err(Failure::usage(format!(
+                "the bench '{}' has no chip, so there is nothing to stop for a debugger",
+                there.file.name
+            )));
+        }
         let comparison = Comparison::new(&recorded.lines, stop, there.handle.clone());
         let comparison = Arc::new(Mutex::new(comparison));
-        let codes = codes::generate(profile, recorded.seed, &script.codes);
+        let codes = match profile.lock() {
+            Some(lock) => codes::generate(lock, recorded.seed, &script.codes),
+            None => Ok(Default::default()),
+        };
         let codes = codes.map_err(Failure::usage)?;
         let setup = Setup {
             plan: &plan,
@@ -184,8 +193,12 @@ impl Replay {
         let halted = serve::halt(&mut stood);
         let tell =
             |places: &[Place]| self.tell(recorded, difference, Some(stop), there, halted, places);
-        self.ports
-            .serve(there, stood, Clock::StandsWhileHalted, tell)?;
+        self.ports.serve(
+            there,
+            Standing::Board(Box::new(stood)),
+            Clock::StandsWhileHalted,
+            tell,
+        )?;
         Ok(code)
     }
 
@@ -223,7 +236,7 @@ impl Replay {
             let (name, seq, at) = (&there.file.name, event.seq, event.at);
             text += &format!(
                 "event {seq} at {at}: {}\n\nbench '{name}' stands there until Ctrl-C\n{}\n{}",
-                words(&event.what),
+                words::of(&event.what),
                 serve::describe(places),
                 debuggers(&there.image, halted, places)
             );
@@ -322,7 +335,7 @@ impl Replay {
 }
 
 impl Found {
-    fn files(&self) -> (&Loaded<Scenario>, &Loaded<Arc<Profile>>, &Loaded<BenchFile>) {
+    fn files(&self) -> (&Loaded<Scenario>, &Loaded<Arc<Product>>, &Loaded<BenchFile>) {
         (
             &self.library.scenarios[self.scenario],
             &self.library.profiles[self.profile],
@@ -401,7 +414,7 @@ impl Recorded {
 /// The run of the trace, planned anew.
 fn planned(recorded: &Recorded, found: &Found) -> Result<(PlannedRun, Script), Failure> {
     let (scenario, profile, _) = found.files();
-    let runs = scenario::plan(&scenario.value, &profile.value)
+    let runs = scenario::plan_on(&scenario.value, &profile.value)
         .map_err(|refused| Failure::refused(&[scenario.refused(refused)]))?;
     let run = runs.into_iter().find(|run| run.variant == recorded.variant);
     match run.map(|run| (run.course.clone(), run)) {
@@ -418,7 +431,7 @@ fn planned(recorded: &Recorded, found: &Found) -> Result<(PlannedRun, Script), F
 
 fn difference(then: &[Event], now: &[Event], index: usize) -> Difference {
     let told = |event: Option<&Event>| match event {
-        Some(event) => format!("{}: {}", event.at, words(&event.what)),
+        Some(event) => format!("{}: {}", event.at, words::of(&event.what)),
         None => "nothing: the run had ended".to_owned(),
     };
     let at = then.get(index).or(now.get(index)).map(|event| event.at.0);

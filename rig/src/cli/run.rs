@@ -19,8 +19,8 @@ use crate::bench::BenchFile;
 use crate::campaign::{Campaign, Group, Job, Ran, Report, write_json};
 use crate::event::{FileHash, Nanos};
 use crate::port::Interrupt;
-use crate::profile::{Profile, codes};
-use crate::report::{StepUnderWay, Summary, junit, terminal};
+use crate::profile::{Product, codes};
+use crate::report::{StepUnderWay, Summary, html, junit, terminal};
 use crate::scenario::{self, Course, PlannedRun, Scenario};
 use crate::source::Refused;
 use crate::step::Ability;
@@ -66,8 +66,11 @@ Examples:
   lockrig run --bench virtual-safe --image fw.elf    firmware of yours on a virtual board
 
 What is left behind, in the report folder:
-  index.json, junit.xml    all runs
+  index.html               all runs on a page, what failed first; 'lockrig open' shows it
+  index.json, junit.xml    the same for programs
   <run>/events.jsonl       everything that happened, a fact a line, in bench time
+  <run>/report.html        the run as a page with its time line
+  <run>/trace.vcd          its lines for GTKWave, Surfer and other wave viewers
   <run>/run.json           what the run was made from, and its verdict
   <run>/junit.xml          the same for a CI server";
 
@@ -233,13 +236,13 @@ impl Run {
         &self,
         library: &Library,
         bench: &Loaded<BenchFile>,
-        profile: &Loaded<Arc<Profile>>,
+        profile: &Loaded<Arc<Product>>,
         mut group: Group,
         plan: &mut Plan,
     ) -> Result<(), Failure> {
         for loaded in &library.scenarios {
             let scenario = &loaded.value;
-            let runs = match scenario::plan(scenario, &profile.value) {
+            let runs = match scenario::plan_on(scenario, &profile.value) {
                 Ok(runs) => runs,
                 Err(refused) => {
                     plan.refused.push(loaded.refused(refused));
@@ -277,8 +280,11 @@ impl Run {
                         let run = Arc::new(run.clone());
                         for repetition in 0..self.repeat {
                             let seed = self.seed.wrapping_add(u64::from(repetition));
-                            let made = codes::generate(&profile.value, seed, &script.codes);
-                            let made = made.map_err(Failure::usage)?;
+                            let made = match profile.value.lock() {
+                                Some(lock) => codes::generate(lock, seed, &script.codes)
+                                    .map_err(Failure::usage)?,
+                                None => Default::default(),
+                            };
                             let id = match repetition {
                                 0 => name.clone(),
                                 _ => format!("{name}.{}", repetition + 1),
@@ -386,12 +392,20 @@ impl Run {
             runs: runs.iter().map(entry).collect(),
         };
         let summaries = runs.iter().map(|run| &run.summary);
-        write_json(&folder.join("index.json"), &index).and_then(|()| {
-            std::fs::write(
-                folder.join("junit.xml"),
-                junit::document("lockrig", summaries),
-            )
-        })
+        let page = html::campaign(&html::Campaign {
+            seed: self.seed,
+            planned,
+            finished,
+            runs: runs.iter().map(shown).collect(),
+        });
+        write_json(&folder.join("index.json"), &index)
+            .and_then(|()| std::fs::write(folder.join("index.html"), page))
+            .and_then(|()| {
+                std::fs::write(
+                    folder.join("junit.xml"),
+                    junit::document("lockrig", summaries),
+                )
+            })
     }
 }
 
@@ -447,6 +461,7 @@ fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -> PlannedRu
         .iter()
         .filter(|need| is_of_the_bench(&need.value) && !has.contains(&need.value.to_string()))
         .map(|need| format!("the bench '{}' has no {}", bench.name, need.value))
+        .chain(beyond(&run, bench))
         .collect();
     match missing.is_empty() {
         true => run,
@@ -457,11 +472,27 @@ fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -> PlannedRu
     }
 }
 
+/// What a run asks of a stage that this one cannot do.
+fn beyond(run: &PlannedRun, bench: &BenchFile) -> Vec<String> {
+    let (Course::Runs(script), Some(stage)) = (&run.course, &bench.stage) else {
+        return Vec::new();
+    };
+    crate::run::beyond(script, stage)
+        .into_iter()
+        .map(|what| format!("the bench '{}' {what}", bench.name))
+        .collect()
+}
+
 /// What a bench has to have; everything else is the product's.
 fn is_of_the_bench(need: &Ability) -> bool {
     matches!(
         need,
-        Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door
+        Ability::Keypad
+            | Ability::Bolt
+            | Ability::Supply
+            | Ability::Door
+            | Ability::Stage
+            | Ability::KeyExchange
     )
 }
 
@@ -482,6 +513,14 @@ fn id(run: &PlannedRun, bench: &str) -> String {
         name
     } else {
         format!("{name}@{variant}")
+    }
+}
+
+/// A run on the campaign's page.
+fn shown(run: &Ran) -> html::Entry<'_> {
+    html::Entry {
+        id: &run.id,
+        summary: &run.summary,
     }
 }
 

@@ -12,7 +12,7 @@ use super::signals;
 use crate::bench::Feed;
 use crate::quantity::Millivolts;
 use crate::serve::endpoint::{Endpoints, Layout, OpenError};
-use crate::serve::{Clock, Place, Server, VirtualBench, bench_file, describe};
+use crate::serve::{Clock, Place, Server, Standing, bench_file, describe};
 
 /// The virtual bench for other tools
 #[derive(clap::Subcommand, Debug)]
@@ -134,7 +134,7 @@ impl Serve {
                 .map_err(board::broken)?;
         }
         self.ports
-            .serve(&there, there.handle.fork(), Clock::Follows, |places| {
+            .serve(&there, there.standing(), Clock::Follows, |places| {
                 self.tell(&there, places)
             })?;
         Ok(0)
@@ -170,7 +170,7 @@ impl Ports {
     pub fn serve(
         &self,
         there: &Virtual,
-        bench: VirtualBench,
+        bench: Standing,
         clock: Clock,
         tell: impl FnOnce(&[Place]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
@@ -186,7 +186,7 @@ impl Ports {
         runtime.block_on(async {
             // Before anybody knows of the ports, so that a signal never leaves links behind.
             let ended = signals::ended();
-            let opened = Endpoints::open(&layout).await;
+            let opened = Endpoints::open(&layout, &bench.services()).await;
             let (endpoints, places) = opened.map_err(|why| taken(&why))?;
             if let Some(path) = &self.write_bench {
                 let text = bench_file::real(&there.text, &places).map_err(Failure::usage)?;

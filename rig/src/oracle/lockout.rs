@@ -8,8 +8,10 @@ const CONSOLE_LAG: Nanos = Nanos::from_millis(50);
 
 #[derive(Default)]
 pub struct Lockout {
-    /// When the lockout ends, by what the board said first.
+    /// When the lockout ends, by what the board said first, or when it was last prolonged.
     ends: Option<Nanos>,
+    /// What the board said last of it: stage, and milliseconds left.
+    said: Option<(Option<u64>, u64)>,
     /// The board started anew since it last spoke of the lockout.
     rebooted: bool,
     /// Reports that could be compared with one before.
@@ -65,11 +67,21 @@ impl Oracle for Lockout {
                 return finding;
             }
             "lockout" => {
-                let end = event.at + Nanos::from_millis(number(text, "left")?);
-                if self.ends.is_some() {
-                    return self.claims(end, facts);
+                let left = number(text, "left")?;
+                let end = event.at + Nanos::from_millis(left);
+                let stage = number(text, "stage");
+                let said = self.said.replace((stage, left));
+                if self.ends.is_none() {
+                    self.ends = Some(end);
+                    return None;
                 }
-                self.ends = Some(end);
+                let finding = self.claims(end, facts);
+                // A line that came late speaks of less time than the one before it. More time, or as
+                // much, or that of another stage, is a lockout that was prolonged.
+                if said.is_some_and(|(before, then)| left >= then || stage != before) {
+                    self.ends = self.ends.max(Some(end));
+                }
+                return finding;
             }
             // The lock says so before it ends the lockout.
             "reset" if facts.reset_erases_counters && text == "reset done" => {

@@ -145,13 +145,14 @@ fn known_contact(file: &ProfileFile, name: &Spanned<String>, problems: &mut Prob
 }
 
 /// What `$name` means in a procedure while nobody calls it: the defaults, and codes for codes.
-fn defaults<'p>(
+pub(super) fn defaults<'p>(
     parameters: impl Iterator<Item = (&'p Spanned<String>, &'p Parameter)>,
 ) -> Bindings {
     parameters
         .map(|(name, parameter)| {
             let bound = match parameter {
                 Parameter::Code(_) => Bound::Code(name.value.clone()),
+                Parameter::Key => Bound::Key(name.value.clone()),
                 Parameter::Value(value) => Bound::Written(value.0.clone()),
             };
             (name.value.clone(), bound)

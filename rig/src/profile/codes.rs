@@ -23,6 +23,33 @@ pub enum Declared {
     Literal(Code),
     /// The one that the factory sets.
     Factory,
+    /// A wrong code that begins like another one, for those who watch how long a refusal takes.
+    Near {
+        /// The name of the other.
+        like: String,
+        /// How many of its leading digits are right.
+        right: Right,
+    },
+}
+
+/// How many leading digits a wrong code has in common with the right one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// So many.
+    Exactly(u8),
+    /// All but the last.
+    AllButLast,
+}
+
+impl Right {
+    /// So many of a code of this length; none where a code with them would be right.
+    fn of(self, digits: usize) -> Option<usize> {
+        let right = match self {
+            Right::Exactly(right) => usize::from(right),
+            Right::AllButLast => digits.checked_sub(1)?,
+        };
+        (right < digits).then_some(right)
+    }
 }
 
 /// Why no codes could be made.
@@ -52,6 +79,13 @@ const DRAWS_MAX: u32 = 10_000;
 /// Codes are longer than this where the rules allow it: shorter ones are guessed too easily, also
 /// by a test that means to guess wrong.
 const DIGITS_PREFERRED: u8 = 4;
+
+impl DigitRange {
+    /// The fewest digits that a code is made with.
+    pub fn fewest_made(self) -> u8 {
+        self.from.max(DIGITS_PREFERRED.min(self.to))
+    }
+}
 
 impl Code {
     /// The most digits that a code can have.
@@ -123,9 +157,13 @@ pub fn generate(
                 let code = factory.ok_or_else(|| absent("factory code"))?;
                 codes.insert(name.clone(), code.clone());
             }
-            Declared::Made(_) => {}
+            Declared::Made(_) | Declared::Near { .. } => {}
         }
     }
+    let too_few = |name: &str| CodesError::TooFew {
+        profile: profile.id().to_owned(),
+        name: name.to_owned(),
+    };
     for (name, declared) in declared {
         let Declared::Made(kind) = declared else {
             continue;
@@ -144,17 +182,43 @@ pub fn generate(
                 let mut others = codes.values().chain(factory);
                 !is_weak(code) && !others.any(|other| code.begins_or_continues(other))
             })
-            .ok_or_else(|| CodesError::TooFew {
-                profile: profile.id().to_owned(),
-                name: name.clone(),
-            })?;
+            .ok_or_else(|| too_few(name))?;
+        codes.insert(name.clone(), code);
+    }
+    for (name, declared) in declared {
+        let Declared::Near { like, right } = declared else {
+            continue;
+        };
+        let like = codes.get(like).cloned().ok_or_else(|| too_few(name))?;
+        let right = right.of(like.digit_count()).ok_or_else(|| too_few(name))?;
+        let mut random = Random::new(seed, name);
+        // Whether it is weak does not matter: it is never stored.
+        let code = (0..DRAWS_MAX)
+            .map(|_| draw_near(&like, right, &mut random))
+            .find(|code| {
+                let mut others = codes.values().chain(factory);
+                !others.any(|other| code.begins_or_continues(other))
+            })
+            .ok_or_else(|| too_few(name))?;
         codes.insert(name.clone(), code);
     }
     Ok(codes)
 }
 
+/// A code as long as `like` of which exactly the first `right` digits are the same.
+fn draw_near(like: &Code, right: usize, random: &mut Random) -> Code {
+    let (same, rest) = like.0.as_bytes().split_at(right);
+    let digit = |value: u64| char::from(b'0' + value as u8);
+    let mut digits: String = same.iter().copied().map(char::from).collect();
+    digits.push(digit(
+        (u64::from(rest[0] - b'0') + 1 + random.below(9)) % 10,
+    ));
+    digits.extend(rest[1..].iter().map(|_| digit(random.below(10))));
+    Code(digits)
+}
+
 fn draw(rules: DigitRange, random: &mut Random) -> Code {
-    let fewest = rules.from.max(DIGITS_PREFERRED.min(rules.to));
+    let fewest = rules.fewest_made();
     let digits = u64::from(fewest) + random.below(u64::from(rules.to - fewest) + 1);
     Code(
         (0..digits)
@@ -243,6 +307,40 @@ impl Read for Code {
                 ),
             ))
         })
+    }
+}
+
+const ALL_BUT_LAST: &str = "all-but-last";
+
+impl Read for Right {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        if node.scalar() == Some(ALL_BUT_LAST) {
+            return Some(Self::AllButLast);
+        }
+        let number = node.scalar().and_then(|text| text.parse::<u8>().ok());
+        match number.filter(|right| *right < Code::DIGITS_MAX) {
+            Some(right) => Some(Self::Exactly(right)),
+            None => problems.expected_hint(
+                "a number of leading digits",
+                node,
+                &format!(
+                    "write {ALL_BUT_LAST}, or a number below {}",
+                    Code::DIGITS_MAX
+                ),
+            ),
+        }
+    }
+}
+
+impl JsonSchema for Right {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Right".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "const": ALL_BUT_LAST },
+            { "type": "integer", "minimum": 0, "maximum": Code::DIGITS_MAX - 1 },
+        ]})
     }
 }
 

@@ -519,6 +519,8 @@ file_words! {
         StoresUserCode,
         /// There is a new master code.
         StoresMasterCode,
+        /// The key `new` turns the cylinder from now on, and no other.
+        LearnsKey,
     }
 }
 
@@ -527,6 +529,8 @@ file_words! {
 pub enum Parameter {
     /// A code, which the scenario has to give.
     Code(CodeKind),
+    /// A key of a cylinder, which the scenario has to give.
+    Key,
     /// A value, with the one that is meant where the scenario gives none.
     Value(Written),
 }
@@ -719,6 +723,7 @@ impl Read for Parameter {
         match node.scalar() {
             Some("user") => Some(Self::Code(CodeKind::User)),
             Some("master") => Some(Self::Code(CodeKind::Master)),
+            Some("key") => Some(Self::Key),
             _ => Written::read(node, problems).map(Self::Value),
         }
     }
@@ -730,6 +735,6 @@ impl JsonSchema for Parameter {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let value = generator.subschema_for::<Written>();
-        json_schema!({ "anyOf": [{ "enum": ["user", "master"] }, value] })
+        json_schema!({ "anyOf": [{ "enum": ["user", "master", "key"] }, value] })
     }
 }

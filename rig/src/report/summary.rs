@@ -115,7 +115,7 @@ fn decision(events: &[Event], seq: u64) -> Option<Decision> {
         seq,
         at: event.at,
         steps: under_way(&events[..=index]),
-        words: words(&event.what),
+        words: words::of(&event.what),
         hint: match &event.what {
             What::Trouble { hint, .. } if !hint.is_empty() => Some(hint.clone()),
             _ => None,
@@ -312,14 +312,14 @@ mod tests {
     #[case(
         What::Measured {
             quantity: "hold of reset".to_owned(),
-            value: 7,
+            value: 7_000_000,
             unit: "ns".to_owned(),
-            uncertainty: 2,
-            from: Some(5),
+            uncertainty: 2_000,
+            from: Some(5_000_000),
             to: None,
             stands: crate::event::Against::Straddles,
         },
-        "hold of reset was 7 ± 2 ns; the limits are 5 ns to unknown"
+        "hold of reset was 7 ms ± 0.002 ms; the limit is at least 5 ms"
     )]
     #[case(
         What::Trouble {
@@ -339,6 +339,6 @@ mod tests {
         "not at rest: relay 3"
     )]
     fn a_decision_is_told_in_words(#[case] what: What, #[case] expected: &str) {
-        assert_eq!(words(&what), expected);
+        assert_eq!(words::of(&what), expected);
     }
 }

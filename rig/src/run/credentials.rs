@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::oracle::Keeps;
+use crate::profile::Erased;
 use crate::scenario::CodeUse;
 
 /// The codes of a lock, by the names that the scenario gives them.
@@ -9,6 +11,11 @@ use crate::scenario::CodeUse;
 pub struct Credentials {
     slots: BTreeMap<u32, CodeUse>,
     factory: Factory,
+    master: Option<CodeUse>,
+    /// What outlived the last reset, and by which rule of the manual.
+    kept: Vec<(CodeUse, Keeps)>,
+    /// The next new code takes the place of all others.
+    erased_by_next: bool,
     /// A change was interrupted, and it is not known yet which set holds.
     unsettled: bool,
 }
@@ -41,15 +48,57 @@ impl Credentials {
 
     /// A code was stored in a slot; what was there no longer opens.
     pub fn store(&mut self, slot: u32, code: &CodeUse) {
+        if std::mem::take(&mut self.erased_by_next) {
+            self.slots.clear();
+        }
         self.slots.insert(slot, code.clone());
+        // A code that is stored anew did not outlive anything.
+        let slots = &self.slots;
+        self.kept.retain(|(kept, keeps)| match keeps {
+            Keeps::UserCodes | Keeps::UserCodesUntilNew => {
+                kept != code && slots.values().any(|other| other == kept)
+            }
+            _ => true,
+        });
         if self.factory == Factory::UntilChanged {
             self.factory = Factory::Revoked;
         }
     }
 
-    /// A reset erased the user codes.
-    pub fn erase(&mut self) {
-        self.slots.clear();
+    /// A code authorises programming from now on.
+    pub fn store_master(&mut self, code: &CodeUse) {
+        self.master = Some(code.clone());
+        self.kept.retain(|(_, keeps)| *keeps != Keeps::MasterCode);
+    }
+
+    /// A reset went through, which erases user codes and master code as the manual says; where it
+    /// does not say, they are taken to stay, and nobody promises it.
+    pub fn reset(&mut self, user: Option<Erased>, master: Option<Erased>) {
+        if user == Some(Erased::AtOnce) {
+            self.slots.clear();
+        }
+        if master == Some(Erased::AtOnce) {
+            self.master = None;
+        }
+        self.erased_by_next = user == Some(Erased::WithNewCode);
+        let user_codes = match user {
+            Some(Erased::Kept) => Some(Keeps::UserCodes),
+            Some(Erased::WithNewCode) => Some(Keeps::UserCodesUntilNew),
+            _ => None,
+        };
+        let slots = self.slots.values();
+        let user_codes = slots.filter_map(|code| Some((code.clone(), user_codes?)));
+        let factory =
+            (self.factory == Factory::Permanent).then_some((CodeUse::Factory, Keeps::FactoryCode));
+        let is_kept = master == Some(Erased::Kept);
+        let master = self.master.clone().filter(|_| is_kept);
+        let master = master.map(|code| (code, Keeps::MasterCode));
+        self.kept = user_codes.chain(factory).chain(master).collect();
+    }
+
+    /// What outlived the last reset, and by which rule of the manual.
+    pub fn kept(&self) -> &[(CodeUse, Keeps)] {
+        &self.kept
     }
 
     /// From here on any code may or may not be valid.
@@ -60,6 +109,8 @@ impl Credentials {
     /// It was found out which codes open, and whether the factory's is one of them.
     pub fn settle(&mut self, codes: &[CodeUse], factory: bool) {
         self.unsettled = false;
+        self.erased_by_next = false;
+        self.kept.clear();
         self.slots = (1..).zip(codes.iter().cloned()).collect();
         if self.factory != Factory::Permanent {
             self.factory = if factory {
@@ -105,7 +156,7 @@ mod tests {
         assert_eq!(codes.valid(), [CodeUse::Factory]);
         codes.store(1, &code("new"));
         assert_eq!(codes.valid(), [code("new")]);
-        codes.erase();
+        codes.reset(Some(Erased::AtOnce), None);
         assert_eq!(codes.valid(), []);
     }
 
@@ -114,7 +165,7 @@ mod tests {
         let mut codes = Credentials::from_factory(true, true);
         codes.store(1, &code("new"));
         assert_eq!(codes.valid(), [code("new"), CodeUse::Factory]);
-        codes.erase();
+        codes.reset(Some(Erased::AtOnce), None);
         assert_eq!(codes.valid(), [CodeUse::Factory]);
         codes.settle(&[], false);
         assert_eq!(codes.valid(), [CodeUse::Factory]);
@@ -142,5 +193,91 @@ mod tests {
         assert_eq!(codes.valid(), [CodeUse::Factory]);
         codes.settle(&[code("new")], false);
         assert_eq!(codes.valid(), [code("new")]);
+    }
+
+    fn kept(codes: &Credentials) -> Vec<(CodeUse, Keeps)> {
+        codes.kept().to_vec()
+    }
+
+    #[test]
+    fn a_reset_keeps_what_the_manual_says() {
+        let mut codes = Credentials::from_factory(true, true);
+        codes.store(1, &code("one"));
+        codes.store(2, &code("two"));
+        codes.store_master(&code("boss"));
+        let factory = (CodeUse::Factory, Keeps::FactoryCode);
+
+        let mut silent = codes.clone();
+        silent.reset(None, None);
+        assert_eq!(silent.valid(), [code("one"), code("two"), CodeUse::Factory]);
+        assert_eq!(kept(&silent), std::slice::from_ref(&factory));
+
+        let mut erased = codes.clone();
+        erased.reset(Some(Erased::AtOnce), Some(Erased::AtOnce));
+        assert_eq!(erased.valid(), [CodeUse::Factory]);
+        assert_eq!(kept(&erased), std::slice::from_ref(&factory));
+
+        codes.reset(Some(Erased::Kept), Some(Erased::Kept));
+        let users = [code("one"), code("two")].map(|code| (code, Keeps::UserCodes));
+        let boss = (code("boss"), Keeps::MasterCode);
+        let all = Vec::from_iter(users.into_iter().chain([factory, boss]));
+        assert_eq!(kept(&codes), all);
+    }
+
+    #[test]
+    fn a_master_code_that_a_reset_erased_is_not_kept_by_the_next() {
+        let mut codes = Credentials::default();
+        codes.store_master(&code("boss"));
+        codes.reset(None, Some(Erased::AtOnce));
+        codes.reset(None, Some(Erased::Kept));
+        assert_eq!(kept(&codes), []);
+    }
+
+    #[test]
+    fn codes_that_are_kept_until_there_is_a_new_one_go_with_it() {
+        let mut codes = Credentials::default();
+        codes.store(1, &code("one"));
+        codes.store(2, &code("two"));
+        codes.reset(Some(Erased::WithNewCode), None);
+        let users = [code("one"), code("two")].map(|code| (code, Keeps::UserCodesUntilNew));
+        assert_eq!(kept(&codes), users);
+        assert_eq!(codes.valid(), [code("one"), code("two")]);
+        codes.store(1, &code("new"));
+        assert_eq!(kept(&codes), []);
+        assert_eq!(codes.valid(), [code("new")]);
+        codes.store(2, &code("other"));
+        assert_eq!(codes.valid(), [code("new"), code("other")]);
+    }
+
+    #[test]
+    fn what_is_stored_after_a_reset_did_not_outlive_it() {
+        let mut codes = Credentials::from_factory(true, true);
+        codes.store(1, &code("one"));
+        codes.store(2, &code("two"));
+        codes.store(3, &code("three"));
+        codes.store_master(&code("boss"));
+        codes.reset(Some(Erased::Kept), Some(Erased::Kept));
+        codes.store(1, &code("new"));
+        codes.store(2, &code("two"));
+        codes.store_master(&code("boss"));
+        assert_eq!(
+            kept(&codes),
+            [
+                (code("three"), Keeps::UserCodes),
+                (CodeUse::Factory, Keeps::FactoryCode)
+            ]
+        );
+    }
+
+    #[test]
+    fn after_a_cut_nothing_is_known_to_have_outlived_a_reset() {
+        let mut codes = Credentials::default();
+        codes.store(1, &code("one"));
+        codes.reset(Some(Erased::WithNewCode), None);
+        codes.unsettle();
+        codes.settle(&[code("one"), code("two")], false);
+        assert_eq!(kept(&codes), []);
+        codes.store(3, &code("new"));
+        assert_eq!(codes.valid(), [code("one"), code("two"), code("new")]);
     }
 }

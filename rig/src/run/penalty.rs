@@ -76,8 +76,8 @@ impl Penalty {
         begins
     }
 
-    /// A code opened the lock.
-    pub fn success(&mut self) {
+    /// A code opened the lock, or a reset erased what was counted.
+    pub fn forgiven(&mut self) {
         (self.stage, self.doubtful, self.until) = (0, false, None);
         self.wrong.clear();
     }
@@ -171,10 +171,10 @@ mod tests {
     fn a_success_begins_anew() {
         let mut penalty = penalty(None);
         (1..=3).for_each(|at| _ = penalty.wrong(secs(at)));
-        penalty.success();
+        penalty.forgiven();
         assert_eq!((penalty.left(), penalty.over()), (3, None));
         assert!(!penalty.wrong(secs(100)));
-        penalty.success();
+        penalty.forgiven();
         assert_eq!(penalty.left(), 3);
     }
 
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(penalty.over(), Some(secs(310)), "the longest may run");
         assert!(penalty.wrong(secs(310)));
         assert_eq!(penalty.over(), Some(secs(610)));
-        penalty.success();
+        penalty.forgiven();
         assert!(!penalty.wrong(secs(700)));
     }
 }

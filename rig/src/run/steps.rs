@@ -2,19 +2,18 @@
 
 use crate::bench::Contact;
 use crate::event::{Against, Nanos, Standing, What};
+use crate::oracle::{Keeps, word};
 use crate::profile::codes::Code;
 use crate::profile::{CountedFrom, Erased, Fact, HoldWindow, Relock};
 use crate::quantity::{Millivolts, Percent};
 use crate::scenario::{self, Act, CodeUse, Doing, Effect, Expected, ResolvedSet};
 use crate::step::{DoorState, Drop, Phase, Times, WaitFor};
 
-use super::runner::{Armed, Runner, Step, Stop};
+use super::pattern::{Progress, Track};
+use super::runner::{Armed, CarryOut, PHASE, QUIET, Runner, Step, Stop};
 
 /// How long a board may take from power to idle before the first key is pressed.
 const BOOT_MAX: Nanos = Nanos::from_secs(1);
-/// How long a phase is taken to last that has no length of its own: a lock that answers a key
-/// writes its record and moves its bolt within this time.
-const PHASE: Nanos = Nanos::from_millis(300);
 /// How long a finger leaves lamps and beeper to finish before it presses the next key.
 const PATIENCE: Nanos = Nanos::from_secs(15);
 /// How long a bolt may take to be thrown again where the manual gives no time.
@@ -22,58 +21,14 @@ const RELOCK_MAX: Nanos = Nanos::from_secs(15);
 /// How much later than reckoned something is taken to be over: the lock's clock and ours differ.
 const MARGIN: Nanos = Nanos::from_millis(500);
 
-impl Runner<'_> {
-    /// The whole scenario, from a fresh battery to the last step.
-    pub fn carry_out(&mut self) -> Step {
+impl CarryOut for Runner<'_> {
+    /// From a fresh battery on.
+    fn carry_out(&mut self) -> Step {
         let script = self.script;
         self.set_supply(Some(self.profile.supply.fresh.value))?;
         self.wait(BOOT_MAX)?;
         self.all(&script.setup)?;
         self.all(&script.steps)
-    }
-
-    /// What happens on every way out: the scenario's `finally`, then rest.
-    pub fn clean_up(&mut self) {
-        let script = self.script;
-        self.armed = None;
-        self.tracks.clear();
-        self.inside.clear();
-        // A stop in here is recorded like any other, and rest comes all the same.
-        let _ = self.release_all().and_then(|()| self.all(&script.finally));
-        let rest = self.bench.to_rest();
-        self.record(What::WentToRest {
-            outputs: rest.outputs,
-            failed: rest.failed,
-        });
-    }
-
-    fn all(&mut self, acts: &[Act]) -> Step {
-        for act in acts {
-            self.one(act)?;
-        }
-        Ok(())
-    }
-
-    fn one(&mut self, act: &Act) -> Step {
-        self.step += 1;
-        let number = self.step;
-        let procedure = match &act.doing {
-            Doing::Do { procedure, .. } => Some(procedure.clone()),
-            _ => None,
-        };
-        self.record(What::StepStarted {
-            step: number,
-            inside: self.inside.last().map(|(step, _)| *step),
-            place: act.place.clone(),
-            doing: act.to_string(),
-            procedure: procedure.clone(),
-        });
-        self.inside.push((number, procedure.is_some()));
-        let outcome = self.act(act);
-        self.inside.pop();
-        outcome?;
-        self.record(What::StepFinished { step: number });
-        self.enter_phase(act.phase.after, PHASE)
     }
 
     fn act(&mut self, act: &Act) -> Step {
@@ -133,7 +88,11 @@ impl Runner<'_> {
                 ..
             } => {
                 self.wait_for_quiet(PATIENCE)?;
-                self.expecting(expect, |run| run.all(acts))?;
+                let around = self.stores_master;
+                self.stores_master = matches!(effect, Effect::StoresMasterCode { .. });
+                let done = self.expecting(expect, |run| run.all(acts));
+                self.stores_master = around;
+                done?;
                 self.take_effect(effect, procedure);
                 Ok(())
             }
@@ -164,10 +123,13 @@ impl Runner<'_> {
                 acts,
             } => self.interrupt(*at, *how, *lasts, acts),
             Doing::Settles(sets) => self.settles(sets),
+            Doing::Handle(_) => unreachable!("no plan for a lock with a keypad handles keys"),
             Doing::Expect => self.expecting(expect, |_| Ok(())),
         }
     }
+}
 
+impl Runner<'_> {
     /// Acts, and then waits for what the lock is to show, counted from the beginning of the action:
     /// a lock may answer while the last key is still down.
     fn expecting(
@@ -418,9 +380,15 @@ impl Runner<'_> {
         let now = self.bench.now();
         let standing = match self.standing(code) {
             _ if self.is_changing() => Standing::Offered,
-            Standing::Valid if self.penalty.runs(now) => Standing::LockedOut,
+            Standing::Valid | Standing::Invalid if self.penalty.runs(now) => Standing::LockedOut,
             standing => standing,
         };
+        let kept = self.credentials.kept().iter();
+        let kept_by = kept
+            .filter(|(code, _)| self.digits(code) == *digits)
+            // A code that is becoming the master code is no proof that it was one.
+            .find(|(_, keeps)| *keeps != Keeps::MasterCode || !self.stores_master)
+            .map(|(_, keeps)| keeps.rule().to_owned());
         let valid = self.credentials.valid();
         let common = valid
             .iter()
@@ -431,6 +399,7 @@ impl Runner<'_> {
             digits: digits.digit_count(),
             standing,
             leading,
+            kept_by,
         });
     }
 
@@ -455,8 +424,8 @@ impl Runner<'_> {
             }
             let is_wrong = is_tried && self.standing(code) != Standing::Valid;
             // The code that is one too many is answered by the lockout's signal, where there is one.
-            let lockout = (is_wrong && self.penalty.left() == 1)
-                .then(|| self.signal("lockout"))
+            let lockout = (expect.is_some() && is_wrong && self.penalty.left() == 1)
+                .then(|| self.signal("lockout-begins"))
                 .flatten();
             let expect = lockout.map_or_else(|| expect.clone(), Some);
             self.expecting(&expect, |run| run.enter(code, submit, during))?;
@@ -482,7 +451,7 @@ impl Runner<'_> {
     fn reckon(&mut self, code: &CodeUse) {
         let now = self.bench.now();
         match self.standing(code) {
-            Standing::Valid if !self.penalty.runs(now) => self.penalty.success(),
+            Standing::Valid if !self.penalty.runs(now) => self.penalty.forgiven(),
             Standing::Invalid | Standing::Unsettled => {
                 self.penalty.wrong(now);
             }
@@ -535,7 +504,7 @@ impl Runner<'_> {
             let by = self.bench.now() + accepted.within;
             self.await_signal("accepted", by)?;
         }
-        self.penalty.success();
+        self.penalty.forgiven();
         self.lock_again()
     }
 
@@ -613,13 +582,18 @@ impl Runner<'_> {
     /// What a procedure that went through has changed in the lock.
     fn take_effect(&mut self, effect: &Effect, procedure: &str) {
         match effect {
-            Effect::Resets
-                if self.profile.reset.erases.user_codes == Fact::Known(Erased::AtOnce) =>
-            {
-                self.credentials.erase();
+            Effect::Resets => {
+                let erases = &self.profile.reset.erases;
+                let user = erases.user_codes.known().copied();
+                let master = erases.master_code.and_then(|fact| fact.known().copied());
+                self.credentials.reset(user, master);
+                if erases.counters == Fact::Known(Erased::AtOnce) {
+                    self.penalty.forgiven();
+                }
             }
             Effect::StoresUserCode { code, slot } => self.credentials.store(*slot, code),
-            Effect::None | Effect::Resets | Effect::StoresMasterCode { .. } => return,
+            Effect::StoresMasterCode { code } => self.credentials.store_master(code),
+            Effect::None | Effect::LearnsKey { .. } => return,
         }
         let valid = self
             .credentials
@@ -666,37 +640,60 @@ impl Runner<'_> {
     }
 
     /// Tries every code of the sets once and finds the one set of which all codes open, and no other.
+    ///
+    /// That a code does not open counts only if the lock said so: a dead lock, or one that stands at a
+    /// fault, opens with no code either.
     fn settles(&mut self, sets: &[ResolvedSet]) -> Step {
         let submit = self.profile.codes.user.submit.as_ref();
         let submit = submit
             .and_then(|key| self.profile.keypad.key(key))
             .map(str::to_owned);
         let mut tried: Vec<(&CodeUse, bool)> = Vec::new();
+        let mut silent: Vec<String> = Vec::new();
         for code in sets.iter().flat_map(|set| &set.codes) {
             if tried.iter().any(|(other, _)| *other == code) {
                 continue;
             }
             self.wait_for(WaitFor::Lockout, None, Nanos::ZERO, None)?;
+            // A cut may leave the bolt withdrawn, and what is open cannot be seen to open.
+            if self.level(WITHDRAWN)? {
+                self.lock_again()?;
+            }
             self.wait_for_quiet(PATIENCE)?;
+            let refusals = self.refusals()?;
+            let before = self.recorder.events().len();
             let opened = self.try_code(code, submit.as_deref(), None)?;
             if opened {
-                self.penalty.success();
+                self.penalty.forgiven();
                 self.lock_again()?;
             } else {
                 self.penalty.wrong(self.bench.now());
+                if !self.has_refused(refusals, before)? {
+                    silent.push(code.to_string());
+                }
             }
             tried.push((code, opened));
         }
-        let set = sets.iter().find(|set| {
-            tried
-                .iter()
-                .all(|(code, opened)| set.codes.contains(code) == *opened)
-        });
         let words: Vec<String> = tried
             .iter()
             .map(|(code, opened)| format!("{code} {}", if *opened { "opens" } else { "does not" }))
             .collect();
-        let because = words.join(", ");
+        let unanswered =
+            (!silent.is_empty()).then(|| format!("no answer to {}", silent.join(", ")));
+        let fault = self
+            .fault()
+            .map(|fault| format!("the lock reported '{fault}'"));
+        let is_answered = unanswered.is_none() && fault.is_none();
+        let because: Vec<String> = [Some(words.join(", ")), unanswered, fault]
+            .into_iter()
+            .flatten()
+            .collect();
+        let because = because.join("; ");
+        let set = sets.iter().filter(|_| is_answered).find(|set| {
+            tried
+                .iter()
+                .all(|(code, opened)| set.codes.contains(code) == *opened)
+        });
         self.record(What::Settled {
             set: set.map(|set| set.name.clone()),
             because: because.clone(),
@@ -716,6 +713,57 @@ impl Runner<'_> {
             got,
             set.is_some(),
         )
+    }
+
+    /// What this product shows when it refuses a code, ready to be seen, and by when it is over. The last
+    /// code before a lockout has a signal of its own.
+    fn refusals(&mut self) -> Step<Vec<(Vec<Track>, Nanos)>> {
+        let names = ["wrong-code", "lockout-begins"];
+        let signals = names.map(|name| self.profile.signal(name).copied());
+        let mut refusals = Vec::new();
+        for signal in signals.into_iter().flatten() {
+            refusals.push((self.tracks_of(&signal)?, signal.within));
+        }
+        Ok(refusals)
+    }
+
+    /// Whether the lock answered the code that was entered since an event: by one of the signals, or on
+    /// its console; where no signal is known, by any sign at all.
+    fn has_refused(&mut self, mut refusals: Vec<(Vec<Track>, Nanos)>, before: usize) -> Step<bool> {
+        let longest = refusals.iter().map(|(_, within)| *within).max();
+        self.wait(longest.unwrap_or_default())?;
+        self.wait_for_quiet(PATIENCE)?;
+        let now = self.bench.now();
+        let events = &self.recorder.events()[before..];
+        for event in events {
+            if let What::LineChanged { line, high } = &event.what {
+                let tracks = refusals.iter_mut().flat_map(|(tracks, _)| tracks);
+                for track in tracks.filter(|track| track.line == *line) {
+                    track.edge(event.at, *high);
+                }
+            }
+        }
+        let is_seen = |track: &Track| track.progress(now, QUIET) == Progress::Seen;
+        let shown = refusals
+            .iter()
+            .any(|(tracks, _)| tracks.iter().all(is_seen));
+        let any_sign = refusals.is_empty() && !self.shown_since(before).is_empty();
+        let said = events.iter().any(|event| match &event.what {
+            What::Printed { text } => word(text) == "refused",
+            _ => false,
+        });
+        Ok(shown || any_sign || said)
+    }
+
+    /// The fault that the lock reported on its console and has not left since by starting anew.
+    fn fault(&self) -> Option<&str> {
+        let mut events = self.recorder.events().iter().rev();
+        events.find_map(|event| match &event.what {
+            What::Printed { text } if word(text) == "fault" => Some(Some(text.as_str())),
+            What::Printed { text } if word(text) == "boot" => Some(None),
+            What::SupplySet { millivolts: None } => Some(None),
+            _ => None,
+        })?
     }
 }
 

@@ -3,6 +3,7 @@
 //! refused at its place in the scenario.
 
 mod call;
+mod cylinder;
 mod expand;
 mod show;
 mod values;
@@ -11,12 +12,13 @@ use std::collections::BTreeMap;
 
 use crate::event::Nanos;
 use crate::profile::codes::{Code, Declared};
-use crate::profile::{Button, Profile, Signal};
+use crate::profile::{Button, Product, Profile, Signal};
 use crate::quantity::{Millivolts, Percent};
 use crate::source::{Problems, Refused};
-use crate::step::{Bindings, Bound, DoorState, Drop, Phase, PhaseLabel, Times, WaitFor};
+use crate::step::{Bindings, Bound, DoorState, Drop, KeyKind, Phase, PhaseLabel, Times, WaitFor};
 
 use super::Scenario;
+pub use cylinder::{Handling, KeySet};
 use expand::Expansion;
 
 /// How far inside a hold window a hold is placed, how far below it a hold is too short, and how long
@@ -55,6 +57,8 @@ pub struct Script {
     /// The codes of the scenario that this run uses, to be made by
     /// [`codes::generate`](crate::profile::codes::generate).
     pub codes: BTreeMap<String, Declared>,
+    /// The keys of the scenario, on a cylinder.
+    pub keys: BTreeMap<String, KeyKind>,
     /// Brings about what the scenario says is given.
     pub setup: Vec<Act>,
     /// The scenario's steps.
@@ -169,6 +173,8 @@ pub enum Doing {
     },
     /// The lock must hold exactly one of these sets of codes.
     Settles(Vec<ResolvedSet>),
+    /// Handles the keys of a cylinder; in no plan for a lock with a keypad.
+    Handle(Handling),
     /// Only waits for what is expected.
     Expect,
 }
@@ -211,6 +217,11 @@ pub enum Effect {
     StoresMasterCode {
         /// The code.
         code: CodeUse,
+    },
+    /// This key turns the cylinder from now on, and no other.
+    LearnsKey {
+        /// The key.
+        key: String,
     },
 }
 
@@ -267,7 +278,8 @@ impl Act {
         match &self.doing {
             Doing::Hold { during: acts, .. }
             | Doing::Do { acts, .. }
-            | Doing::Interrupt { acts, .. } => acts,
+            | Doing::Interrupt { acts, .. }
+            | Doing::Handle(Handling::StopAt { acts, .. }) => acts,
             _ => &[],
         }
     }
@@ -312,6 +324,14 @@ pub fn plan(scenario: &Scenario, profile: &Profile) -> Result<Vec<PlannedRun>, R
     }
 }
 
+/// The runs of a scenario on any product.
+pub fn plan_on(scenario: &Scenario, product: &Product) -> Result<Vec<PlannedRun>, Refused> {
+    match product {
+        Product::Lock(profile) => plan(scenario, profile),
+        Product::Cylinder(cylinder) => cylinder::plan(scenario, cylinder),
+    }
+}
+
 /// A script that an earlier variant has already is not run a second time.
 fn without_twin(script: Script, earlier: &[PlannedRun]) -> Course {
     let twin = earlier
@@ -328,12 +348,7 @@ fn without_twin(script: Script, earlier: &[PlannedRun]) -> Course {
 
 /// Every combination of the variants' values, with its label.
 fn combinations(scenario: &Scenario) -> Vec<(String, Bindings)> {
-    let codes: Bindings = scenario
-        .codes
-        .names()
-        .map(|name| (name.to_owned(), Bound::Code(name.to_owned())))
-        .collect();
-    let mut combinations = vec![(String::new(), codes)];
+    let mut combinations = vec![(String::new(), scenario.declared())];
     for (name, values) in scenario.variants.iter() {
         combinations = combinations
             .iter()

@@ -72,11 +72,14 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Opens a port for every service, and says where each is.
+    /// Opens a port for each service, and says where each is.
     ///
     /// # Errors
     /// The first that could not be opened; none is open then. It has to be called inside a runtime.
-    pub async fn open(layout: &Layout) -> Result<(Endpoints, Vec<Place>), OpenError> {
+    pub async fn open(
+        layout: &Layout,
+        services: &[Service],
+    ) -> Result<(Endpoints, Vec<Place>), OpenError> {
         let (to_bench, incoming) = mpsc::channel(INCOMING_MAX);
         let mut endpoints = Endpoints {
             incoming,
@@ -86,7 +89,7 @@ impl Endpoints {
         };
         let mut places = Vec::new();
         let mut tcp_port = layout.first_port;
-        for service in Service::all() {
+        for service in services.iter().copied() {
             let (send, to_client) = mpsc::channel(OUTGOING_MAX);
             let line = Line {
                 service,

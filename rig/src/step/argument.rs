@@ -25,6 +25,10 @@ pub enum CodeWord {
     Digits(Spanned<String>),
 }
 
+/// A key of a cylinder: `$name` of one that the scenario declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyWord(pub Spanned<String>);
+
 /// A value whose type only its use decides: an entry of `with` or `variants`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written(pub Node);
@@ -38,6 +42,8 @@ pub enum Bound {
     Code(String),
     /// A code written out in digits.
     Digits(String),
+    /// A key of the scenario, by its name there.
+    Key(String),
 }
 
 /// What each `$name` stands for at some point of a plan.
@@ -90,10 +96,16 @@ impl<T: Read + Clone> Arg<T> {
                 }
                 value
             }
-            Some(_) => problems.add(Problem::new(
-                name.span,
-                format!("'${}' is a code, which cannot stand here", name.value),
-            )),
+            Some(bound) => {
+                let what = match bound {
+                    Bound::Key(_) => "a key",
+                    _ => "a code",
+                };
+                problems.add(Problem::new(
+                    name.span,
+                    format!("'${}' is {what}, which cannot stand here", name.value),
+                ))
+            }
             None => problems.add(undeclared(name, bindings.keys().map(String::as_str))),
         }
     }
@@ -145,6 +157,30 @@ impl CodeWord {
             }
             Some(code) => Some(code.clone()),
             None => problems.add(undeclared(name, bindings.keys().map(String::as_str))),
+        }
+    }
+}
+
+impl KeyWord {
+    /// The name in the scenario of the key that it stands for.
+    pub fn resolve(&self, bindings: &Bindings, problems: &mut Problems) -> Option<String> {
+        let name = &self.0;
+        match bindings.get(&name.value) {
+            Some(Bound::Key(key)) => Some(key.clone()),
+            Some(_) => problems.add(
+                Problem::new(name.span, format!("'${}' is no key", name.value))
+                    .hint("declare it under keys: current, other, blank or unsupported"),
+            ),
+            None => problems.add(undeclared(name, bindings.keys().map(String::as_str))),
+        }
+    }
+}
+
+impl Read for KeyWord {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match name_of(node, problems)? {
+            Some(name) => Some(Self(name)),
+            None => problems.expected_hint("a key", node, "write $name"),
         }
     }
 }
@@ -232,6 +268,19 @@ impl JsonSchema for CodeWord {
             "description": "$name of a declared code, or digits in quotes",
             "type": "string",
             "pattern": r"^(\$[a-z][a-z0-9-]*|[0-9]+)$",
+        })
+    }
+}
+
+impl JsonSchema for KeyWord {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Key".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "$name of a declared key",
+            "type": "string",
+            "pattern": NAME_PATTERN,
         })
     }
 }

@@ -4,11 +4,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::argument::undeclared;
 use super::{
-    Ability, Arg, Bindings, CodeSet, CodeWord, DoorState, Drop, ExpectedSignal, HoldFor, Phase,
-    PhaseLabel, SupplyLevel, Times, WaitFor, Written, YesNo,
+    Ability, Arg, Bindings, CodeSet, CodeWord, DoorState, Drop, ExpectedSignal, HoldFor, KeyWord,
+    Phase, PhaseLabel, Pulled, Pushed, Refusal, SupplyLevel, Times, WaitFor, Written, YesNo,
 };
 use crate::event::Nanos;
-use crate::quantity::Percent;
+use crate::quantity::{Micrometres, Millidegrees, MillinewtonMetres, Percent};
 use crate::source::{
     Named, Node, Problem, Problems, Read, Span, Spanned, Value, file_table, key_of,
 };
@@ -158,6 +158,46 @@ verbs! {
         /// How often.
         pub times: Arg<Times> = default,
     }
+    /// Pushes a key of a cylinder in, up to its shoulder.
+    Insert as "an 'insert' step" {
+        /// The key.
+        pub insert: KeyWord,
+        /// How far it stays short of its shoulder.
+        pub short: Arg<Micrometres> = default,
+        /// Whether the cylinder must keep it out.
+        pub refused: Arg<Refusal> = default,
+    }
+    /// Pulls the key out, straight.
+    Withdraw as "a 'withdraw' step" {
+        /// `key`
+        pub withdraw: Pulled,
+        /// Not straight: by so much it is turned on the way, and back.
+        pub turning: Arg<Millidegrees> = default,
+        /// Whether the cylinder must hold it.
+        pub refused: Arg<Refusal> = default,
+    }
+    /// Turns the key to an angle; 0 is where keys go in and out, clockwise is positive.
+    Turn as "a 'turn' step" {
+        /// The angle.
+        pub turn: Arg<Millidegrees>,
+        /// The torque that stops it, if not the profile's.
+        pub torque: Option<Arg<MillinewtonMetres>>,
+        /// Whether the cylinder must stop it.
+        pub refused: Arg<Refusal> = default,
+    }
+    /// Pushes the learning tool in until the cylinder clicks, and pulls it out again.
+    Plunge as "a 'plunge' step" {
+        /// `tool`
+        pub plunge: Pushed,
+        /// How far, of the whole way.
+        pub depth: Option<Arg<Percent>>,
+        /// How often.
+        pub times: Arg<Times> = default,
+        /// It is left in.
+        pub stays: YesNo = default,
+        /// Whether the cylinder must not click.
+        pub refused: Arg<Refusal> = default,
+    }
     /// Carries out steps and makes the supply fail in one phase of them; what comes after it is
     /// not done any more.
     Interrupt as "an 'interrupt' step" {
@@ -181,12 +221,12 @@ verbs! {
 }
 
 file_table! {
-    /// When and how the supply fails.
+    /// When and how the supply fails, or somebody stops in the middle.
     pub struct Interruption as "an interruption" {
         /// In this phase.
         pub at: Spanned<Arg<Phase>>,
-        /// In this way.
-        pub supply: Arg<Drop>,
+        /// The supply fails in this way; left out, whoever works on a lock without one stops there.
+        pub supply: Option<Arg<Drop>>,
         /// For so long; then the battery is fresh.
         pub r#for: Arg<Nanos>,
     }
@@ -207,6 +247,10 @@ impl Step {
             | Action::Opens(_)
             | Action::Refuses(_)
             | Action::Interrupt(_)
+            | Action::Insert(_)
+            | Action::Withdraw(_)
+            | Action::Turn(_)
+            | Action::Plunge(_)
             | Action::Settles(_) => None,
         }
     }
@@ -225,6 +269,10 @@ impl Step {
             | Action::Opens(_)
             | Action::Refuses(_)
             | Action::Interrupt(_)
+            | Action::Insert(_)
+            | Action::Withdraw(_)
+            | Action::Turn(_)
+            | Action::Plunge(_)
             | Action::Settles(_) => None,
         }
     }
@@ -298,7 +346,7 @@ impl Step {
             }
             Action::Interrupt(step) => {
                 step.interrupt.at.resolve(bindings, problems);
-                step.interrupt.supply.resolve(bindings, problems);
+                check(step.interrupt.supply.as_ref(), bindings, problems);
                 step.interrupt.r#for.resolve(bindings, problems);
             }
             Action::Settles(step) => {
@@ -309,6 +357,25 @@ impl Step {
                         }
                     }
                 }
+            }
+            Action::Insert(step) => {
+                step.insert.resolve(bindings, problems);
+                step.short.resolve(bindings, problems);
+                step.refused.resolve(bindings, problems);
+            }
+            Action::Withdraw(step) => {
+                step.turning.resolve(bindings, problems);
+                step.refused.resolve(bindings, problems);
+            }
+            Action::Turn(step) => {
+                step.turn.resolve(bindings, problems);
+                check(step.torque.as_ref(), bindings, problems);
+                step.refused.resolve(bindings, problems);
+            }
+            Action::Plunge(step) => {
+                check(step.depth.as_ref(), bindings, problems);
+                step.times.resolve(bindings, problems);
+                step.refused.resolve(bindings, problems);
             }
             Action::Expect(_) => {}
         }

@@ -75,6 +75,50 @@ file_words! {
     }
 }
 
+file_words! {
+    /// How a key is cut.
+    pub enum KeyKind as "a kind of key" {
+        /// It turns the cylinder when the run begins.
+        Current,
+        /// Another one that the cylinder can learn.
+        Other,
+        /// Not cut.
+        Blank,
+        /// With a cut that the cylinder cannot learn.
+        Unsupported,
+    }
+}
+
+file_words! {
+    /// Whether the cylinder must not let something happen.
+    #[derive(Default)]
+    pub enum Refusal as "whether it is refused" {
+        /// It must let it happen.
+        #[default]
+        No,
+        /// It must not.
+        Yes,
+        /// It may, or may not: what comes of it is looked at later.
+        Either,
+    }
+}
+
+file_words! {
+    /// What is pulled out of a cylinder.
+    pub enum Pulled as "what is withdrawn" {
+        /// The key.
+        Key,
+    }
+}
+
+file_words! {
+    /// What is pushed into a cylinder's slot.
+    pub enum Pushed as "what is pushed" {
+        /// The learning tool.
+        Tool,
+    }
+}
+
 /// Which phase a step stands for, and which one begins when it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct PhaseLabel {
@@ -197,8 +241,14 @@ pub enum Ability {
     RevokedFactoryCode,
     /// The reset works with an open door only.
     OpenDoorReset,
+    /// A reset keeps the user codes, for good or until the next new code.
+    KeptUserCodes,
     /// The lock documents what it does on a low battery.
     LowBattery,
+    /// A stage turns its key.
+    Stage,
+    /// And changes one key for another.
+    KeyExchange,
     /// The profile has this procedure.
     Procedure(String),
     /// The profile knows this signal.
@@ -218,7 +268,10 @@ impl Ability {
         ("factory-code", Ability::FactoryCode),
         ("factory-code.revoked", Ability::RevokedFactoryCode),
         ("reset.open-door", Ability::OpenDoorReset),
+        ("reset.keeps-user-codes", Ability::KeptUserCodes),
         ("low-battery", Ability::LowBattery),
+        ("stage", Ability::Stage),
+        ("key-exchange", Ability::KeyExchange),
     ];
 }
 

@@ -494,6 +494,9 @@ impl Peripherals {
             }
         }
         let mut touched = std::mem::take(&mut self.touched);
+        if touched == 0 {
+            return;
+        }
         while touched != 0 {
             let id = touched.trailing_zeros() as usize;
             touched &= touched - 1;

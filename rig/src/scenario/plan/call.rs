@@ -1,10 +1,10 @@
 //! Procedures written out: what a call's arguments mean, what comes before it, what must be seen.
 
-use super::expand::{Expansion, Scope, plain};
+use super::expand::{Expansion, Scope, lacks, plain};
 use super::{Act, Doing, Effect, Expected};
 use crate::profile::{EffectOf, Parameter, Procedure};
 use crate::source::{Node, Problem, Problems, Span, Value};
-use crate::step::{Bindings, Bound, Do, Step, YesNo};
+use crate::step::{Ability, Bindings, Bound, Do, Step, YesNo};
 
 /// A procedure that is to be carried out.
 pub(super) struct Call<'c> {
@@ -152,6 +152,7 @@ impl Expansion<'_> {
                 (None, Parameter::Value(default)) => Bound::Written(default.0.clone()),
                 // It was reported that a code is missing.
                 (None, Parameter::Code(_)) => return None,
+                (_, Parameter::Key) => return self.skip(lacks(self.profile, &Ability::Stage)),
             };
             bindings.insert(name.value.clone(), bound);
         }
@@ -192,6 +193,7 @@ impl Expansion<'_> {
         Some(match effect {
             EffectOf::Nothing => Effect::None,
             EffectOf::Resets => Effect::Resets,
+            EffectOf::LearnsKey => return self.skip(lacks(self.profile, &Ability::Stage)),
             EffectOf::StoresMasterCode => Effect::StoresMasterCode { code: code(self)? },
             EffectOf::StoresUserCode => Effect::StoresUserCode {
                 code: code(self)?,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::call::Call;
 use super::{Act, CodeUse, Doing, Expected, ResolvedSet, Script};
+use crate::profile::codes::Declared;
 use crate::profile::{Procedure, Profile, names_in};
 use crate::scenario::Scenario;
 use crate::source::{Node, Problems, Source, Span, Value};
@@ -28,7 +29,9 @@ pub(super) fn lacks(profile: &Profile, ability: &Ability) -> String {
             format!("the sources of '{id}' give no factory code that a change revokes")
         }
         Ability::OpenDoorReset => format!("the reset of '{id}' works with any door"),
+        Ability::KeptUserCodes => format!("the sources of '{id}' keep no code through a reset"),
         Ability::LowBattery => format!("the sources of '{id}' give no low-battery level"),
+        Ability::Stage | Ability::KeyExchange => format!("'{id}' is no mechanical cylinder"),
         Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door => {
             format!("'{id}' has no {ability}")
         }
@@ -93,9 +96,17 @@ impl<'e> Expansion<'e> {
             names_of_codes(acts, &mut used);
         }
         let mut codes = self.scenario.declared_codes();
+        for (name, declared) in &codes {
+            if let Declared::Near { like, .. } = declared
+                && used.contains(name)
+            {
+                used.insert(like.clone());
+            }
+        }
         codes.retain(|name, _| used.contains(name));
         Some(Script {
             codes,
+            keys: Default::default(),
             setup,
             steps,
             finally,
@@ -265,6 +276,9 @@ impl<'e> Expansion<'e> {
                 }
             }
             Action::Interrupt(interrupt) => self.interrupt(interrupt, scope)?,
+            Action::Insert(_) | Action::Withdraw(_) | Action::Turn(_) | Action::Plunge(_) => {
+                return self.skip(lacks(self.profile, &Ability::Stage));
+            }
             Action::Settles(settles) => Doing::Settles(
                 settles
                     .settles
@@ -322,7 +336,10 @@ impl<'e> Expansion<'e> {
         let bindings = scope.bindings;
         let acts = self.acts(&interrupt.steps, scope);
         let at = interrupt.interrupt.at.resolve(bindings, self.problems);
-        let how = interrupt.interrupt.supply.resolve(bindings, self.problems);
+        let how = match &interrupt.interrupt.supply {
+            Some(how) => how.resolve(bindings, self.problems),
+            None => self.skip(lacks(self.profile, &Ability::Stage)),
+        };
         let lasts = interrupt.interrupt.r#for.resolve(bindings, self.problems);
         let (acts, at, how, lasts) = (acts?, at?, how?, lasts?);
         if !acts.iter().any(|act| has_phase(act, at)) {

@@ -45,12 +45,13 @@ impl fmt::Display for Effect {
             Self::Resets => f.write_str("resets"),
             Self::StoresUserCode { code, slot } => write!(f, "stores {code} in slot {slot}"),
             Self::StoresMasterCode { code } => write!(f, "stores {code} as the master code"),
+            Self::LearnsKey { key } => write!(f, "learns key {key}"),
         }
     }
 }
 
 /// `, 3 times`, or nothing for once.
-fn often(times: u32) -> String {
+pub(super) fn often(times: u32) -> String {
     match times {
         1 => String::new(),
         times => format!(" {times} times"),
@@ -115,6 +116,7 @@ impl fmt::Display for Doing {
                 }
                 Ok(())
             }
+            Self::Handle(handling) => handling.fmt(f),
             Self::Expect => f.write_str("wait for an answer"),
         }
     }

@@ -3,7 +3,7 @@
 use super::expand::{Expansion, Scope, lacks};
 use super::{CodeUse, Contact, Doing, SUPPLY_MARGIN, TIME_MARGIN};
 use crate::event::Nanos;
-use crate::profile::codes::{Code, Declared};
+use crate::profile::codes::{Code, Declared, Right};
 use crate::profile::{Button, CodeRules, Fact, HoldWindow, Parameter, Relock};
 use crate::quantity::Millivolts;
 use crate::source::{Problem, Read, Span, Spanned};
@@ -120,6 +120,12 @@ impl Expansion<'_> {
         match bound {
             Bound::Code(name) => {
                 let declared = self.scenario.codes.get(name).map(|code| &code.0);
+                if let Some(Declared::Near { like, right }) = declared {
+                    // It is entered like the code that it is to be taken for.
+                    let (_, submit) = self.bound_code(&Bound::Code(like.clone()), span)?;
+                    self.has_digits(name, like, *right)?;
+                    return Some((CodeUse::Named(name.clone()), submit));
+                }
                 match declared {
                     Some(Declared::Made(CodeKind::Master)) => match &rules.master {
                         Some(master) => {
@@ -147,8 +153,35 @@ impl Expansion<'_> {
                     ),
                 )),
             },
+            Bound::Key(name) => self.problems.add(Problem::new(
+                span,
+                format!("'${name}' is a key, and a code is needed"),
+            )),
             Bound::Written(node) => self.problems.expected("a code", node),
         }
+    }
+
+    /// Whether the code that another is like is always long enough for it.
+    fn has_digits(&mut self, name: &str, like: &str, right: Right) -> Option<()> {
+        let Right::Exactly(right) = right else {
+            return Some(());
+        };
+        let rules = &self.profile.codes;
+        let fewest = match self.scenario.codes.get(like).map(|code| &code.0)? {
+            Declared::Made(CodeKind::Master) => rules.master.as_ref()?.digits.fewest_made().into(),
+            Declared::Made(_) => rules.user.digits.fewest_made().into(),
+            Declared::Literal(code) => code.digit_count(),
+            Declared::Factory => self.profile.factory_code()?.code.digit_count(),
+            // Refused when the file was read.
+            Declared::Near { .. } => return None,
+        };
+        if usize::from(right) < fewest {
+            return Some(());
+        }
+        let id = self.profile.id();
+        self.skip(format!(
+            "'{like}' may have {fewest} digits on '{id}', and '{name}' has {right} of them right"
+        ))
     }
 
     pub(super) fn times(&mut self, times: &Arg<Times>, scope: &Scope<'_>) -> Option<Times> {
