@@ -116,7 +116,7 @@ impl Standing {
 
 /// What is served.
 enum World {
-    Board(Core),
+    Board(Box<Core>),
     Cylinder(Box<CylinderBench>),
 }
 
@@ -195,7 +195,7 @@ impl Server {
                 if clock == Clock::StandsWhileHalted {
                     moment = Some((*bench).clone());
                 }
-                World::Board(Core::new(*bench))
+                World::Board(Box::new(Core::new(*bench)))
             }
             Standing::Cylinder(bench) => World::Cylinder(bench),
         };

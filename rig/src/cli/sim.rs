@@ -144,9 +144,12 @@ impl Serve {
         let name = &there.file.name;
         let text = match self.format {
             Format::Human => format!(
-                "bench '{name}' is served until Ctrl-C; its supply is {}\n{}",
-                self.feed
-                    .map_or("off".to_owned(), |voltage| format!("at {voltage}")),
+                "bench '{name}' is served until Ctrl-C{}\n{}",
+                match (&there.file.supply, self.feed) {
+                    (None, _) => String::new(),
+                    (Some(_), None) => "; its supply is off".to_owned(),
+                    (Some(_), Some(voltage)) => format!("; its supply is at {voltage}"),
+                },
                 describe(places)
             ),
             Format::Json => {
