@@ -11,8 +11,11 @@ mod list;
 mod open;
 mod press;
 mod quantity;
+mod replay;
 mod report;
 mod run;
+mod signals;
+mod sim;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +69,11 @@ enum Verb {
     Press(press::Press),
     /// Talk to the board's console
     Console(console::Console),
+    /// Carry out a recorded run again, and stop it where it failed
+    Replay(replay::Replay),
+    /// The virtual bench for other tools
+    #[command(subcommand)]
+    Sim(sim::Sim),
     /// Print the JSON Schema of a kind of file, for editors
     Schema {
         /// Which kind of file
@@ -106,6 +114,8 @@ pub fn main() -> ExitCode {
         Verb::Flash(flash) => flash.execute(),
         Verb::Press(press) => press.execute(),
         Verb::Console(console) => console.execute(),
+        Verb::Replay(replay) => replay.execute(),
+        Verb::Sim(sim) => sim.execute(),
         Verb::Schema { kind } => print_schema(kind),
         Verb::Completions { shell } => {
             clap_complete::generate(

@@ -18,6 +18,7 @@
 //!   scenario expects; [`campaign`]: many runs.
 //! - [`mod@bench`]: the instruments around one board, and one face for all of them; [`driver`]: one
 //!   instrument over a port; [`port`]: what a driver stands on, and the one clock.
+//! - [`serve`]: the virtual bench on real ports, for other tools.
 //! - [`image`]: firmware images, and what is wrong with a bad one.
 //! - [`report`]: what people and CI servers read, from events alone; [`snapshot`]: approved flows.
 //! - [`source`]: the text of a file, places in it, and every mistake in it at once; [`quantity`]:
@@ -41,6 +42,7 @@ pub mod quantity;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod serve;
 pub mod snapshot;
 pub mod source;
 pub mod step;

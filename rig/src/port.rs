@@ -135,6 +135,10 @@ pub trait Ports: Send {
     /// A deadline that has passed still delivers what has been observed up to now, if anything has.
     fn wait(&mut self, deadline: Nanos) -> Waited<Observation>;
 
+    /// For how long this machine stood still at most since this was asked last: by so much a time stamp
+    /// may be late, and an order too. Zero on a virtual bench, whose clock stands still with it.
+    fn stood_still(&mut self) -> Nanos;
+
     /// Ends waits early: see [`Interrupt`].
     fn interrupt(&self) -> Interrupt;
 

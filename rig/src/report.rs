@@ -12,7 +12,7 @@ pub mod words;
 
 use crate::event::Event;
 
-pub use summary::{Decision, StepUnderWay, Summary, summarise};
+pub use summary::{Decision, StepUnderWay, Summary, summarise, under_way};
 
 /// The files that are made from the events of one run, by name; none for a trace without a beginning.
 /// `id` is the run's name, `cut` says what is wrong with a trace of which only the beginning could be

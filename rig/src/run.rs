@@ -150,6 +150,8 @@ fn with_runner(
     if let Some(receipt) = flashed {
         recorder.record(bench.now(), receipt);
     }
+    // What happened before concerns another run.
+    bench.stood_still();
     if let Some(branch) = bench.branch() {
         branch.watch_cut_points(true);
         branch.watch_terminal(true);
@@ -172,7 +174,15 @@ fn with_runner(
             to_the_end(runner, &known, drive)
         }
     };
-    let (verdict, decided_by, because) = judge::verdict(recorder.events(), stopped, &known);
+    let mut verdict = judge::verdict(recorder.events(), stopped, &known);
+    // What this machine did to the times is not the board's fault.
+    if speaks_of_the_board(verdict.0)
+        && let Some(trouble) = late(bench)
+    {
+        recorder.record(now, trouble);
+        verdict = judge::verdict(recorder.events(), stopped, &known);
+    }
+    let (verdict, decided_by, because) = verdict;
     recorder.record(
         now,
         What::Finished {
@@ -182,6 +192,25 @@ fn with_runner(
         },
     );
     recorder.finish()
+}
+
+/// Whether a verdict says that something about the board is not as it should be.
+fn speaks_of_the_board(verdict: Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Fail | Verdict::Finding | Verdict::KnownFinding | Verdict::Inconclusive
+    )
+}
+
+/// Trouble, if this machine stood still for longer than the bench file allows for.
+fn late(bench: &mut Bench) -> Option<What> {
+    let (stood, allowed) = (bench.stood_still(), bench.file().uncertainty);
+    (stood > allowed).then(|| What::Trouble {
+        device: "this machine".to_owned(),
+        doing: "telling when things happened".to_owned(),
+        saw: format!("it stood still for {stood}, and the bench file allows for {allowed}"),
+        hint: "run less beside it, or write a greater 'uncertainty' into the bench file".to_owned(),
+    })
 }
 
 /// The steps, the way out, and the last word of the oracles.

@@ -3,9 +3,9 @@
 //! Time passes in [`VirtualBench::run_until`] and nowhere else. It runs the chip up to the next
 //! moment at which anything beside the chip changes, and jumps there when the chip sleeps. What
 //! falls on the same tick happens in a fixed order: bytes reach the relay board, the supply, the
-//! console; relay contacts move, lowest channel first; the supply's settings take effect; the
-//! board's own changes (supply, bolt, lamps, beeper); bytes leave the relay board, the supply; the
-//! chip's next instruction.
+//! console, the sense board; relay contacts move, lowest channel first; the supply's settings take
+//! effect; the board's own changes (supply, bolt, lamps, beeper); the sense board looks at its pins;
+//! bytes leave the relay board, the supply, the sense board; the chip's next instruction.
 //!
 //! A clone is a fork. Forks share nothing that can be seen and go their own ways.
 //!
@@ -26,6 +26,7 @@ use crate::chip::nvmc::{FlashOperation, Torn};
 use crate::chip::{Chip, Stopped};
 use crate::instrument::power_supply::{PowerSupply, Reading};
 use crate::instrument::relay_board::{CHANNELS, RelayBoard};
+use crate::instrument::sense_board::{FIRST_PIN, SenseBoard};
 use crate::instrument::stage::Controller;
 use crate::instrument::wire::Wire;
 use crate::time::Ticks;
@@ -93,11 +94,19 @@ pub enum Port {
     Console,
     /// The motion stage of a bench without a chip.
     Stage,
+    /// The sense board.
+    SenseBoard,
 }
 
 impl Port {
     /// Every byte port.
-    pub const ALL: [Port; 4] = [Port::Relay, Port::Supply, Port::Console, Port::Stage];
+    pub const ALL: [Port; 5] = [
+        Port::Relay,
+        Port::Supply,
+        Port::Console,
+        Port::Stage,
+        Port::SenseBoard,
+    ];
 
     /// The port's name, as `sim:` addresses write it.
     pub fn name(self) -> &'static str {
@@ -105,6 +114,7 @@ impl Port {
             Port::Relay => "relay",
             Port::Supply => "supply",
             Port::Console => "console",
+            Port::SenseBoard => "sense-board",
             Port::Stage => "stage",
         }
     }
@@ -115,6 +125,7 @@ impl Port {
             Port::Relay => RelayBoard::BAUD as u32,
             Port::Supply => PowerSupply::BAUD as u32,
             Port::Console => CONSOLE_BAUD as u32,
+            Port::SenseBoard => SenseBoard::BAUD as u32,
             Port::Stage => Controller::BAUD as u32,
         }
     }
@@ -218,11 +229,14 @@ pub struct VirtualBench {
     contacts: [Contact; CHANNELS],
     contacts_next: Ticks,
     supply: PowerSupply,
+    sense_board: SenseBoard,
     to_relay: Wire,
     from_relay: Wire,
     to_supply: Wire,
     from_supply: Wire,
     to_console: Wire,
+    to_sense_board: Wire,
+    from_sense_board: Wire,
     outbox: VecDeque<Observation>,
     inputs: Inputs,
     millivolts: u32,
@@ -256,11 +270,14 @@ impl VirtualBench {
             contacts,
             contacts_next: Ticks::NEVER,
             supply,
+            sense_board: SenseBoard::default(),
             to_relay: Wire::new(RelayBoard::BAUD),
             from_relay: Wire::new(RelayBoard::BAUD),
             to_supply: Wire::new(PowerSupply::BAUD),
             from_supply: Wire::new(PowerSupply::BAUD),
             to_console: Wire::new(CONSOLE_BAUD),
+            to_sense_board: Wire::new(SenseBoard::BAUD),
+            from_sense_board: Wire::new(SenseBoard::BAUD),
             outbox: VecDeque::new(),
             inputs: Inputs::default(),
             millivolts: 0,
@@ -272,6 +289,10 @@ impl VirtualBench {
             terminal_told: None,
         };
         bench.tear_by_chance();
+        for line in Line::ALL {
+            let level = bench.board.level(line);
+            bench.sense_board.set(Ticks::ZERO, sense_pin(line), level);
+        }
         bench.settle(Ticks::ZERO);
         bench
     }
@@ -292,7 +313,7 @@ impl VirtualBench {
     }
 
     /// The byte ports that this bench has.
-    pub const PORTS: [Port; 3] = [Port::Relay, Port::Supply, Port::Console];
+    pub const PORTS: [Port; 4] = [Port::Relay, Port::Supply, Port::Console, Port::SenseBoard];
 
     /// Puts bytes on the way to an instrument or the chip; they take their time. A port that this
     /// bench lacks swallows them.
@@ -301,6 +322,7 @@ impl VirtualBench {
             Port::Relay => &mut self.to_relay,
             Port::Supply => &mut self.to_supply,
             Port::Console => &mut self.to_console,
+            Port::SenseBoard => &mut self.to_sense_board,
             Port::Stage => return,
         };
         wire.send(self.now, bytes);
@@ -426,11 +448,14 @@ impl VirtualBench {
             .next()
             .min(self.to_supply.next())
             .min(self.to_console.next())
+            .min(self.to_sense_board.next())
             .min(self.contacts_next)
             .min(self.supply.next())
             .min(self.board.next())
             .min(self.from_relay.next())
             .min(self.from_supply.next())
+            .min(self.sense_board.next())
+            .min(self.from_sense_board.next())
     }
 
     /// Does everything that is due at the next event's moment, in the order that the head of the
@@ -452,6 +477,10 @@ impl VirtualBench {
         if let Some(byte) = self.to_console.receive(now) {
             self.chip.uart_receive(byte);
         }
+        if let Some(byte) = self.to_sense_board.receive(now) {
+            self.sense_board.receive(byte);
+            self.fetch_report(now);
+        }
         if self.contacts_next <= now {
             self.move_contacts(now);
         }
@@ -467,9 +496,14 @@ impl VirtualBench {
             self.board.pass(now, core);
             self.settle(now);
         }
+        if self.sense_board.next() <= now {
+            self.sense_board.pass();
+            self.fetch_report(now);
+        }
         for (port, wire) in [
             (Port::Relay, &mut self.from_relay),
             (Port::Supply, &mut self.from_supply),
+            (Port::SenseBoard, &mut self.from_sense_board),
         ] {
             if let Some(byte) = wire.receive(now) {
                 let what = Seen::Bytes {
@@ -531,6 +565,11 @@ impl VirtualBench {
             self.from_supply
                 .send(now + SUPPLY_TURNAROUND, reply.as_bytes());
         }
+    }
+
+    fn fetch_report(&mut self, now: Ticks) {
+        let report = self.sense_board.take_reply();
+        self.from_sense_board.send(now, &report);
     }
 
     /// Puts at the terminal what the supply gives.
@@ -605,6 +644,7 @@ impl VirtualBench {
             draws_otherwise |= told.abs_diff(volts) >= TERMINAL_STEP;
         }
         while let Some(edge) = self.board.take_edge() {
+            self.sense_board.set(now, sense_pin(edge.line), edge.level);
             draws_otherwise |= edge.line.is_load();
             let what = Seen::Edge {
                 line: edge.line,
@@ -692,6 +732,11 @@ impl VirtualBench {
             self.chip.set_analog(channel as u8, battery);
         }
     }
+}
+
+/// The pin of the sense board that a line is wired to.
+pub fn sense_pin(line: Line) -> u8 {
+    FIRST_PIN + line as u8
 }
 
 impl Target for VirtualBench {

@@ -1,4 +1,4 @@
-//! What a bench adds around the board or cylinder: relays, supply, console, motion stage.
+//! What a bench adds around the board or cylinder: relays, supply, motion stage, sense board.
 //!
 //! An instrument is a state machine behind a byte port. It gets every byte at the end of its stop
 //! bit and answers with bytes that take their time on the wire. It has power of its own, so it
@@ -7,5 +7,6 @@
 
 pub mod power_supply;
 pub mod relay_board;
+pub mod sense_board;
 pub mod stage;
 pub mod wire;

@@ -6,6 +6,7 @@
 //! - [`board`] is what a lock's board adds around it: keypad, buttons, lamps, beeper, bolt, supply.
 //! - [`cylinder`] is a lock without a board: a mechanical cylinder that can be rekeyed.
 //! - [`instrument`] is what a bench adds around them: relays, supply, console, stage.
+//! - [`probe`] is a debug probe, for those who reach the chip over a wire.
 //! - [`bench`](mod@bench) puts them together, lets time pass, forks, and cuts the supply;
 //!   [`bench::cylinder`] is the bench that has no chip.
 //!
@@ -16,4 +17,5 @@ pub mod board;
 pub mod chip;
 pub mod cylinder;
 pub mod instrument;
+pub mod probe;
 pub mod time;

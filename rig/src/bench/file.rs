@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 
+use crate::driver::firmata::PINS;
 use crate::driver::stage::{self, Axis};
 use crate::event::Nanos;
 use crate::port::sim;
@@ -92,6 +93,16 @@ pub struct PortText as "a port" {
     pub at: Spanned<String>,
     /// Baud rate of a serial line.
     pub baud: Option<u32>,
+    /// What senses lines there, where the port itself does not.
+    pub driver: Option<Spanned<SenseDriver>>,
+}
+}
+
+file_words! {
+/// Sense boards that are known.
+pub enum SenseDriver as "a sense board's driver" {
+    /// A board that runs StandardFirmata, such as an Arduino; pins are its digital pins.
+    Firmata,
 }
 }
 
@@ -457,6 +468,9 @@ pub struct Line {
     pub at: String,
     /// The pin there.
     pub pin: String,
+    /// The sense board that it is a pin of, by its port, and the pin's number; none where the port
+    /// itself senses lines.
+    pub board: Option<(Port, u8)>,
     /// Whether high means that the thing is so.
     pub active_high: bool,
 }
@@ -683,9 +697,20 @@ impl<'t, 'p> Check<'t, 'p> {
     }
 
     fn bytes(&mut self, name: &Spanned<String>) -> Option<Port> {
+        let port = self.port(name)?;
+        if let Some(driver) = port.driver {
+            let problem = Problem::new(driver.span, "only lines are sensed through this driver");
+            return self
+                .problems
+                .add(problem.hint("leave 'driver' out where an instrument has one of its own"));
+        }
+        self.stream(port)
+    }
+
+    /// Where the bytes of a port come from.
+    fn stream(&mut self, port: &PortText) -> Option<Port> {
         let emulates = self.text.emulates.as_ref().map(|name| name.value.as_str());
         let there = sim::byte_ports(emulates.unwrap_or_default());
-        let port = self.port(name)?;
         let at = port.at.value.as_str();
         if let Some(sim) = at.strip_prefix("sim:") {
             if !there.contains(&sim) {
@@ -874,14 +899,22 @@ impl<'t, 'p> Check<'t, 'p> {
                 continue;
             };
             let at = port.at.value.as_str();
-            if !at.starts_with("sim:") {
+            let board = match port.driver {
+                Some(_) => match self.board_pin(port, &line.pin) {
+                    Some(board) => Some(board),
+                    None => continue,
+                },
+                None => None,
+            };
+            if board.is_none() && !at.starts_with("sim:") {
                 self.add(
-                    Problem::new(port.at.span, format!("lines cannot be sensed at '{at}' yet"))
-                        .hint("this version senses lines on virtual benches only: leave [lines] out of a real bench"),
+                    Problem::new(port.at.span, format!("nothing senses lines at '{at}'")).hint(
+                        "wire them to a board that runs StandardFirmata, and add driver = \"firmata\"",
+                    ),
                 );
                 continue;
             }
-            if at != "sim:sense" {
+            if board.is_none() && at != "sim:sense" {
                 self.add(
                     Problem::new(
                         port.at.span,
@@ -901,10 +934,26 @@ impl<'t, 'p> Check<'t, 'p> {
                 name: name.value.clone(),
                 at: at.to_owned(),
                 pin: line.pin.value.clone(),
+                board,
                 active_high: line.active == Active::High,
             });
         }
         lines
+    }
+
+    /// A sense board's port, and the number of one of its pins.
+    fn board_pin(&mut self, port: &PortText, pin: &Spanned<String>) -> Option<(Port, u8)> {
+        let number = pin.parse().ok().filter(|number| *number < PINS);
+        if number.is_none() {
+            self.add(
+                Problem::new(
+                    pin.span,
+                    format!("expected a pin's number, found '{}'", pin.value),
+                )
+                .hint("digital pins of a sense board are \"0\" to \"127\"; A0 of an Uno is \"14\""),
+            );
+        }
+        Some((self.stream(port)?, number?))
     }
 
     fn supply(&mut self) -> Option<Supply> {
@@ -1128,7 +1177,7 @@ impl<'t, 'p> Check<'t, 'p> {
                 self.add(problem);
             } else if !has_sim {
                 let problem = Problem::new(emulates.span, "no port leads to this virtual bench");
-                self.add(problem.hint("ports of a virtual bench are sim:relay, sim:supply, sim:console, sim:stage, sim:sense, sim:swd"));
+                self.add(problem.hint("ports of a virtual bench are sim:relay, sim:supply, sim:console, sim:stage, sim:sense, sim:sense-board, sim:swd"));
             }
         }
     }

@@ -19,6 +19,8 @@ pub struct Loaded<T> {
     pub value: T,
     /// SHA-256 of the file.
     pub sha256: String,
+    /// The file's text.
+    pub text: String,
     /// What messages call it.
     given: String,
 }
@@ -116,9 +118,26 @@ impl Library {
     /// Reads a bad twin, and leaves of the profiles only the one that it is a twin of.
     pub fn twin(&mut self, name: &str) -> Result<Behaviour, Failure> {
         let known = self.project.twins().map_err(Failure::usage)?;
-        let mut mistakes = Mistakes::default();
         let file = select("bad twin", known, &[name.to_owned()])?.remove(0);
-        let twin = mistakes.one(&file, |source| Some(Twin::read(source)))?;
+        self.behaviour(&file)
+    }
+
+    /// The bad twin that a run was made with, by the hash of its file.
+    pub fn twin_of(&mut self, hash: &str) -> Result<Behaviour, Failure> {
+        let known = self.project.twins().map_err(Failure::usage)?;
+        let file = known.iter().find(|file| sha256(&file.bytes) == hash);
+        let file = file.ok_or_else(|| {
+            Failure::hinted(
+                "the bad twin that the trace was recorded with is not in the project",
+                Some("restore its file, or record the run anew".to_owned()),
+            )
+        })?;
+        self.behaviour(file)
+    }
+
+    fn behaviour(&mut self, file: &File) -> Result<Behaviour, Failure> {
+        let mut mistakes = Mistakes::default();
+        let twin = mistakes.one(file, |source| Some(Twin::read(source)))?;
         mistakes.report()?;
         let twin = twin.expect("what was refused has been reported");
         let of = twin.value.file.of.value.clone();
@@ -184,6 +203,7 @@ impl Mistakes {
             Some(Ok(value)) => Ok(Some(Loaded {
                 value,
                 sha256: sha256(&file.bytes),
+                text: text.to_owned(),
                 given: file.given.clone(),
             })),
             Some(Err(refused)) => {

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::board;
 use super::error::Failure;
 use super::files::{Behaviour, Library, Loaded, Selection};
+use super::signals;
 use crate::bench::BenchFile;
 use crate::campaign::{Campaign, Group, Job, Ran, Report, write_json};
 use crate::event::{FileHash, Nanos};
@@ -801,30 +802,9 @@ fn progress(total: usize, format: Format) -> ProgressBar {
 fn watch_signals(interrupt: Interrupt, cancelled: Arc<AtomicBool>) {
     tokio::spawn(async move {
         loop {
-            signal().await;
+            signals::ended().await;
             cancelled.store(true, Ordering::Relaxed);
             interrupt.raise();
         }
     });
-}
-
-#[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
-        }
-    }
-}
-
-#[cfg(not(unix))]
-async fn signal() {
-    let _ = tokio::signal::ctrl_c().await;
 }

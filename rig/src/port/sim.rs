@@ -52,6 +52,21 @@ enum World {
     Cylinder(Box<CylinderBench>),
 }
 
+/// A virtual bench, and those who hold it: one thread at a time does something with it.
+#[derive(Clone)]
+pub struct Handle(Arc<Mutex<VirtualBench>>);
+
+impl Handle {
+    /// The bench as it stands at this moment, which goes its own way from here.
+    pub fn fork(&self) -> VirtualBench {
+        // A bench on which somebody panicked stands between two events, which is as good as any moment.
+        let bench = self.0.lock();
+        bench
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .clone()
+    }
+}
+
 /// The ports of one virtual bench.
 pub struct SimPorts {
     world: World,
@@ -77,6 +92,15 @@ impl SimPorts {
             lines: Vec::new(),
             interrupts_seen: interrupt.times(),
             interrupt,
+        }
+    }
+
+    /// The board's bench that these ports lead to, for those who look at it from beside; none where
+    /// there is no chip.
+    pub fn handle(&self) -> Option<Handle> {
+        match &self.world {
+            World::Board(bench) => Some(Handle(Arc::clone(bench))),
+            World::Cylinder(_) => None,
         }
     }
 
@@ -278,6 +302,10 @@ impl Ports for SimPorts {
                 None => {}
             }
         }
+    }
+
+    fn stood_still(&mut self) -> Nanos {
+        Nanos::ZERO
     }
 
     fn interrupt(&self) -> Interrupt {

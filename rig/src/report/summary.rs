@@ -124,7 +124,7 @@ fn decision(events: &[Event], seq: u64) -> Option<Decision> {
 }
 
 /// The steps that have begun and not ended, the innermost last.
-fn under_way(events: &[Event]) -> Vec<StepUnderWay> {
+pub fn under_way(events: &[Event]) -> Vec<StepUnderWay> {
     let mut steps: Vec<(u32, StepUnderWay)> = Vec::new();
     for event in events {
         match &event.what {

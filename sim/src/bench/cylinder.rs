@@ -1,15 +1,17 @@
 //! The bench without a chip: a rekeyable cylinder in a motion stage, and sense wires.
 //!
 //! Like [`VirtualBench`](super::VirtualBench) it lets time pass in one place, a clone is a fork, and
-//! what falls on the same tick happens in a fixed order: a byte reaches the stage; the axes move on
-//! and the cylinder follows them; sense wires change; a byte leaves the stage.
+//! what falls on the same tick happens in a fixed order: a byte reaches the stage, the sense board; the
+//! axes move on and the cylinder follows them; sense wires change; the sense board looks at its pins; a
+//! byte leaves the stage, the sense board.
 
 use std::collections::VecDeque;
 
-use super::{Observation, Port, Seen};
+use super::{Observation, Port, Seen, sense_pin};
 use crate::board::Line;
 use crate::board::noise::Noise;
 use crate::cylinder::{Cuts, Cylinder, Defect, Hands, KEYS, Reaction};
+use crate::instrument::sense_board::SenseBoard;
 use crate::instrument::stage::gcode::AXES;
 use crate::instrument::stage::{Controller, Inputs};
 use crate::instrument::wire::Wire;
@@ -113,8 +115,11 @@ pub struct CylinderBench {
     cylinder: Cylinder,
     reaction: Reaction,
     stage: Controller,
+    sense_board: SenseBoard,
     to_stage: Wire,
     from_stage: Wire,
+    to_sense_board: Wire,
+    from_sense_board: Wire,
     click_ends: Ticks,
     noise: Noise,
     levels: u32,
@@ -123,7 +128,7 @@ pub struct CylinderBench {
 
 impl CylinderBench {
     /// The byte ports that it has.
-    pub const PORTS: [Port; 1] = [Port::Stage];
+    pub const PORTS: [Port; 2] = [Port::Stage, Port::SenseBoard];
 
     /// The sense wires that it has.
     pub const LINES: [Line; 6] = [
@@ -145,14 +150,21 @@ impl CylinderBench {
             cylinder: Cylinder::new(MAGAZINE[0], spec.defect),
             reaction: Reaction::default(),
             stage: Controller::new([0, 0, 0, -HOME_ANGLE]),
+            sense_board: SenseBoard::default(),
             to_stage: Wire::new(Controller::BAUD),
             from_stage: Wire::new(Controller::BAUD),
+            to_sense_board: Wire::new(SenseBoard::BAUD),
+            from_sense_board: Wire::new(SenseBoard::BAUD),
             click_ends: Ticks::NEVER,
             noise: Noise::new(seed, "click", 0),
             levels: 0,
             outbox: VecDeque::new(),
         };
         bench.levels = bench.sensed();
+        for line in CylinderBench::LINES {
+            let level = bench.level(line);
+            bench.sense_board.set(Ticks::ZERO, sense_pin(line), level);
+        }
         bench
     }
 
@@ -179,8 +191,12 @@ impl CylinderBench {
     /// Puts bytes on the way to the stage; they take their time. A port that this bench lacks swallows
     /// them.
     pub fn write(&mut self, port: Port, bytes: &[u8]) {
-        if port == Port::Stage && self.spec.fault != Some(Fault::Silent) {
-            self.to_stage.send(self.now, bytes);
+        match port {
+            Port::Stage if self.spec.fault != Some(Fault::Silent) => {
+                self.to_stage.send(self.now, bytes);
+            }
+            Port::SenseBoard => self.to_sense_board.send(self.now, bytes),
+            _ => {}
         }
     }
 
@@ -213,11 +229,17 @@ impl CylinderBench {
             .min(self.stage.next())
             .min(self.click_ends)
             .min(self.from_stage.next())
+            .min(self.to_sense_board.next())
+            .min(self.sense_board.next())
+            .min(self.from_sense_board.next())
     }
 
     fn do_due(&mut self, now: Ticks) {
         if let Some(byte) = self.to_stage.receive(now) {
             self.stage.receive(now, byte);
+        }
+        if let Some(byte) = self.to_sense_board.receive(now) {
+            self.sense_board.receive(byte);
         }
         if self.click_ends <= now {
             self.click_ends = Ticks::NEVER;
@@ -236,12 +258,22 @@ impl CylinderBench {
             self.from_stage.send(at, text.as_bytes());
         }
         self.show(now);
-        if let Some(byte) = self.from_stage.receive(now) {
-            let what = Seen::Bytes {
-                port: Port::Stage,
-                bytes: vec![byte],
-            };
-            self.outbox.push_back(Observation { at: now, what });
+        if self.sense_board.next() <= now {
+            self.sense_board.pass();
+        }
+        let report = self.sense_board.take_reply();
+        self.from_sense_board.send(now, &report);
+        for (port, wire) in [
+            (Port::Stage, &mut self.from_stage),
+            (Port::SenseBoard, &mut self.from_sense_board),
+        ] {
+            if let Some(byte) = wire.receive(now) {
+                let what = Seen::Bytes {
+                    port,
+                    bytes: vec![byte],
+                };
+                self.outbox.push_back(Observation { at: now, what });
+            }
         }
     }
 
@@ -300,9 +332,11 @@ impl CylinderBench {
         for line in CylinderBench::LINES {
             let bit = 1 << line as u32;
             if changed & bit != 0 {
+                let level = levels & bit != 0;
+                self.sense_board.set(now, sense_pin(line), level);
                 let what = Seen::Edge {
                     line,
-                    level: levels & bit != 0,
+                    level,
                     hertz: None,
                 };
                 self.outbox.push_back(Observation { at: now, what });
