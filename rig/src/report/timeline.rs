@@ -14,7 +14,7 @@ use super::words;
 use crate::event::Nanos;
 
 pub use axis::Axis;
-pub use lanes::{Check, Content, Lane, Lanes, Mark, Series, Span, Step};
+pub use lanes::{Check, Content, Lane, Lanes, Mark, Points, Series, Span, Step};
 
 /// A moment to be pointed at.
 #[derive(Clone, Debug)]

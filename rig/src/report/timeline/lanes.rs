@@ -112,13 +112,16 @@ pub struct Span {
     pub bounces: usize,
 }
 
+/// From when on which value; none where it is unknown.
+pub type Points = Vec<(Nanos, Option<i64>)>;
+
 /// Numbers over time.
 #[derive(Clone, Debug)]
 pub struct Series {
     /// `set`, `read`.
     pub name: &'static str,
-    /// From when on which value; none where it is unknown.
-    pub points: Vec<(Nanos, Option<i64>)>,
+    /// The numbers.
+    pub points: Points,
 }
 
 impl Lanes {
@@ -234,11 +237,11 @@ struct Seen {
     /// By lane: from when, what, and until when.
     orders: BTreeMap<String, Vec<(Nanos, String, Option<Nanos>)>>,
     edges: BTreeMap<String, Vec<(Nanos, bool)>>,
-    supply_set: Vec<(Nanos, Option<i64>)>,
-    supply_read: Vec<(Nanos, Option<i64>)>,
-    current: Vec<(Nanos, Option<i64>)>,
+    supply_set: Points,
+    supply_read: Points,
+    current: Points,
     /// By axis of a stage: its unit, and where it stood from when on.
-    moves: BTreeMap<String, (String, Vec<(Nanos, Option<i64>)>)>,
+    moves: BTreeMap<String, (String, Points)>,
     keyway: Vec<Mark>,
     flash: Vec<(Nanos, FlashChange, u32)>,
     console: Vec<Mark>,
