@@ -719,10 +719,11 @@ fn scenario_and_variant(run: &PlannedRun) -> String {
 /// Without what shells and file systems treat in their own ways.
 fn plain(text: &str) -> String {
     text.chars()
-        .filter(|character| !character.is_whitespace())
+        .filter(|character| !character.is_whitespace() && *character != '·')
         .map(|character| match character {
             ',' => '+',
             '%' => 'p',
+            'µ' => 'u',
             '/' => '-',
             other => other,
         })
