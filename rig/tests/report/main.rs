@@ -51,7 +51,12 @@ static RUNS: LazyLock<Runs> = LazyLock::new(|| {
     let lockout = "lockout-across-power-cycle";
     runs.run("pass", &["--filter", lockout, safe[0], safe[1]], 0);
     runs.run("fail", &["wrong.yaml", safe[0], safe[1]], 1);
-    let coarse = ["--bench", "coarse.toml", "--profile", "kwikset-smartcode-909"];
+    let coarse = [
+        "--bench",
+        "coarse.toml",
+        "--profile",
+        "kwikset-smartcode-909",
+    ];
     let straddles = [&["--filter", "forgotten-code"], &coarse[..]].concat();
     runs.run("inconclusive", &straddles, 4);
     runs
