@@ -154,9 +154,10 @@ fn signals(
             },
         ));
     }
-    // What might have gone on.
+    // What might have gone on. A step that waits for quiet ends at the very moment, so that the bound
+    // lies a little before it.
     seen.retain(|(_, sight)| match sight {
-        Sight::Pulses { to, .. } => *to + QUIET <= ends,
+        Sight::Pulses { to, .. } => *to + QUIET <= ends + JOINED,
         _ => true,
     });
     seen
