@@ -465,8 +465,9 @@ impl Runner<'_> {
         };
         let is_tried = !self.is_changing();
         for _ in 0..count {
-            // Inside a procedure the lock waits for the code, and forgets the change if it waits long.
-            if is_tried {
+            // Inside a procedure the lock waits for the code, and forgets the change if it waits long;
+            // where it may be refused, its answer is waited for all the same.
+            if is_tried || self.may_be_refused {
                 self.wait_for_quiet(PATIENCE)?;
             }
             let is_wrong = is_tried && self.standing(code) != Standing::Valid;
