@@ -76,7 +76,9 @@ impl Project {
         let profiles = folder.path().join("scenarios/profiles");
         for entry in fs::read_dir(profiles).expect("a folder") {
             let path = entry.expect("a readable folder").path();
-            if path.is_file() && !path.ends_with(format!("{LOCK}.yaml")) {
+            if path.is_dir() {
+                fs::remove_dir_all(path).expect("a folder that can be deleted");
+            } else if !path.ends_with(format!("{LOCK}.yaml")) {
                 fs::remove_file(path).expect("a file that can be deleted");
             }
         }

@@ -154,10 +154,9 @@ fn signals(
             },
         ));
     }
-    // What might have gone on. A step that waits for quiet ends at the very moment, so that the bound
-    // lies a little before it.
+    // What might have gone on.
     seen.retain(|(_, sight)| match sight {
-        Sight::Pulses { to, .. } => *to + QUIET <= ends + JOINED,
+        Sight::Pulses { to, .. } => *to + OVER <= ends,
         _ => true,
     });
     seen
