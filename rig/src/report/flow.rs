@@ -81,6 +81,8 @@ struct Teller<'a> {
 
 /// The events between which nothing is told but what must hold.
 struct Cut {
+    /// What the step shows with which the phase begins may be over by then, or not quite.
+    shown_to: usize,
     from: usize,
     struck: usize,
     to: usize,
@@ -92,7 +94,7 @@ impl<'a> Teller<'a> {
         let mut sights = Vec::new();
         let mut from = 0;
         for cut in &cuts {
-            sights.extend(sight::all(events, from..cut.from));
+            sights.extend(sight::all(events, from..cut.shown_to));
             from = cut.to;
         }
         sights.extend(sight::all(events, from..events.len()));
@@ -329,7 +331,16 @@ fn cuts(events: &[Event]) -> Vec<Cut> {
         let after_last = cuts.last().map_or(0, |last| last.to);
         if struck >= after_last {
             let from = from.unwrap_or(struck).max(after_last);
-            cuts.push(Cut { from, struck, to });
+            let step = events[after_last..from]
+                .iter()
+                .rposition(|earlier| matches!(earlier.what, What::StepStarted { .. }));
+            let shown_to = step.map_or(from, |step| after_last + step + 1);
+            cuts.push(Cut {
+                shown_to,
+                from,
+                struck,
+                to,
+            });
         }
     }
     cuts

@@ -12,6 +12,10 @@ const SIGNALS: [&str; 5] = ["red", "green", "yellow", "blue", "beeper"];
 /// Signals that follow each other after less than this belong together, as the run loop has it.
 const QUIET: Nanos = Nanos::from_millis(700);
 
+/// What has been quiet for so long before the stretch ended was over: a little less than the run loop
+/// waits for, so that some milliseconds do not decide.
+const OVER: Nanos = Nanos::from_millis(600);
+
 /// A pause shorter than this is no pause: dimmed light, a bouncing contact.
 const JOINED: Nanos = Nanos::from_millis(20);
 
@@ -140,6 +144,7 @@ fn signals(
             && !(*uncounted && is_answer(events, *from, time.from))
         {
             *count += 1;
+            *uncounted |= digits_go_in(events, time.index);
             *to = fell;
             continue;
         }

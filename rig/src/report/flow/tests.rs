@@ -210,20 +210,22 @@ fn what_a_cut_leaves_behind_is_not_told_but_for_broken_promises() {
             0 key *
             50 green on
             150 green off
-            900 red on
-            950 red off
+            800 step 2 press
+            800 key *
+            810 red on
+            860 red off
             1000 phase P2
             1001 beeper on
             1050 beeper off
             {at} cut P2 {after}
-            2000 step 2 settle
+            2000 step 3 settle
             2000 key *
             2050 green on
             2150 green off
             {extra}
             3000 settled old
             3000 wants held exactly one set
-            3100 step 3 press
+            3100 step 4 press
             3100 key *
             3150 red on
             3200 red off"
@@ -231,6 +233,7 @@ fn what_a_cut_leaves_behind_is_not_told_but_for_broken_promises() {
     };
     let story = "press
   green 1×
+press
   the supply fails in P2 (clean); until the codes are found, only what must hold at any moment is told
 settle
   as expected: exactly one set
