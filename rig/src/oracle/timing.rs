@@ -35,6 +35,9 @@ impl Times {
     }
 }
 
+/// How many refusals of each kind show what chance adds to their times.
+const REPEATS_MIN: u32 = 4;
+
 /// How long after the first sign of a refusal the lock may say that it leads to a lockout.
 const CONSOLE_LAG: Nanos = Nanos::from_millis(50);
 
@@ -106,7 +109,13 @@ impl Oracle for Timing {
         }
         let repeated = refusals.values().filter(|times| times.count > 1);
         let chance = repeated.map(Times::spread).max();
-        let told_apart = chance.map_or(facts.resolution, |chance| chance + facts.uncertainty);
+        // A few refusals may be alike by chance.
+        let is_known = refusals.values().all(|times| times.count >= REPEATS_MIN);
+        let told_apart = match chance {
+            Some(chance) if is_known => chance + facts.uncertainty,
+            Some(chance) => facts.resolution.max(chance + facts.uncertainty),
+            None => facts.resolution,
+        };
         let apart = slowest.shortest.since(fastest.shortest);
         let chance = match chance {
             Some(chance) => format!("those with as many differ by up to {chance}"),
