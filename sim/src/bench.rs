@@ -11,11 +11,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::str::FromStr;
 
 use crate::board::contact::{Contact, ContactSpec};
 use crate::board::noise::Noise;
-use crate::board::supply::{BROWN_OUT, BROWN_OUT_RELEASE};
+use crate::board::supply::{BROWN_OUT, BROWN_OUT_RELEASE, Feed};
 use crate::board::{Activity, Board, BoardSpec, Inputs, Line, Pins, Touch};
 use crate::chip::debug::{DebugPort, Target};
 use crate::chip::nvmc::{FlashOperation, Torn};
@@ -342,6 +343,26 @@ impl VirtualBench {
     pub fn restore(&mut self) {
         self.disconnected = false;
         self.connect(self.now.max(self.chip.now()));
+    }
+
+    /// A hash of what outlives a loss of supply: flash with its unsettled bits, where the bolt and the
+    /// door are, and what the supply is told. Two forks of one bench for which it is equal behave
+    /// alike from the next power-on, but for the noise of measurements.
+    pub fn lasting_state(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.chip.hash_lasting(&mut hasher);
+        self.board.withdrawn_permille().hash(&mut hasher);
+        for ((touch, _), contact) in self.spec.relays.iter().zip(&self.contacts) {
+            if matches!(touch, Touch::Door | Touch::Jam) {
+                contact.is_closed().hash(&mut hasher);
+            }
+        }
+        match self.supply.feed() {
+            Feed::Source { volts, ohms, limit } => [volts, ohms, limit].map(f64::to_bits),
+            Feed::PulledDown { ohms } => [0, 0, ohms.to_bits()],
+        }
+        .hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Lets time pass until the next observation, which is returned and whose moment is now, or

@@ -209,6 +209,15 @@ impl Chip {
         self.power != Power::Unsupplied
     }
 
+    /// Adds to a hash what outlives a loss of supply: flash, UICR, and bits of them that read
+    /// differently after every power-on.
+    pub(crate) fn hash_lasting(&self, hasher: &mut impl std::hash::Hasher) {
+        self.memory.hash_flash(hasher);
+        if self.peripherals.nvmc.hash_unsettled(hasher) {
+            hasher.write_u64(self.power_cycles);
+        }
+    }
+
     /// The core's registers, as they stand between two instructions.
     pub fn core_state(&self) -> CoreState {
         let core = &self.core;

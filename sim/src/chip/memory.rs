@@ -6,6 +6,7 @@
 //! by the flash controller; this file only holds the result. Decoded instructions live with the
 //! bytes they were made from and go when those change, for RAM too: flash algorithms run there.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use super::core::Stretch;
@@ -39,6 +40,8 @@ const GRANULE_SHIFT: u32 = (RAM_BYTES / 32).trailing_zeros();
 pub(crate) struct Page {
     words: [u32; PAGE_WORDS],
     slots: OnceLock<Box<Slots<PAGE_SLOTS>>>,
+    /// A hash of the words, once somebody asked for it.
+    hash: OnceLock<u64>,
 }
 
 impl Clone for Page {
@@ -47,6 +50,7 @@ impl Clone for Page {
         Page {
             words: self.words,
             slots: OnceLock::new(),
+            hash: OnceLock::new(),
         }
     }
 }
@@ -56,6 +60,7 @@ impl Page {
         Page {
             words: [u32::MAX; PAGE_WORDS],
             slots: OnceLock::new(),
+            hash: OnceLock::new(),
         }
     }
 }
@@ -199,6 +204,18 @@ impl Memory {
         let page = Arc::make_mut(&mut pages[Self::page_index(address)]);
         page.words[(address as usize / 4) % PAGE_WORDS] = value;
         page.slots.take();
+        page.hash.take();
+    }
+
+    /// Adds to a hash what code flash and UICR hold.
+    pub(crate) fn hash_flash(&self, hasher: &mut impl Hasher) {
+        for page in self.flash.pages.iter() {
+            hasher.write_u64(*page.hash.get_or_init(|| {
+                let mut hasher = DefaultHasher::new();
+                page.words.hash(&mut hasher);
+                hasher.finish()
+            }));
+        }
     }
 
     /// The words of the flash or UICR page that holds `address`.
