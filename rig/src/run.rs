@@ -6,6 +6,7 @@
 //! compared with what is seen and never asked of the board.
 
 mod credentials;
+mod cut;
 mod judge;
 mod pattern;
 mod penalty;
@@ -27,6 +28,10 @@ use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
 use runner::Runner;
+
+pub use cut::{
+    Answer, OFF, Point, Recovery, answer, cut, keeps_rules, recover, release, restore, words,
+};
 
 /// Everything that one run is made from.
 pub struct Setup<'a> {
@@ -51,6 +56,22 @@ pub struct Setup<'a> {
 /// Carries out a run and returns its events. Whatever happens, the outputs go to rest and the trace
 /// gets its last line.
 pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::io::Result<()>) {
+    let (events, written, _) = carry_out(setup, trace, false);
+    (events, written)
+}
+
+/// Carries out a run on a virtual bench and keeps a fork of the bench at every cut point of the
+/// scenario's steps.
+pub fn watched(setup: Setup<'_>) -> (Vec<Event>, Vec<Point>) {
+    let (events, _, points) = carry_out(setup, Box::new(std::io::sink()), true);
+    (events, points)
+}
+
+fn carry_out(
+    setup: Setup<'_>,
+    trace: Box<dyn Write + Send>,
+    watched: bool,
+) -> (Vec<Event>, std::io::Result<()>, Vec<Point>) {
     let Setup {
         plan,
         script,
@@ -79,7 +100,11 @@ pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::
     }
     let oracles = Oracles::new(facts(profile, bench));
     let mut runner = Runner::new(script, profile, codes, seed, bench, recorder, oracles);
+    if watched {
+        runner.cutting = Some(cut::Cutting::collecting());
+    }
     let stopped = runner.carry_out().err();
+    let points = runner.cutting.take().map(cut::Cutting::into_points);
     runner.clean_up();
     let (now, mut recorder) = runner.conclude();
     let weaknesses = profile.weaknesses.iter();
@@ -95,7 +120,8 @@ pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::
             because,
         },
     );
-    recorder.finish()
+    let (events, written) = recorder.finish();
+    (events, written, points.unwrap_or_default())
 }
 
 /// The events of a run that could not begin, because its bench could not be prepared.
@@ -149,7 +175,7 @@ pub fn unable(
 }
 
 /// What the oracles need to know.
-fn facts(profile: &Profile, bench: &Bench) -> Facts {
+pub fn facts(profile: &Profile, bench: &Bench) -> Facts {
     let lockout = profile.lockout.as_ref();
     let on_power_cycle = match lockout.map(|lockout| &lockout.on_power_cycle) {
         Some(Fact::Known(profile::OnPowerCycle::Clears)) => OnPowerCycle::Clears,

@@ -23,7 +23,7 @@ use crate::step::{
 
 pub use plan::{
     Act, CodeUse, Contact, Course, Doing, Effect, Expected, PlannedRun, ResolvedSet, SUPPLY_MARGIN,
-    Script, TIME_MARGIN, plan,
+    Script, TIME_MARGIN, When, plan,
 };
 pub use requirement::{Evidence, Requirement, RequirementId, Requirements};
 

@@ -5,14 +5,16 @@
 //! one product is decided by `scenario::plan`, which replaces every `$name`.
 
 mod argument;
+mod cut;
 mod verbs;
 mod words;
 
 pub(crate) use argument::read_digits;
 pub use argument::{Arg, Bindings, Bound, CodeWord, Written};
+pub use cut::{CutAt, CutKind, CutMode};
 pub use verbs::{
-    Action, Do, Door, Enter, Expect, Hold, Interrupt, Interruption, Opens, Press, Refuses, Settles,
-    Step, Supply, Wait,
+    Action, Cut, Do, Door, Enter, Expect, Hold, Interrupt, Interruption, Opens, Press, Refuses,
+    Settles, Step, Supply, Wait,
 };
 pub use words::{
     Ability, CodeKind, CodeSet, DoorState, Drop, ExpectedSignal, HoldFor, Phase, PhaseLabel,

@@ -74,7 +74,9 @@ impl Alive {
         let has_fault = self.faulted && self.signs > 0;
         (is_late && !has_fault).then(|| {
             let so_far = match (self.faulted, self.starts) {
-                (true, _) => ", though the supply is back after the fault that it reported".to_owned(),
+                (true, _) => {
+                    ", though the supply is back after the fault that it reported".to_owned()
+                }
                 (false, 0) => String::new(),
                 (false, starts) => format!(", though it had started {starts} times"),
             };

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use lockrig_sim::bench::{self, BenchSpec, VirtualBench};
 use lockrig_sim::board::Line;
-use lockrig_sim::chip::nvmc::{FlashChange, FlashOperation};
+use lockrig_sim::chip::nvmc::{self, FlashChange, FlashOperation};
 use lockrig_sim::time::Ticks;
 
 use super::{
@@ -204,17 +204,33 @@ impl Branch for SimPorts {
 
     fn cut(&mut self, torn: Torn) {
         self.lock().cut(match torn {
-            Torn::DroppedBefore => lockrig_sim::chip::nvmc::Torn::DroppedBefore,
-            Torn::DroppedAfter => lockrig_sim::chip::nvmc::Torn::DroppedAfter,
-            Torn::Prefix { bits } => lockrig_sim::chip::nvmc::Torn::Prefix { bits },
-            Torn::BitSubset { seed } => lockrig_sim::chip::nvmc::Torn::BitSubset { seed },
-            Torn::PartialErase { seed } => lockrig_sim::chip::nvmc::Torn::PartialErase { seed },
-            Torn::Metastable { seed } => lockrig_sim::chip::nvmc::Torn::Metastable { seed },
+            Torn::DroppedBefore => nvmc::Torn::DroppedBefore,
+            Torn::DroppedAfter => nvmc::Torn::DroppedAfter,
+            Torn::Prefix { bits } => nvmc::Torn::Prefix { bits },
+            Torn::Bytes { count } => nvmc::Torn::Bytes { count },
+            Torn::Without { bit } => nvmc::Torn::Without { bit },
+            Torn::Stray { bit } => nvmc::Torn::Stray { bit },
+            Torn::Share { of_256, seed } => nvmc::Torn::Share { of_256, seed },
+            Torn::BitSubset { seed } => nvmc::Torn::BitSubset { seed },
+            Torn::PartialErase { seed } => nvmc::Torn::PartialErase { seed },
+            Torn::Metastable { seed } => nvmc::Torn::Metastable { seed },
         });
     }
 
     fn restore(&mut self) {
         self.lock().restore();
+    }
+
+    fn flash(&self, address: u32, words: usize) -> Vec<u32> {
+        let bench = self.lock();
+        let memory = bench.chip().memory();
+        (0..words as u32)
+            .map(|word| memory.flash_word(address + 4 * word))
+            .collect()
+    }
+
+    fn lasting_state(&self) -> u64 {
+        self.lock().lasting_state()
     }
 }
 
@@ -223,7 +239,15 @@ fn cut_point(operation: FlashOperation) -> CutPoint {
         begins: nanos(operation.started),
         ends: nanos(operation.ends),
         change: match operation.change {
-            FlashChange::Write { address, .. } => Change::Word { address },
+            FlashChange::Write {
+                address,
+                before,
+                wanted,
+            } => Change::Word {
+                address,
+                before,
+                after: before & wanted,
+            },
             FlashChange::ErasePage { page } => Change::Page { address: page },
             FlashChange::EraseAll => Change::Chip,
             FlashChange::EraseUicr => Change::Settings,

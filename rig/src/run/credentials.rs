@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::oracle::Keeps;
-use crate::profile::Erased;
-use crate::scenario::CodeUse;
+use crate::profile::{Erased, Fact, Reset};
+use crate::scenario::{CodeUse, Effect};
 
 /// The codes of a lock, by the names that the scenario gives them.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +94,23 @@ impl Credentials {
         let master = self.master.clone().filter(|_| is_kept);
         let master = master.map(|code| (code, Keeps::MasterCode));
         self.kept = user_codes.chain(factory).chain(master).collect();
+    }
+
+    /// A procedure went through that changes this; `reset` is what the manual says of one.
+    pub fn take_effect(&mut self, effect: &Effect, reset: &Reset) {
+        match effect {
+            Effect::Resets => {
+                let user = reset.erases.user_codes.known().copied();
+                let master = reset
+                    .erases
+                    .master_code
+                    .and_then(|fact: Fact<Erased>| fact.known().copied());
+                self.reset(user, master);
+            }
+            Effect::StoresUserCode { code, slot } => self.store(*slot, code),
+            Effect::StoresMasterCode { code } => self.store_master(code),
+            Effect::None => {}
+        }
     }
 
     /// What outlived the last reset, and by which rule of the manual.

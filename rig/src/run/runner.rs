@@ -15,12 +15,13 @@ use crate::step::Phase;
 use crate::trace::Recorder;
 
 use super::credentials::Credentials;
+use super::cut::{Change, Cutting};
 use super::pattern::{Progress, Track, Wanted};
 use super::penalty::{Penalty, Stage};
 use super::steps::is_signal;
 
 /// Why the steps were left early. What happened is in the trace already.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Stop {
     /// An expectation was not met.
     Failed,
@@ -30,6 +31,8 @@ pub enum Stop {
     Broken,
     /// A person or a signal.
     Aborted,
+    /// The scenario names a cut point that this run does not have.
+    NoSuchCut,
 }
 
 /// Ends early with [`Stop`].
@@ -57,6 +60,10 @@ pub struct Runner<'a> {
     pub credentials: Credentials,
     pub penalty: Penalty,
     pub armed: Option<Armed>,
+    /// Whether cut points are counted, and what for.
+    pub cutting: Option<Cutting>,
+    /// The change of codes that is under way.
+    pub change: Option<Change>,
     /// What is watched for the signal that is expected.
     pub tracks: Vec<Track>,
     /// Number of the last step that began.
@@ -114,6 +121,8 @@ impl<'a> Runner<'a> {
             credentials: Credentials::from_factory(factory.is_some(), permanent),
             penalty: Penalty::new(stages, counted_within),
             armed: None,
+            cutting: None,
+            change: None,
             tracks: Vec::new(),
             step: 0,
             inside: Vec::new(),
@@ -180,6 +189,9 @@ impl<'a> Runner<'a> {
     /// Records what came from the bench.
     fn note(&mut self, happening: Happening) -> Step {
         let at = happening.at;
+        if self.cutting.is_some() {
+            self.count_cut(&happening)?;
+        }
         match happening.what {
             bench::What::Line { line, on, .. } => {
                 for track in self.tracks.iter_mut().filter(|track| track.line == line) {
@@ -280,6 +292,7 @@ impl<'a> Runner<'a> {
     pub fn switch(&mut self, contact: &Contact, shown: &str, closed: bool) -> Step {
         self.closed.retain(|other| other != contact);
         if closed {
+            self.change.take_if(|change| change.is_over);
             self.closed.push(contact.clone());
         }
         self.record(What::Switched {

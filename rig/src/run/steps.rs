@@ -6,7 +6,7 @@ use crate::oracle::{Keeps, word};
 use crate::profile::codes::Code;
 use crate::profile::{CountedFrom, Erased, Fact, HoldWindow, Relock};
 use crate::quantity::{Millivolts, Percent};
-use crate::scenario::{self, Act, CodeUse, Doing, Effect, Expected, ResolvedSet};
+use crate::scenario::{self, Act, CodeUse, Doing, Effect, Expected, ResolvedSet, When};
 use crate::step::{DoorState, Drop, Phase, Times, WaitFor};
 
 use super::pattern::{Progress, Track};
@@ -18,11 +18,11 @@ const BOOT_MAX: Nanos = Nanos::from_secs(1);
 /// writes its record and moves its bolt within this time.
 const PHASE: Nanos = Nanos::from_millis(300);
 /// How long a finger leaves lamps and beeper to finish before it presses the next key.
-const PATIENCE: Nanos = Nanos::from_secs(15);
+pub const PATIENCE: Nanos = Nanos::from_secs(15);
 /// How long a bolt may take to be thrown again where the manual gives no time.
 const RELOCK_MAX: Nanos = Nanos::from_secs(15);
 /// How much later than reckoned something is taken to be over: the lock's clock and ours differ.
-const MARGIN: Nanos = Nanos::from_millis(500);
+pub const MARGIN: Nanos = Nanos::from_millis(500);
 
 impl Runner<'_> {
     /// The whole scenario, from a fresh battery to the last step.
@@ -31,6 +31,7 @@ impl Runner<'_> {
         self.set_supply(Some(self.profile.supply.fresh.value))?;
         self.wait(BOOT_MAX)?;
         self.all(&script.setup)?;
+        self.watch_cuts()?;
         self.all(&script.steps)
     }
 
@@ -49,7 +50,7 @@ impl Runner<'_> {
         });
     }
 
-    fn all(&mut self, acts: &[Act]) -> Step {
+    pub(super) fn all(&mut self, acts: &[Act]) -> Step {
         for act in acts {
             self.one(act)?;
         }
@@ -137,6 +138,7 @@ impl Runner<'_> {
                 self.wait_for_quiet(PATIENCE)?;
                 let around = self.stores_master;
                 self.stores_master = matches!(effect, Effect::StoresMasterCode { .. });
+                self.change_begins(effect);
                 let done = self.expecting(expect, |run| run.all(acts));
                 self.stores_master = around;
                 done?;
@@ -163,12 +165,10 @@ impl Runner<'_> {
                 }
                 Ok(())
             }
-            Doing::Interrupt {
-                at,
-                how,
-                lasts,
-                acts,
-            } => self.interrupt(*at, *how, *lasts, acts),
+            Doing::Interrupt { when, lasts, acts } => match when {
+                When::InPhase { at, how } => self.interrupt(*at, *how, *lasts, acts),
+                When::AtCuts(cuts) => self.interrupt_at(cuts, *lasts, acts),
+            },
             Doing::Settles(sets) => self.settles(sets),
             Doing::Expect => self.expecting(expect, |_| Ok(())),
         }
@@ -347,7 +347,7 @@ impl Runner<'_> {
         })
     }
 
-    fn digits(&self, code: &CodeUse) -> Code {
+    pub(super) fn digits(&self, code: &CodeUse) -> Code {
         match code {
             CodeUse::Named(name) => self.codes[name].clone(),
             CodeUse::Literal(code) => code.clone(),
@@ -362,7 +362,7 @@ impl Runner<'_> {
         self.inside.iter().any(|(_, procedure)| *procedure)
     }
 
-    fn factory_digits(&self) -> Option<Code> {
+    pub(super) fn factory_digits(&self) -> Option<Code> {
         Some(self.profile.factory_code()?.code.value.clone())
     }
 
@@ -504,7 +504,7 @@ impl Runner<'_> {
     }
 
     /// Enters a code and tells whether the bolt was withdrawn.
-    fn try_code(
+    pub(super) fn try_code(
         &mut self,
         code: &CodeUse,
         submit: Option<&str>,
@@ -569,7 +569,7 @@ impl Runner<'_> {
     }
 
     /// Throws the bolt as this product does it: by its `lock` procedure, or by waiting.
-    fn lock_again(&mut self) -> Step {
+    pub(super) fn lock_again(&mut self) -> Step {
         self.wait_for_quiet(PATIENCE)?;
         let script = self.script;
         self.all(&script.lock)?;
@@ -625,20 +625,15 @@ impl Runner<'_> {
 
     /// What a procedure that went through has changed in the lock.
     fn take_effect(&mut self, effect: &Effect, procedure: &str) {
-        match effect {
-            Effect::Resets => {
-                let erases = &self.profile.reset.erases;
-                let user = erases.user_codes.known().copied();
-                let master = erases.master_code.and_then(|fact| fact.known().copied());
-                self.credentials.reset(user, master);
-                if erases.counters == Fact::Known(Erased::AtOnce) {
-                    self.penalty.forgiven();
-                }
-            }
-            Effect::StoresUserCode { code, slot } => self.credentials.store(*slot, code),
-            Effect::StoresMasterCode { code } => self.credentials.store_master(code),
-            Effect::None => return,
+        if *effect == Effect::None {
+            return;
         }
+        let reset = &self.profile.reset;
+        self.credentials.take_effect(effect, reset);
+        if *effect == Effect::Resets && reset.erases.counters == Fact::Known(Erased::AtOnce) {
+            self.penalty.forgiven();
+        }
+        self.change_is_over();
         let valid = self
             .credentials
             .valid()
@@ -676,6 +671,11 @@ impl Runner<'_> {
         self.tracks.clear();
         self.wait(lasts)?;
         self.set_supply(Some(self.profile.supply.fresh.value))?;
+        self.comes_back()
+    }
+
+    /// The supply is back after it failed on purpose.
+    pub(super) fn comes_back(&mut self) -> Step {
         self.wait(BOOT_MAX)?;
         self.credentials.unsettle();
         self.penalty.power_came(self.bench.now(), true);
@@ -761,7 +761,7 @@ impl Runner<'_> {
 
     /// What this product shows when it refuses a code, ready to be seen, and by when it is over. The last
     /// code before a lockout has a signal of its own.
-    fn refusals(&mut self) -> Step<Vec<(Vec<Track>, Nanos)>> {
+    pub(super) fn refusals(&mut self) -> Step<Vec<(Vec<Track>, Nanos)>> {
         let names = ["wrong-code", "lockout-begins"];
         let signals = names.map(|name| self.profile.signal(name).copied());
         let mut refusals = Vec::new();
@@ -773,7 +773,11 @@ impl Runner<'_> {
 
     /// Whether the lock answered the code that was entered since an event: by one of the signals, or on
     /// its console; where no signal is known, by any sign at all.
-    fn has_refused(&mut self, mut refusals: Vec<(Vec<Track>, Nanos)>, before: usize) -> Step<bool> {
+    pub(super) fn has_refused(
+        &mut self,
+        mut refusals: Vec<(Vec<Track>, Nanos)>,
+        before: usize,
+    ) -> Step<bool> {
         let longest = refusals.iter().map(|(_, within)| *within).max();
         self.wait(longest.unwrap_or_default())?;
         self.wait_for_quiet(PATIENCE)?;

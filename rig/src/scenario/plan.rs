@@ -14,7 +14,7 @@ use crate::profile::codes::{Code, Declared};
 use crate::profile::{Button, Profile, Signal};
 use crate::quantity::{Millivolts, Percent};
 use crate::source::{Problems, Refused};
-use crate::step::{Bindings, Bound, DoorState, Drop, Phase, PhaseLabel, Times, WaitFor};
+use crate::step::{Bindings, Bound, Cut, DoorState, Drop, Phase, PhaseLabel, Times, WaitFor};
 
 use super::Scenario;
 use expand::Expansion;
@@ -158,10 +158,8 @@ pub enum Doing {
     },
     /// Makes the supply fail while acts are carried out; what would come later is not done.
     Interrupt {
-        /// In this phase: the first act that is labelled with it.
-        at: Phase,
-        /// In this way.
-        how: Drop,
+        /// Then.
+        when: When,
         /// For so long.
         lasts: Nanos,
         /// The acts.
@@ -171,6 +169,20 @@ pub enum Doing {
     Settles(Vec<ResolvedSet>),
     /// Only waits for what is expected.
     Expect,
+}
+
+/// When a supply fails.
+#[derive(Clone, Debug, PartialEq)]
+pub enum When {
+    /// In a phase: in the first act that is labelled with it.
+    InPhase {
+        /// This one.
+        at: Phase,
+        /// In this way.
+        how: Drop,
+    },
+    /// At an exact point of the acts, and then at one of each recovery; at least one.
+    AtCuts(Vec<Cut>),
 }
 
 /// A code that a run uses.

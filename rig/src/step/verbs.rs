@@ -4,13 +4,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::argument::undeclared;
 use super::{
-    Ability, Arg, Bindings, CodeSet, CodeWord, DoorState, Drop, ExpectedSignal, HoldFor, Phase,
-    PhaseLabel, SupplyLevel, Times, WaitFor, Written, YesNo,
+    Ability, Arg, Bindings, CodeSet, CodeWord, CutAt, CutMode, DoorState, Drop, ExpectedSignal,
+    HoldFor, Phase, PhaseLabel, SupplyLevel, Times, WaitFor, Written, YesNo,
 };
 use crate::event::Nanos;
 use crate::quantity::Percent;
 use crate::source::{
-    Named, Node, Problem, Problems, Read, Span, Spanned, Value, file_table, key_of,
+    Named, Node, OneOrMore, Problem, Problems, Read, Span, Spanned, Value, file_table, key_of,
 };
 
 /// One step of a scenario or procedure, and its place in the file.
@@ -181,16 +181,31 @@ verbs! {
 }
 
 file_table! {
-    /// When and how the supply fails.
+    /// When and how the supply fails: in a phase, or at one exact point, which takes a virtual bench.
     pub struct Interruption as "an interruption" {
         /// In this phase.
-        pub at: Spanned<Arg<Phase>>,
+        pub at: Option<Spanned<Arg<Phase>>>,
         /// In this way.
-        pub supply: Arg<Drop>,
+        pub supply: Option<Arg<Drop>>,
+        /// At this point, which `lockrig cuts` names. Of several each is counted from the power-on
+        /// after the one before.
+        pub cut: Option<OneOrMore<Cut>>,
         /// For so long; then the battery is fresh.
         pub r#for: Arg<Nanos>,
     }
 }
+
+file_table! {
+    /// One exact loss of supply.
+    pub struct Cut as "a cut" {
+        /// At this point.
+        pub at: CutAt,
+        /// What it leaves of a write to flash that is under way.
+        pub mode: CutMode,
+    }
+}
+
+impl Copy for Cut {}
 
 impl Step {
     /// What the lock is expected to show.
@@ -297,9 +312,23 @@ impl Step {
                 step.times.resolve(bindings, problems);
             }
             Action::Interrupt(step) => {
-                step.interrupt.at.resolve(bindings, problems);
-                step.interrupt.supply.resolve(bindings, problems);
-                step.interrupt.r#for.resolve(bindings, problems);
+                let interrupt = &step.interrupt;
+                let at = interrupt.at.as_ref().map(|at| &at.value);
+                check(at, bindings, problems);
+                check(interrupt.supply.as_ref(), bindings, problems);
+                interrupt.r#for.resolve(bindings, problems);
+                let cuts = interrupt.cut.as_ref().map(OneOrMore::as_slice);
+                let in_phase = (interrupt.at.is_some(), interrupt.supply.is_some());
+                let says_when = matches!(
+                    (cuts, in_phase),
+                    (None, (true, true)) | (Some([_, ..]), (false, false))
+                );
+                if !says_when {
+                    problems.add::<()>(
+                        Problem::new(self.span, "an interruption that does not say when")
+                            .hint("write either 'at' with 'supply', or 'cut'"),
+                    );
+                }
             }
             Action::Settles(step) => {
                 for (_, set) in step.settles.iter() {

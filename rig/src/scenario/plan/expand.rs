@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::call::Call;
-use super::{Act, CodeUse, Doing, Expected, ResolvedSet, Script};
+use super::{Act, CodeUse, Doing, Expected, ResolvedSet, Script, When};
 use crate::profile::codes::Declared;
 use crate::profile::{Procedure, Profile, names_in};
 use crate::scenario::Scenario;
 use crate::source::{Node, Problems, Source, Span, Value};
 use crate::step::{
-    Ability, Action, Bindings, Bound, CodeSet, DoorState, ExpectedSignal, Hold, Interrupt, Phase,
-    Step, SupplyLevel,
+    Ability, Action, Bindings, Bound, CodeSet, DoorState, ExpectedSignal, Hold, Interrupt,
+    Interruption, Phase, Step, SupplyLevel,
 };
 
 /// What a product lacks, in words.
@@ -330,20 +330,30 @@ impl<'e> Expansion<'e> {
     fn interrupt(&mut self, interrupt: &Interrupt, scope: &Scope<'_>) -> Option<Doing> {
         let bindings = scope.bindings;
         let acts = self.acts(&interrupt.steps, scope);
-        let at = interrupt.interrupt.at.resolve(bindings, self.problems);
-        let how = interrupt.interrupt.supply.resolve(bindings, self.problems);
-        let lasts = interrupt.interrupt.r#for.resolve(bindings, self.problems);
-        let (acts, at, how, lasts) = (acts?, at?, how?, lasts?);
-        if !acts.iter().any(|act| has_phase(act, at)) {
-            let id = self.profile.id();
-            return self.skip(format!("'{id}' has no phase {at} in this flow"));
-        }
-        Some(Doing::Interrupt {
+        let Interruption {
             at,
-            how,
-            lasts,
-            acts,
-        })
+            supply,
+            cut,
+            r#for,
+        } = &interrupt.interrupt;
+        let lasts = r#for.resolve(bindings, self.problems);
+        let when = match (at, supply, cut) {
+            (Some(at), Some(how), _) => {
+                let at = at.resolve(bindings, self.problems);
+                let how = how.resolve(bindings, self.problems);
+                let (at, how) = (at?, how?);
+                if !acts.as_ref()?.iter().any(|act| has_phase(act, at)) {
+                    let id = self.profile.id();
+                    return self.skip(format!("'{id}' has no phase {at} in this flow"));
+                }
+                When::InPhase { at, how }
+            }
+            (_, _, Some(cuts)) => When::AtCuts(cuts.as_slice().to_vec()),
+            // The scenario was checked: it says when.
+            _ => return None,
+        };
+        let (acts, lasts) = (acts?, lasts?);
+        Some(Doing::Interrupt { when, lasts, acts })
     }
 
     fn code_set(&mut self, name: &str, set: &CodeSet, scope: &Scope<'_>) -> Option<ResolvedSet> {

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use super::{Act, CodeUse, Contact, Course, Doing, Effect, Expected, PlannedRun, ResolvedSet};
-use crate::step::{Times, WaitFor};
+use super::{
+    Act, CodeUse, Contact, Course, Doing, Effect, Expected, PlannedRun, ResolvedSet, When,
+};
+use crate::step::{Cut, Times, WaitFor};
 
 impl fmt::Display for CodeUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,9 +106,19 @@ impl fmt::Display for Doing {
             Self::Refuses { code, times, .. } => {
                 write!(f, "be refused with {code}{}", often(*times))
             }
-            Self::Interrupt { at, how, lasts, .. } => {
-                write!(f, "lose the supply in {at} ({how}) for {lasts}")
-            }
+            Self::Interrupt { when, lasts, .. } => match when {
+                When::InPhase { at, how } => {
+                    write!(f, "lose the supply in {at} ({how}) for {lasts}")
+                }
+                When::AtCuts(cuts) => {
+                    f.write_str("lose the supply")?;
+                    for (nth, Cut { at, mode }) in cuts.iter().enumerate() {
+                        let then = if nth > 0 { ", then" } else { "" };
+                        write!(f, "{then} at {at} ({mode})")?;
+                    }
+                    write!(f, " for {lasts}")
+                }
+            },
             Self::Settles(sets) => {
                 f.write_str("find which codes the lock holds: ")?;
                 for (at, set) in sets.iter().enumerate() {
