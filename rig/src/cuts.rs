@@ -9,6 +9,7 @@
 //! What is found does not depend on the number of jobs: work is done side by side, and put together in
 //! the order of the points.
 
+mod known;
 mod modes;
 mod parallel;
 pub mod picture;
@@ -22,12 +23,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Feed};
 use crate::campaign::Prepared;
 use crate::driver::DeviceTrouble;
 use crate::event::{Event, Nanos, What};
 use crate::oracle::Facts;
-use crate::port::CutPoint;
+use crate::port::{Change, CutPoint};
 use crate::profile::Profile;
 use crate::profile::codes::Code;
 use crate::run::{self, Answer, Point, Recovery, Setup};
@@ -35,6 +36,7 @@ use crate::scenario::{CodeUse, Doing, PlannedRun, Script};
 use crate::step::{Cut, CutAt, CutKind, CutMode};
 use crate::verdict::Verdict;
 
+use known::{Dependent, Known};
 use modes::Detail;
 use parallel::parallel;
 
@@ -236,10 +238,24 @@ pub struct Explorer {
     /// State after a cut to the recovery that it leads to.
     recoveries: HashMap<u64, u64>,
     found: HashMap<u64, Arc<Recovery>>,
+    known: Known,
     /// Recovery and code to what the lock does with it.
     answers: HashMap<(u64, Code), Answer>,
     boots: AtomicU64,
     stop: Arc<AtomicBool>,
+}
+
+/// How many starts are made before what they depended on is looked at.
+const GROUP: usize = 24;
+
+/// What came of starting the lock.
+enum Started {
+    /// It comes to this known recovery.
+    Known(u64),
+    /// It was started: what was seen, its writes, and what it depended on.
+    Ran(Recovery, Vec<Written>, Option<Dependent>),
+    /// There is no virtual bench to start it on.
+    Nothing,
 }
 
 /// A row of cuts: the first at a point, each further one in the recovery from the one before.
@@ -289,6 +305,7 @@ impl Explorer {
             options,
             recoveries: HashMap::new(),
             found: HashMap::new(),
+            known: Known::default(),
             answers: HashMap::new(),
             boots: AtomicU64::new(0),
             stop,
@@ -362,6 +379,8 @@ struct Work<'e> {
     contexts: Vec<Context>,
     candidates: Vec<CodeUse>,
     began: Nanos,
+    /// The lowest address that the flow writes to.
+    lowest: u32,
 }
 
 /// A write to flash of a recovery, before it happened, as far as it matters what a cut leaves of it.
@@ -408,6 +427,14 @@ impl<'e> Work<'e> {
             .iter()
             .map(|point| phase(&events[..point.events]))
             .collect();
+        let lowest = points
+            .iter()
+            .filter_map(|point| match point.operation?.change {
+                Change::Word { address, .. } | Change::Page { address } => Some(address),
+                Change::Chip => Some(0),
+                Change::Settings => None,
+            });
+        let lowest = lowest.min().unwrap_or(0);
         let began = points.first().map_or(Nanos::ZERO, |point| point.when);
         Work {
             explorer,
@@ -418,6 +445,7 @@ impl<'e> Work<'e> {
             contexts,
             candidates,
             began,
+            lowest,
         }
     }
 
@@ -547,38 +575,90 @@ impl<'e> Work<'e> {
                 new.push(row);
             }
         }
-        let started = parallel(
-            &new,
-            self.explorer.options.jobs,
-            &self.explorer.stop,
-            |done| tell("starting", done, new.len() as u64),
-            |row| {
-                let mut writes = Vec::new();
-                let recovery = self.recover(row, &mut |bench, operation, _| {
-                    writes.push(written(bench, operation));
-                    true
-                });
-                recovery.map(|recovery| (recovery, writes))
-            },
-        );
-        let mut all = HashMap::new();
-        let mut results = Vec::new();
-        for (row, started) in new.into_iter().zip(started) {
-            let Some(started) = started else { continue };
-            results.push((row.state, started?));
-        }
-        for (state, (recovery, writes)) in results {
-            all.insert(state, writes);
-            if let Some(recovery) = recovery {
-                let key = recovery.key();
-                self.explorer.recoveries.insert(state, key);
-                self.explorer
-                    .found
-                    .entry(key)
-                    .or_insert_with(|| Arc::new(recovery));
+        let is_last = rows
+            .first()
+            .is_none_or(|row| row.cuts.len() as u32 >= self.explorer.options.depth);
+        let mut writes = HashMap::new();
+        let total = new.len() as u64;
+        let mut done = 0;
+        // In small groups: what the starts of one group depended on spares starts of the next.
+        for group in new.chunks(GROUP) {
+            let explorer = &*self.explorer;
+            let started = parallel(
+                group,
+                explorer.options.jobs,
+                &explorer.stop,
+                |_| {},
+                |row| self.started(row, is_last),
+            );
+            for (row, started) in group.iter().zip(started) {
+                let Some(started) = started else { continue };
+                match started? {
+                    Started::Known(key) => _ = self.explorer.recoveries.insert(row.state, key),
+                    Started::Ran(recovery, written, dependent) => {
+                        let key = recovery.key();
+                        writes.insert(row.state, written);
+                        self.explorer.recoveries.insert(row.state, key);
+                        let found = &mut self.explorer.found;
+                        found.entry(key).or_insert_with(|| Arc::new(recovery));
+                        if let Some(dependent) = dependent {
+                            self.explorer.known.insert(dependent, key);
+                        }
+                    }
+                    Started::Nothing => {}
+                }
             }
+            done += group.len() as u64;
+            tell("starting", done, total);
         }
-        Ok(all)
+        Ok(writes)
+    }
+
+    /// Starts the lock from the state that a row leaves, unless a start from another state is known that
+    /// did not depend on the difference. `is_last`: nobody will cut this start.
+    fn started(&self, row: &Row, is_last: bool) -> Result<Started, DeviceTrouble> {
+        let Some(mut bench) = fork(&self.points[row.point].bench) else {
+            return Ok(Started::Nothing);
+        };
+        let mut known = None;
+        let mut before = None;
+        let mut writes = Vec::new();
+        let from = self.lowest;
+        let recovery = self.recover_on(
+            &mut bench,
+            row,
+            &mut |bench| {
+                let Some(branch) = bench.branch() else {
+                    return false;
+                };
+                if is_last && !branch.is_metastable() {
+                    known = self.explorer.known.get(branch);
+                    branch.note_dependence(from);
+                    before = bench.fork();
+                }
+                known.is_none()
+            },
+            &mut |bench, operation, _| {
+                if !is_last {
+                    writes.push(written(bench, operation));
+                }
+                true
+            },
+        )?;
+        if let Some(key) = known {
+            return Ok(Started::Known(key));
+        }
+        let Some(recovery) = recovery else {
+            return Ok(Started::Nothing);
+        };
+        let dependence = bench.branch().and_then(|branch| branch.dependence());
+        let dependent = match (&mut before, dependence) {
+            (Some(before), Some(dependence)) => before
+                .branch()
+                .map(|before| Dependent::new(before, dependence)),
+            _ => None,
+        };
+        Ok(Started::Ran(recovery, writes, dependent))
     }
 
     /// Carries out a row of cuts and lets the lock recover from the last; `begins` sees the writes of that
@@ -587,14 +667,16 @@ impl<'e> Work<'e> {
         let Some(mut bench) = fork(&self.points[row.point].bench) else {
             return Ok(None);
         };
-        self.recover_on(&mut bench, row, begins)
+        self.recover_on(&mut bench, row, &mut |_| true, begins)
     }
 
-    /// The same on this fork of the row's point.
+    /// The same on this fork of the row's point. Once the supply is lost for the last time `lost` says
+    /// whether to go on.
     fn recover_on(
         &self,
         bench: &mut Bench,
         row: &Row,
+        lost: &mut dyn FnMut(&mut Bench) -> bool,
         begins: Begins<'_>,
     ) -> Result<Option<Recovery>, DeviceTrouble> {
         let last = row.cuts.len() - 1;
@@ -604,7 +686,13 @@ impl<'e> Work<'e> {
             } else {
                 &[]
             };
-            self.lose(bench, cut.mode, closed)?;
+            self.lose(bench, cut.mode)?;
+            let is_simple = !matches!(cut.mode, CutMode::Bounce(_) | CutMode::Sag(_));
+            if nth == last && is_simple && !lost(bench) {
+                return Ok(None);
+            }
+            run::release(bench, closed)?;
+            run::restore(bench, cut.mode, &self.flow.profile)?;
             self.explorer.boots.fetch_add(1, Ordering::Relaxed);
             if nth == last {
                 return run::recover(bench, begins);
@@ -619,24 +707,15 @@ impl<'e> Work<'e> {
         Ok(None)
     }
 
-    /// Cuts, lets go of the keys, and connects the supply again.
-    fn lose(
-        &self,
-        bench: &mut Bench,
-        mode: CutMode,
-        closed: &[crate::bench::Contact],
-    ) -> Result<(), DeviceTrouble> {
-        let profile = &self.flow.profile;
+    fn lose(&self, bench: &mut Bench, mode: CutMode) -> Result<(), DeviceTrouble> {
         if let CutMode::Sag(_) = mode {
-            bench.feed(crate::bench::Feed::On {
-                voltage: profile.supply.sag.value,
+            return bench.feed(Feed::On {
+                voltage: self.flow.profile.supply.sag.value,
                 resistance: None,
-            })?;
-        } else {
-            run::cut(bench, mode);
+            });
         }
-        run::release(bench, closed)?;
-        run::restore(bench, mode, profile)
+        run::cut(bench, mode);
+        Ok(())
     }
 
     /// Finds out which codes open, for every recovery of which that is not known.
@@ -691,7 +770,7 @@ impl<'e> Work<'e> {
         let Some(mut bench) = fork(&self.points[row.point].bench) else {
             return Ok(Vec::new());
         };
-        self.recover_on(&mut bench, row, &mut |_, _, _| true)?;
+        self.recover_on(&mut bench, row, &mut |_| true, &mut |_, _, _| true)?;
         if let Some(branch) = bench.branch() {
             branch.watch_cut_points(false);
         }

@@ -171,6 +171,27 @@ pub trait Branch {
     /// A hash of what outlives a loss of supply: flash, bolt, door, what the supply is told. Forks
     /// of one bench for which it is equal behave alike from the next power-on.
     fn lasting_state(&self) -> u64;
+
+    /// The same with some pages of flash, by their first addresses, left out.
+    fn lasting_state_without(&self, pages: &[u32]) -> u64;
+
+    /// Whether bits of flash read differently after every power-on.
+    fn is_metastable(&self) -> bool;
+
+    /// From now on it is noted on which words of flash, from this page on, depends what the board does.
+    fn note_dependence(&mut self, from: u32);
+
+    /// What was noted since; none if that does not tell everything.
+    fn dependence(&self) -> Option<Dependence>;
+}
+
+/// On what the behaviour of a board depended for a while.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Dependence {
+    /// Addresses of the words that were read, or programmed, as they were in the beginning; ascending.
+    pub words: Vec<u32>,
+    /// Pages that were erased, whatever they held; ascending.
+    pub erased: Vec<u32>,
 }
 
 /// A moment at which losing the supply can do harm: a write to flash.

@@ -349,8 +349,13 @@ impl VirtualBench {
     /// door are, and what the supply is told. Two forks of one bench for which it is equal behave
     /// alike from the next power-on, but for the noise of measurements.
     pub fn lasting_state(&self) -> u64 {
+        self.lasting_state_without(&[])
+    }
+
+    /// The same with some pages of flash, by their first addresses, left out.
+    pub fn lasting_state_without(&self, pages: &[u32]) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.chip.hash_lasting(&mut hasher);
+        self.chip.hash_lasting(&mut hasher, pages);
         self.board.withdrawn_permille().hash(&mut hasher);
         for ((touch, _), contact) in self.spec.relays.iter().zip(&self.contacts) {
             if matches!(touch, Touch::Door | Touch::Jam) {
@@ -363,6 +368,11 @@ impl VirtualBench {
         }
         .hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// From now on it is noted on which words of flash, from this page on, depends what the chip does.
+    pub fn note_dependence(&mut self, from: u32) {
+        self.chip.note_dependence(from);
     }
 
     /// Lets time pass until the next observation, which is returned and whose moment is now, or

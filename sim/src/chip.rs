@@ -12,6 +12,7 @@
 mod bus;
 pub(crate) mod core;
 pub mod debug;
+pub mod dependence;
 pub mod memory;
 pub mod nvmc;
 pub mod peripherals;
@@ -22,7 +23,7 @@ use self::core::system::SV_CALL;
 use self::core::{Bus, Core, Doing, Exit, Registers, Stretch, exception, execute};
 use self::debug::halting::{Halting, Reason};
 use self::debug::{DebugPort, PortState};
-use self::memory::Memory;
+use self::memory::{FLASH_BYTES, Memory};
 use self::peripherals::{Outcome, Peripherals, Processor, ResetCause};
 use crate::time::Ticks;
 
@@ -209,10 +210,20 @@ impl Chip {
         self.power != Power::Unsupplied
     }
 
-    /// Adds to a hash what outlives a loss of supply: flash, UICR, and bits of them that read
-    /// differently after every power-on.
-    pub(crate) fn hash_lasting(&self, hasher: &mut impl std::hash::Hasher) {
-        self.memory.hash_flash(hasher);
+    /// From now on it is noted on which words of flash, from this page on, depends what happens.
+    pub fn note_dependence(&mut self, from: u32) {
+        self.memory.note_dependence(from);
+    }
+
+    /// What was noted since.
+    pub fn dependence(&self) -> Option<&dependence::Dependence> {
+        self.memory.dependence()
+    }
+
+    /// Adds to a hash what outlives a loss of supply: flash but for some pages, UICR, and bits of them
+    /// that read differently after every power-on.
+    pub(crate) fn hash_lasting(&self, hasher: &mut impl std::hash::Hasher, without: &[u32]) {
+        self.memory.hash_flash(hasher, without);
         if self.peripherals.nvmc.hash_unsettled(hasher) {
             hasher.write_u64(self.power_cycles);
         }
@@ -501,11 +512,17 @@ impl Chip {
                 flash,
                 ram,
                 ram_code,
+                dependence,
             } = &mut self.memory;
+            let flash_limit = match dependence {
+                Some(dependence) => dependence.from(),
+                None => FLASH_BYTES,
+            };
             let flash_idle = self.flash_busy == Ticks::ZERO;
             let bus = FastBus {
                 flash,
                 flash_idle,
+                flash_limit,
                 ram,
                 ram_code,
                 stored: false,
@@ -544,6 +561,7 @@ impl Chip {
     /// horizon, all rounds until then.
     fn step(&mut self, horizon: Ticks) {
         let at = self.core.registers.r[15];
+        self.memory.note(|dependence| dependence.note_code(at));
         let op = self.decode(at);
         if !self.core.registers.thumb || op.code == Code::Careful {
             return self.fault();
@@ -719,6 +737,7 @@ impl Chip {
     fn special(&mut self) {
         self.poll = None;
         let at = self.core.registers.r[15];
+        self.memory.note(|dependence| dependence.note_code(at));
         let op = self.decode(at);
         let (slots, cycles) = match op.code {
             Code::Cps => {

@@ -260,7 +260,7 @@ impl Cuts {
                 })
                 .map_err(board::broken)?;
             bar.finish_and_clear();
-            reproducer::write(&mut explored, &text, folder)
+            reproducer::write(&mut explored, &flow, &text, folder)
                 .map_err(|why| unusable(folder, &why))?;
             if self.format == Format::Json {
                 let mut line = serde_json::to_string(&explored)

@@ -12,8 +12,8 @@ use lockrig_sim::chip::nvmc::{self, FlashChange, FlashOperation};
 use lockrig_sim::time::Ticks;
 
 use super::{
-    Branch, Change, CutPoint, Interrupt, Level, LineId, Observation, PortId, PortProblem,
-    PortTrouble, Ports, ProbePort, Seen, Torn, Waited, sim_probe,
+    Branch, Change, CutPoint, Dependence, Interrupt, Level, LineId, Observation, PortId,
+    PortProblem, PortTrouble, Ports, ProbePort, Seen, Torn, Waited, sim_probe,
 };
 use crate::event::Nanos;
 
@@ -231,6 +231,24 @@ impl Branch for SimPorts {
 
     fn lasting_state(&self) -> u64 {
         self.lock().lasting_state()
+    }
+
+    fn lasting_state_without(&self, pages: &[u32]) -> u64 {
+        self.lock().lasting_state_without(pages)
+    }
+
+    fn is_metastable(&self) -> bool {
+        self.lock().chip().peripherals().nvmc.unsettled_bits() > 0
+    }
+
+    fn note_dependence(&mut self, from: u32) {
+        self.lock().note_dependence(from);
+    }
+
+    fn dependence(&self) -> Option<Dependence> {
+        let bench = self.lock();
+        let (words, erased) = bench.chip().dependence()?.result()?;
+        Some(Dependence { words, erased })
     }
 }
 

@@ -449,7 +449,7 @@ pub fn recover(
                         seen.push((at.since(power_on), what));
                     }
                     bench::What::Printed { text, .. } => {
-                        let is_status = word(&text) == "status";
+                        let is_status = word(&text) == "state";
                         seen.push((at.since(power_on), What::Printed { text }));
                         if asked && is_status {
                             break;

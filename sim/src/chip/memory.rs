@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::core::Stretch;
 use super::core::decode::{self, Slots};
+use super::dependence::Dependence;
 
 /// Bytes of code flash, from address 0.
 pub const FLASH_BYTES: u32 = 256 * 1024;
@@ -139,6 +140,7 @@ pub struct Memory {
     pub(crate) flash: Flash,
     pub(crate) ram: Box<RamWords>,
     pub(crate) ram_code: RamCode,
+    pub(crate) dependence: Option<Box<Dependence>>,
 }
 
 impl Default for Memory {
@@ -157,6 +159,25 @@ impl Memory {
             },
             ram: Box::new([0; RAM_WORDS]),
             ram_code: RamCode::default(),
+            dependence: None,
+        }
+    }
+
+    /// From now on it is noted which words of flash, from this page on, matter.
+    pub(crate) fn note_dependence(&mut self, from: u32) {
+        self.dependence = Some(Box::new(Dependence::new(from)));
+    }
+
+    /// What was noted since.
+    pub(crate) fn dependence(&self) -> Option<&Dependence> {
+        self.dependence.as_deref()
+    }
+
+    /// Notes something, if it is asked for.
+    #[inline]
+    pub(crate) fn note(&mut self, note: impl FnOnce(&mut Dependence)) {
+        if let Some(dependence) = &mut self.dependence {
+            note(dependence);
         }
     }
 
@@ -207,9 +228,15 @@ impl Memory {
         page.hash.take();
     }
 
-    /// Adds to a hash what code flash and UICR hold.
-    pub(crate) fn hash_flash(&self, hasher: &mut impl Hasher) {
-        for page in self.flash.pages.iter() {
+    /// Adds to a hash what code flash and UICR hold, but for some pages of code flash.
+    pub(crate) fn hash_flash(&self, hasher: &mut impl Hasher, without: &[u32]) {
+        for (at, page) in (0..)
+            .step_by(PAGE_BYTES as usize)
+            .zip(self.flash.pages.iter())
+        {
+            if without.contains(&at) {
+                continue;
+            }
             hasher.write_u64(*page.hash.get_or_init(|| {
                 let mut hasher = DefaultHasher::new();
                 page.words.hash(&mut hasher);

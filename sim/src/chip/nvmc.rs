@@ -322,19 +322,23 @@ impl Nvmc {
             FlashChange::Write {
                 address, wanted, ..
             } => {
+                memory.note(|dependence| dependence.note_write(address));
                 memory.set_flash_word(address, memory.flash_word(address) & wanted);
                 self.settle(address, wanted);
             }
             FlashChange::ErasePage { page } => {
+                memory.note(|dependence| dependence.note_erase(page));
                 memory.erase_page(page);
                 self.unsettled
                     .retain(|address, _| address & !(PAGE_BYTES - 1) != page);
             }
             FlashChange::EraseAll => {
+                memory.note(|dependence| dependence.note_erase(UICR));
                 memory.erase_all();
                 self.unsettled.clear();
             }
             FlashChange::EraseUicr => {
+                memory.note(|dependence| dependence.note_erase(UICR));
                 memory.erase_page(UICR);
                 self.unsettled.retain(|&address, _| address < UICR);
             }
