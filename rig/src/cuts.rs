@@ -512,11 +512,10 @@ impl<'e> Work<'e> {
             .collect();
         if let Some(first) = explored.failures.first() {
             explored.verdict = Verdict::Fail;
-            explored.because = format!(
-                "{}; {} other ways",
-                first.because,
-                explored.failures.len() - 1
-            );
+            explored.because = match explored.failures.len() - 1 {
+                0 => first.because.clone(),
+                others => format!("{}; and in {others} other ways", first.because),
+            };
         } else if explored.verdict == Verdict::Pass {
             explored.because =
                 "every cut left exactly the old, the new or the factory codes".to_owned();

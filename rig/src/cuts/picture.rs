@@ -201,8 +201,9 @@ fn phases(out: &mut String, columns: &[Column<'_>], wide: f64) {
             out,
             "<line class=\"edge\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"26\" y2=\"{bottom}\"/>"
         );
+        let room = ((LEFT + WIDTH) as f64 - x) / 5.4;
         let name: String = first.phase.chars().take(28).collect();
-        if x >= free_from {
+        if x >= free_from && name.chars().count() as f64 <= room {
             let _ = writeln!(
                 out,
                 "<text class=\"small\" x=\"{:.1}\" y=\"{}\">{}</text>",

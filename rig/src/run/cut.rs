@@ -36,6 +36,8 @@ const SAG: Nanos = Nanos::from_secs(3);
 const QUIET: Nanos = Nanos::from_millis(600);
 /// A lock that shows a lockout is never quiet.
 const RECOVERY_MAX: Nanos = Nanos::from_secs(6);
+/// What asks the reference firmware how it is.
+const STATUS: &[u8] = b"?\n";
 /// How long the lock may take to say on its console how it is.
 const STATUS_MAX: Nanos = Nanos::from_millis(200);
 
@@ -276,7 +278,18 @@ impl Runner<'_> {
             }
             self.power_on = Some(self.bench.now());
         }
-        self.comes_back()
+        self.comes_back()?;
+        let seen = self
+            .recorder
+            .events()
+            .iter()
+            .rev()
+            .take_while(|event| !matches!(event.what, What::SupplySet { .. }));
+        let speaks = seen.into_iter().any(|event| is_boot(&event.what));
+        if speaks && let Err(trouble) = self.bench.send(STATUS) {
+            return self.broken(trouble);
+        }
+        self.wait(STATUS_MAX)
     }
 
     /// Waits as [`recover`] does.
@@ -471,7 +484,7 @@ pub fn recover(
             // The reference firmware answers the question how it is.
             Waited::Deadline if !asked && speaks(&seen) => {
                 asked = true;
-                bench.send(b"?\n")?;
+                bench.send(STATUS)?;
                 quiet_at = bench.now() + STATUS_MAX;
             }
             Waited::Deadline => break,
@@ -503,10 +516,14 @@ pub fn words(seen: &[(Nanos, What)]) -> u64 {
 }
 
 fn speaks(seen: &[(Nanos, What)]) -> bool {
-    seen.iter().any(|(_, what)| match what {
+    seen.iter().any(|(_, what)| is_boot(what))
+}
+
+fn is_boot(what: &What) -> bool {
+    match what {
         What::Printed { text } => word(text) == "boot",
         _ => false,
-    })
+    }
 }
 
 /// What a lock does with a code.
