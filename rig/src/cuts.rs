@@ -44,7 +44,7 @@ use parallel::parallel;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Exactly the codes from before the change under way.
+    /// Exactly the codes from before the change under way; where none is, the codes as they are.
     Old,
     /// Exactly those from after it.
     New,
@@ -409,12 +409,25 @@ impl<'e> Work<'e> {
         });
         let contexts = contexts.collect();
         let mut candidates: Vec<CodeUse> = Vec::new();
+        // Of the codes that never open, one is enough to find a lock that takes anything.
+        let is_valid = |code: &CodeUse| {
+            points
+                .iter()
+                .any(|point| point.old.contains(code) || point.new.contains(code))
+        };
         let named = flow.codes.keys().map(|name| CodeUse::Named(name.clone()));
+        let (named, never): (Vec<CodeUse>, Vec<CodeUse>) = named.partition(is_valid);
+        let never = never.into_iter().take(1);
         let valid = points
             .iter()
             .flat_map(|point| point.old.iter().chain(&point.new))
             .cloned();
-        let all: BTreeSet<CodeUse> = named.chain(valid).chain(factory).collect();
+        let all: BTreeSet<CodeUse> = named
+            .into_iter()
+            .chain(never)
+            .chain(valid)
+            .chain(factory)
+            .collect();
         for code in all {
             if !candidates
                 .iter()
@@ -543,7 +556,7 @@ impl<'e> Work<'e> {
                 modes
                     .into_iter()
                     .filter_map(|mode| {
-                        let state = state_after(&mut bench, mode)?;
+                        let state = state_after(&mut bench, mode, (&self.flow.name, number))?;
                         Some(Row {
                             point: number,
                             cuts: vec![Cut { at: point.at, mode }],
@@ -630,7 +643,7 @@ impl<'e> Work<'e> {
                 let Some(branch) = bench.branch() else {
                     return false;
                 };
-                if is_last && !branch.is_metastable() {
+                if is_last {
                     known = self.explorer.known.get(branch);
                     branch.note_dependence(from);
                     before = bench.fork();
@@ -694,11 +707,11 @@ impl<'e> Work<'e> {
             run::restore(bench, cut.mode, &self.flow.profile)?;
             self.explorer.boots.fetch_add(1, Ordering::Relaxed);
             if nth == last {
-                return run::recover(bench, begins);
+                return run::recover(bench, cut.mode, begins);
             }
             let next = row.cuts[nth + 1].at;
             let mut number = 0;
-            run::recover(bench, &mut |_, _, _| {
+            run::recover(bench, cut.mode, &mut |_, _, _| {
                 number += 1;
                 number != next.number
             })?;
@@ -800,9 +813,11 @@ impl<'e> Work<'e> {
                 if outcome != Outcome::Broken {
                     let before = &self.events[..self.points[row.point].events];
                     let behind = row.behind.iter();
-                    let recoveries: Vec<(Nanos, &[(Nanos, What)])> = behind
-                        .map(|behind| (behind.when, behind.seen.as_slice()))
-                        .chain([(row.when, recovery.seen.as_slice())])
+                    let behind = behind.map(|behind| (behind.when, behind.seen.as_slice()));
+                    let all = behind.chain([(row.when, recovery.seen.as_slice())]);
+                    let recoveries: Vec<_> = all
+                        .zip(&row.cuts)
+                        .map(|((when, seen), cut)| (when, cut.mode, seen))
                         .collect();
                     let facts = &self.explorer.facts;
                     if let Some(breach) = run::keeps_rules(facts, before, fresh, &recoveries) {
@@ -862,15 +877,15 @@ impl<'e> Work<'e> {
             Outcome::Factory
         } else {
             let kind = if opens.is_empty() { "none" } else { "mixed" };
-            return Some((
-                Outcome::Broken,
-                format!(
-                    "{kind}: {} opens, where it should be {} or {}",
-                    named(&opens),
-                    named(&context.old),
-                    named(&context.new)
-                ),
-            ));
+            let mut right = named(&context.old);
+            if context.new != context.old {
+                right = format!("{right} or {}", named(&context.new));
+            }
+            let because = format!(
+                "{kind}: {} opens, where it should be {right}",
+                named(&opens)
+            );
+            return Some((Outcome::Broken, because));
         };
         Some((outcome, String::new()))
     }
@@ -993,7 +1008,9 @@ impl<'e> Work<'e> {
                             seen: Arc::new(seen.to_vec()),
                         });
                         for mode in modes::of(operation, bench, Detail::Coarse) {
-                            if let Some(state) = state_after(bench, mode) {
+                            if let Some(state) =
+                                state_after(bench, mode, (&self.flow.name, row.state))
+                            {
                                 let mut cuts = row.cuts.clone();
                                 cuts.push(Cut { at, mode });
                                 further.push(Row {
@@ -1096,7 +1113,7 @@ impl<'e> Work<'e> {
                         number: nth as u32 + 1,
                     };
                     let seen = Arc::new(seen.to_vec());
-                    next = state_after(bench, mode)
+                    next = state_after(bench, mode, (&self.flow.name, row.state))
                         .map(|state| (Cut { at, mode }, state, bench.now(), seen));
                 }
                 nth += 1;
@@ -1131,20 +1148,19 @@ fn fork(bench: &Mutex<Bench>) -> Option<Bench> {
     bench.fork()
 }
 
-/// What a cut right now would leave. Where the supply does not just go, what it leaves is not known before
-/// it is back: such a cut counts as a state of its own.
-fn state_after(bench: &mut Bench, mode: CutMode) -> Option<u64> {
+/// What a cut right now would leave. What a lock makes of a supply that bounces or sags is known only once it
+/// is back: these leave states of their own. `volatile` is what a lock that lives through it goes on with.
+fn state_after(bench: &mut Bench, mode: CutMode, volatile: impl Hash) -> Option<u64> {
     let mut fork = bench.fork()?;
     run::cut(&mut fork, mode);
     let state = fork.branch()?.lasting_state();
-    Some(match mode {
-        CutMode::Bounce(_) | CutMode::Sag(_) => {
-            let mut hasher = DefaultHasher::new();
-            (state, mode).hash(&mut hasher);
-            hasher.finish()
-        }
-        _ => state,
-    })
+    let mut hasher = DefaultHasher::new();
+    match mode {
+        CutMode::Bounce(_) => (state, mode).hash(&mut hasher),
+        CutMode::Sag(_) => (state, mode, volatile).hash(&mut hasher),
+        _ => return Some(state),
+    }
+    Some(hasher.finish())
 }
 
 fn written(bench: &mut Bench, operation: CutPoint) -> Written {

@@ -175,8 +175,8 @@ pub trait Branch {
     /// The same with some pages of flash, by their first addresses, left out.
     fn lasting_state_without(&self, pages: &[u32]) -> u64;
 
-    /// Whether bits of flash read differently after every power-on.
-    fn is_metastable(&self) -> bool;
+    /// Of a board without supply: the words of flash from an address on, as they will read once it has one.
+    fn flash_after_power_on(&self, address: u32, words: usize) -> Vec<u32>;
 
     /// From now on it is noted on which words of flash, from this page on, depends what the board does.
     fn note_dependence(&mut self, from: u32);

@@ -224,7 +224,7 @@ impl Chip {
     /// that read differently after every power-on.
     pub(crate) fn hash_lasting(&self, hasher: &mut impl std::hash::Hasher, without: &[u32]) {
         self.memory.hash_flash(hasher, without);
-        if self.peripherals.nvmc.hash_unsettled(hasher) {
+        if self.peripherals.nvmc.hash_unsettled(hasher, without) {
             hasher.write_u64(self.power_cycles);
         }
     }
@@ -323,12 +323,23 @@ impl Chip {
         self.power_cycles += 1;
     }
 
+    /// Of a chip without supply: how a word of flash will read once it has one.
+    pub fn word_after_power_on(&self, address: u32) -> u32 {
+        let noise = self.power_on_noise();
+        let nvmc = &self.peripherals.nvmc;
+        nvmc.word_after_power_on(&self.memory, address, noise)
+    }
+
+    fn power_on_noise(&self) -> u64 {
+        self.seed ^ self.power_cycles.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
     /// VDD rises above the power-on level.
     pub fn power_on(&mut self) {
         if self.power != Power::Unsupplied {
             return;
         }
-        let noise = self.seed ^ self.power_cycles.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let noise = self.power_on_noise();
         self.memory.scramble_ram(noise);
         self.peripherals.nvmc.power_on(&mut self.memory, noise);
         self.power = Power::On;

@@ -66,7 +66,9 @@ fn print(bench: &dyn Branch, on: &Dependence) -> u64 {
     let mut hasher = DefaultHasher::new();
     bench.lasting_state_without(&on.erased).hash(&mut hasher);
     for run in on.words.chunk_by(|word, next| word + 4 == *next) {
-        bench.flash(run[0], run.len()).hash(&mut hasher);
+        bench
+            .flash_after_power_on(run[0], run.len())
+            .hash(&mut hasher);
     }
     hasher.finish()
 }

@@ -237,8 +237,11 @@ impl Branch for SimPorts {
         self.lock().lasting_state_without(pages)
     }
 
-    fn is_metastable(&self) -> bool {
-        self.lock().chip().peripherals().nvmc.unsettled_bits() > 0
+    fn flash_after_power_on(&self, address: u32, words: usize) -> Vec<u32> {
+        let bench = self.lock();
+        (0..words as u32)
+            .map(|word| bench.chip().word_after_power_on(address + 4 * word))
+            .collect()
     }
 
     fn note_dependence(&mut self, from: u32) {

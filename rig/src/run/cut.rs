@@ -36,6 +36,10 @@ const SAG: Nanos = Nanos::from_secs(3);
 const QUIET: Nanos = Nanos::from_millis(600);
 /// A lock that shows a lockout is never quiet.
 const RECOVERY_MAX: Nanos = Nanos::from_secs(6);
+/// A lock that lived through a sag goes on with what it was doing: a bolt that it holds withdrawn, or an
+/// entry that was begun, take their time.
+const SAGGED_QUIET: Nanos = Nanos::from_secs(15);
+const SAGGED_MAX: Nanos = Nanos::from_secs(40);
 /// What asks the reference firmware how it is.
 const STATUS: &[u8] = b"?\n";
 /// How long the lock may take to say on its console how it is.
@@ -383,6 +387,18 @@ pub fn restore(bench: &mut Bench, mode: CutMode, profile: &Profile) -> Result<()
     Ok(())
 }
 
+/// How long after a cut the supply is back for good.
+pub fn away(mode: CutMode) -> Nanos {
+    match mode {
+        CutMode::Sag(_) => OFF + SAG,
+        CutMode::Bounce(millis) => {
+            let once = Nanos::from_millis(millis.into()) + BOUNCE_OFF;
+            OFF + Nanos(once.0 * u64::from(BOUNCES))
+        }
+        _ => OFF,
+    }
+}
+
 /// Lets time pass. What is seen meanwhile is of a lock without supply, and tells nothing.
 fn pass(bench: &mut Bench, until: Nanos) -> Result<(), DeviceTrouble> {
     loop {
@@ -446,11 +462,16 @@ impl Recovery {
 /// An instrument that does not do what it was told.
 pub fn recover(
     bench: &mut Bench,
+    mode: CutMode,
     begins: &mut dyn FnMut(&mut Bench, CutPoint, &[(Nanos, What)]) -> bool,
 ) -> Result<Option<Recovery>, DeviceTrouble> {
     let power_on = bench.now();
-    let bound = power_on + RECOVERY_MAX;
-    let mut quiet_at = power_on + QUIET;
+    let (quiet, longest) = match mode {
+        CutMode::Sag(_) => (SAGGED_QUIET, SAGGED_MAX),
+        _ => (QUIET, RECOVERY_MAX),
+    };
+    let bound = power_on + longest;
+    let mut quiet_at = power_on + quiet;
     let mut seen = Vec::new();
     let mut asked = false;
     loop {
@@ -477,7 +498,7 @@ pub fn recover(
                     _ => continue,
                 }
                 if !asked {
-                    quiet_at = at + QUIET;
+                    quiet_at = at + quiet;
                 }
             }
             Waited::Interrupted => break,
@@ -641,7 +662,7 @@ pub fn keeps_rules(
     facts: &Facts,
     before: &[Event],
     fresh: u32,
-    recoveries: &[(Nanos, &[(Nanos, What)])],
+    recoveries: &[(Nanos, CutMode, &[(Nanos, What)])],
 ) -> Option<String> {
     let mut oracles = Oracles::new(facts.clone());
     for event in before {
@@ -661,10 +682,11 @@ pub fn keeps_rules(
             _ => None,
         })
     };
-    for (cut_at, seen) in recoveries {
-        let power_on = *cut_at + OFF;
+    for (cut_at, mode, seen) in recoveries {
+        let power_on = *cut_at + away(*mode);
         let supply = |millivolts| What::SupplySet { millivolts };
-        let events = [(*cut_at, supply(None)), (power_on, supply(Some(fresh)))];
+        let spent = matches!(mode, CutMode::Sag(_)).then_some(1);
+        let events = [(*cut_at, supply(spent)), (power_on, supply(Some(fresh)))];
         let seen = seen
             .iter()
             .map(|(since, what)| (power_on + *since, what.clone()));

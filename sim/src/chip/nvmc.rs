@@ -488,10 +488,9 @@ impl Nvmc {
 
     /// The supply is back: every unsettled bit reads as the noise of this power-on has it.
     pub fn power_on(&mut self, memory: &mut Memory, seed: u64) {
-        let seed = seed ^ self.coin;
-        for (&address, &bits) in &self.unsettled {
-            let word = memory.flash_word(address);
-            memory.set_flash_word(address, word & !bits | noise(seed, address) & bits);
+        for &address in self.unsettled.keys() {
+            let word = self.word_after_power_on(memory, address, seed);
+            memory.set_flash_word(address, word);
         }
     }
 
@@ -516,13 +515,27 @@ impl Nvmc {
     }
 
     /// Adds to a hash which bits read differently after every power-on, and what decides how; nothing
-    /// where there are none.
-    pub(super) fn hash_unsettled(&self, hasher: &mut impl std::hash::Hasher) -> bool {
+    /// where there are none. Those of some pages are left out.
+    pub(super) fn hash_unsettled(
+        &self,
+        hasher: &mut impl std::hash::Hasher,
+        without: &[u32],
+    ) -> bool {
         use std::hash::Hash;
-        if !self.unsettled.is_empty() {
-            (&self.unsettled, self.coin).hash(hasher);
+        let mut any = false;
+        for (address, bits) in &self.unsettled {
+            if !without.contains(&(address & !(PAGE_BYTES - 1))) {
+                (address, bits, self.coin).hash(hasher);
+                any = true;
+            }
         }
-        !self.unsettled.is_empty()
+        any
+    }
+
+    /// How a word will read after the next power-on, whose noise is `seed`.
+    pub(super) fn word_after_power_on(&self, memory: &Memory, address: u32, seed: u64) -> u32 {
+        let bits = self.unsettled.get(&address).copied().unwrap_or(0);
+        memory.flash_word(address) & !bits | noise(seed ^ self.coin, address) & bits
     }
 
     /// Whether the power-fail warning is raised: the nRF51 then refuses to write or erase
