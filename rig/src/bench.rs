@@ -7,22 +7,25 @@
 //!
 //! A bench knows nothing of scenarios, profiles or verdicts.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::driver::console::{Console, Ended};
+use crate::driver::firmata::{self, Firmata};
 use crate::driver::relay_board::{self, Relay, RelayBoard};
-use crate::driver::sense::{self, Sense};
+use crate::driver::sense::{self, Sense, Source};
+use crate::driver::stage::{self, Left, Motion, Stage};
 use crate::driver::supply::{self, Supply};
 use crate::driver::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
 use crate::port::{
-    Branch, CutPoint, Interrupt, Level, Observation, PortId, Ports, ProbePort, Seen, Waited,
+    Branch, CutPoint, Interrupt, Level, Observation, PortId, Ports, ProbePort, Seen, Terminal,
+    Waited,
 };
 use crate::quantity::{Microamps, Millivolts};
 
 pub use crate::driver::supply::Feed;
-pub use file::{BenchFile, Contact, Output, schema};
+pub use file::{BenchFile, Contact, Cut, Output, schema};
 
 pub mod file;
 
@@ -30,6 +33,9 @@ pub mod file;
 pub const REST_MAX: Nanos = Nanos::from_secs(5);
 /// How long an instrument may take to answer for the first time.
 pub const CONNECT_MAX: Nanos = Nanos::from_secs(5);
+
+/// How long meeting the instruments may take where the axes of a stage may have to go home first.
+pub const CONNECT_STAGE_MAX: Nanos = stage::HOMING_MAX;
 
 /// Something that happened on the bench.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,6 +83,17 @@ pub enum What {
         /// When it was ordered.
         asked: Nanos,
     },
+    /// The stage carried out a move.
+    Moved {
+        /// What was asked of it.
+        motion: Motion,
+        /// Where too much torque or force stopped it, in thousandths of a degree or millimetre.
+        stopped: Option<i64>,
+        /// Where it stands now; what was stopped was taken back.
+        stands: i64,
+        /// When it was ordered.
+        asked: Nanos,
+    },
     /// The board printed on its console.
     Printed {
         /// The line without its end, what is not text escaped.
@@ -86,6 +103,8 @@ pub enum What {
     },
     /// A write to the board's flash began; only on a virtual bench that was asked to tell.
     CutPoint(CutPoint),
+    /// The terminal that the supply feeds; only on a virtual bench that was asked to tell.
+    Terminal(Terminal),
     /// An instrument did not do what it was told. The bench is broken; nothing that it reports from
     /// here on is worth a verdict.
     Trouble(DeviceTrouble),
@@ -119,9 +138,12 @@ pub struct Bench {
     relays: Option<Attached<RelayBoard>>,
     supply: Option<Attached<Supply>>,
     console: Option<Attached<Console>>,
+    sense_boards: Vec<Attached<Firmata>>,
+    stage: Option<Attached<Stage>>,
     sense: Sense,
     happenings: VecDeque<Happening>,
     identity: Option<String>,
+    stage_identity: Option<String>,
     /// Whether something was switched since the bench was last brought to rest.
     touched: bool,
 }
@@ -184,37 +206,36 @@ impl Bench {
             }
             None => None,
         };
-        let mut sense = Sense::default();
-        for line in &file.lines {
-            let device = format!("line '{}' at {}", line.name, line.at);
-            let trouble = |trouble| DeviceTrouble::from_port(&device, "opening it", trouble);
-            let id = ports.line(&line.at, &line.pin).map_err(trouble)?;
-            let level = ports.level(id).map_err(trouble)?;
-            let active = if line.active_high {
-                Level::High
-            } else {
-                Level::Low
-            };
-            sense.add(
-                sense::Line {
-                    name: line.name.clone(),
-                    id,
-                    active,
-                },
-                level,
-            );
-        }
+        let stage = match &file.stage {
+            Some(stage) => {
+                let device = format!("stage on {}", stage.port.at);
+                let port = open(&mut *ports, &device, &stage.port)?;
+                let driver = Stage::new(device.clone(), stage.settings.clone());
+                Some(Attached {
+                    driver,
+                    port,
+                    device,
+                    lost: None,
+                })
+            }
+            None => None,
+        };
+        let sense_boards = sense_boards(&file, &mut *ports)?;
         let mut bench = Bench {
             ports,
             file: Arc::new(file),
             relays,
             supply,
             console,
-            sense,
+            sense_boards,
+            stage,
+            sense: Sense::default(),
             happenings: VecDeque::new(),
             identity: None,
+            stage_identity: None,
             touched: true,
         };
+        bench.open_lines(false)?;
         bench.meet()?;
         Ok(bench)
     }
@@ -225,16 +246,59 @@ impl Bench {
         if let Some(supply) = &mut self.supply {
             supply.driver.connect(now);
         }
+        for board in &mut self.sense_boards {
+            board.driver.connect(now);
+        }
+        let mut bound = CONNECT_MAX;
+        if let Some(stage) = &mut self.stage {
+            stage.driver.connect(now);
+            bound = CONNECT_STAGE_MAX;
+        }
         let mut seen = Vec::new();
-        self.until_idle(now + CONNECT_MAX, &mut seen);
+        self.until_idle(now + bound, &mut seen);
+        for happening in &seen {
+            if let What::Trouble(trouble) = &happening.what {
+                let trouble = trouble.clone();
+                self.to_rest();
+                return Err(trouble);
+            }
+        }
+        self.open_lines(true)?;
         let rest = self.to_rest();
         for happening in seen.into_iter().chain(rest.happenings) {
             match happening.what {
                 What::Trouble(trouble) => return Err(trouble),
                 // What switched while everything went to rest is how the bench was found, not what a run did.
-                What::Switched { .. } | What::Fed { .. } => {}
+                What::Switched { .. } | What::Fed { .. } | What::Moved { .. } => {}
                 _ => self.happenings.push_back(happening),
             }
+        }
+        Ok(())
+    }
+
+    /// Watches the lines that come through sense boards, or all others, from here on.
+    fn open_lines(&mut self, through_boards: bool) -> Result<(), DeviceTrouble> {
+        let file = Arc::clone(&self.file);
+        let lines = file.lines.iter();
+        for line in lines.filter(|line| line.board.is_some() == through_boards) {
+            let device = format!("line '{}' at {}", line.name, line.at);
+            let trouble = |trouble| DeviceTrouble::from_port(&device, "opening it", trouble);
+            let source = match &line.board {
+                Some((port, pin)) => {
+                    let is_its = |board: &Attached<Firmata>| board.device == sense_board(port);
+                    let board = self.sense_boards.iter().position(is_its);
+                    Source::Board(board.expect("one was made for each line's port"), *pin)
+                }
+                None => Source::Port(self.ports.line(&line.at, &line.pin).map_err(trouble)?),
+            };
+            let (name, active) = (line.name.clone(), active(line));
+            let line = sense::Line {
+                name,
+                source,
+                active,
+            };
+            let level = self.level_of(&line)?;
+            self.sense.add(line, level);
         }
         Ok(())
     }
@@ -257,6 +321,17 @@ impl Bench {
     /// Who the supply says it is, for `run.json`.
     pub fn supply_identity(&self) -> Option<&str> {
         self.identity.as_deref()
+    }
+
+    /// For how long this machine stood still at most since this was asked last; see
+    /// [`Ports::stood_still`].
+    pub fn stood_still(&mut self) -> Nanos {
+        self.ports.stood_still()
+    }
+
+    /// How the stage's controller greets, for `run.json`.
+    pub fn stage_identity(&self) -> Option<&str> {
+        self.stage_identity.as_deref()
     }
 
     /// Ends waits early; see [`Interrupt`].
@@ -319,6 +394,19 @@ impl Bench {
         Ok(())
     }
 
+    /// Orders a move of the stage. Returns at once; [`What::Moved`] comes through `wait`.
+    pub fn go(&mut self, motion: Motion) -> Result<(), DeviceTrouble> {
+        let now = self.now();
+        let Some(stage) = &mut self.stage else {
+            return Err(self.absent("stage", "describe it under [stage]"));
+        };
+        stage.check_lost()?;
+        stage.driver.go(now, motion)?;
+        self.touched = true;
+        self.pump();
+        Ok(())
+    }
+
     /// Sends bytes to the board's console. Returns at once.
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), DeviceTrouble> {
         let Some(console) = &mut self.console else {
@@ -335,15 +423,22 @@ impl Bench {
         let Some((line, _)) = self.sense.get(line) else {
             return Err(self.absent(&format!("line '{line}'"), "describe it under [lines]"));
         };
-        match self.ports.level(line.id) {
-            Ok(level) => Ok(level == line.active),
-            Err(trouble) => {
+        let line = line.clone();
+        Ok(self.level_of(&line)? == line.active)
+    }
+
+    fn level_of(&mut self, line: &sense::Line) -> Result<Level, DeviceTrouble> {
+        match line.source {
+            Source::Port(id) => self.ports.level(id).map_err(|trouble| {
                 let device = format!("line '{}'", line.name);
-                Err(DeviceTrouble::from_port(
-                    &device,
-                    "reading its level",
-                    trouble,
-                ))
+                DeviceTrouble::from_port(&device, "reading its level", trouble)
+            }),
+            Source::Board(board, pin) => {
+                let board = &self.sense_boards[board];
+                board.check_lost()?;
+                // A pin that was never told is low, as a wire that leads nowhere.
+                let high = board.driver.level(pin).unwrap_or(false);
+                Ok(if high { Level::High } else { Level::Low })
             }
         }
     }
@@ -415,8 +510,8 @@ impl Bench {
     /// Brings every output to its rest state, in the order that the bench file gives, and waits for the
     /// confirmations; what waited to be done is forgotten.
     ///
-    /// It works after any trouble, as far as instruments answer, takes at most [`REST_MAX`], and no
-    /// interrupt shortens it. Doing it twice costs nothing.
+    /// It works after any trouble, as far as instruments answer, takes at most [`REST_MAX`] (a stage at
+    /// most [`stage::REST_MAX`] more), and no interrupt shortens it. Doing it twice costs nothing.
     pub fn to_rest(&mut self) -> Rest {
         let mut rest = Rest {
             happenings: self.happenings.drain(..).collect(),
@@ -426,11 +521,28 @@ impl Bench {
         for output in self.file.rest.clone() {
             match output {
                 Output::Supply => self.supply_to_rest(until, &mut rest),
+                Output::Stage => self.stage_to_rest(&mut rest),
                 output => self.contacts_to_rest(output, until, &mut rest),
             }
         }
         self.touched = false;
         rest
+    }
+
+    /// Lets time pass until every instrument has answered, or has given up.
+    ///
+    /// # Errors
+    /// The first trouble meanwhile.
+    pub fn settle(&mut self) -> Result<(), DeviceTrouble> {
+        let mut seen = Vec::new();
+        self.until_idle(self.now() + CONNECT_MAX, &mut seen);
+        let troubles = seen
+            .into_iter()
+            .filter_map(|happening| match happening.what {
+                What::Trouble(trouble) => Some(trouble),
+                _ => None,
+            });
+        troubles.take(1).try_for_each(Err)
     }
 
     fn contacts_to_rest(&mut self, output: Output, until: Nanos, rest: &mut Rest) {
@@ -488,6 +600,26 @@ impl Bench {
         rest.note("supply".to_owned(), known);
     }
 
+    /// A stage has ways to go; nothing else waits for it that is not behind it in the order.
+    fn stage_to_rest(&mut self, rest: &mut Rest) {
+        let now = self.now();
+        let Some(stage) = &mut self.stage else {
+            return;
+        };
+        if stage.lost.is_none() && stage.driver.rested() != Some(Left::Clear) {
+            stage.driver.rest(now);
+        }
+        self.until_idle(now + stage::REST_MAX, &mut rest.happenings);
+        let stage = self.stage.as_ref().filter(|stage| stage.lost.is_none());
+        match stage.and_then(|stage| stage.driver.rested()) {
+            Some(Left::Clear) => rest.note("stage".to_owned(), true),
+            Some(Left::KeyIn { at }) => {
+                rest.note(format!("stage (the cylinder holds the key at {at})"), true);
+            }
+            None => rest.note("stage".to_owned(), false),
+        }
+    }
+
     /// Lets time pass until every output driver has its answers or has given up.
     fn until_idle(&mut self, until: Nanos, seen: &mut Vec<Happening>) {
         loop {
@@ -501,7 +633,16 @@ impl Bench {
                 .supply
                 .as_ref()
                 .is_none_or(|supply| supply.lost.is_some() || supply.driver.is_idle());
-            if relays_idle && supply_idle || self.now() >= until {
+            let stage_idle = self
+                .stage
+                .as_ref()
+                .is_none_or(|stage| stage.lost.is_some() || stage.driver.is_idle());
+            let sense_idle = self
+                .sense_boards
+                .iter()
+                .all(|board| board.lost.is_some() || board.driver.is_idle());
+            let instruments_idle = relays_idle && supply_idle && stage_idle && sense_idle;
+            if instruments_idle || self.now() >= until {
                 return;
             }
             // Interrupted means: stop what you do. Going to rest is just that.
@@ -518,9 +659,12 @@ impl Bench {
             relays: self.relays.clone(),
             supply: self.supply.clone(),
             console: self.console.clone(),
+            sense_boards: self.sense_boards.clone(),
+            stage: self.stage.clone(),
             sense: self.sense.clone(),
             happenings: self.happenings.clone(),
             identity: self.identity.clone(),
+            stage_identity: self.stage_identity.clone(),
             touched: self.touched,
         })
     }
@@ -604,6 +748,30 @@ impl Bench {
                 self.happenings.push_back(Happening { at, what });
             }
         }
+        if let Some(stage) = &mut self.stage {
+            stage.flush(&mut *self.ports, now, &mut self.happenings);
+            while let Some((at, fact)) = stage.driver.fact() {
+                let what = match fact {
+                    stage::Fact::Identified(text) => {
+                        self.stage_identity = Some(text);
+                        continue;
+                    }
+                    stage::Fact::Moved {
+                        motion,
+                        stopped,
+                        stands,
+                        asked,
+                    } => What::Moved {
+                        motion,
+                        stopped,
+                        stands,
+                        asked,
+                    },
+                    stage::Fact::Trouble(trouble) => What::Trouble(trouble),
+                };
+                self.happenings.push_back(Happening { at, what });
+            }
+        }
         if let Some(console) = &mut self.console {
             console.flush(&mut *self.ports, now, &mut self.happenings);
             while let Some((at, line)) = console.driver.fact() {
@@ -617,6 +785,26 @@ impl Bench {
                 });
             }
         }
+        for (index, board) in self.sense_boards.iter_mut().enumerate() {
+            board.flush(&mut *self.ports, now, &mut self.happenings);
+            while let Some((at, fact)) = board.driver.fact() {
+                let what = match fact {
+                    firmata::Fact::Edge { pin, high } => {
+                        let level = if high { Level::High } else { Level::Low };
+                        match self.sense.edge(Source::Board(index, pin), level) {
+                            Some((line, on)) => What::Line {
+                                line: line.to_owned(),
+                                on,
+                                hertz: None,
+                            },
+                            None => continue,
+                        }
+                    }
+                    firmata::Fact::Trouble(trouble) => What::Trouble(trouble),
+                };
+                self.happenings.push_back(Happening { at, what });
+            }
+        }
     }
 
     fn deliver(&mut self, observation: Observation) {
@@ -626,12 +814,16 @@ impl Bench {
         self.tick(at);
         match observation.what {
             Seen::Bytes { port, bytes } => {
-                receive(&mut self.relays, port, at, &bytes);
-                receive(&mut self.supply, port, at, &bytes);
-                receive(&mut self.console, port, at, &bytes);
+                receive(self.relays.as_mut(), port, at, &bytes);
+                receive(self.supply.as_mut(), port, at, &bytes);
+                receive(self.console.as_mut(), port, at, &bytes);
+                receive(self.stage.as_mut(), port, at, &bytes);
+                for board in &mut self.sense_boards {
+                    receive(board, port, at, &bytes);
+                }
             }
             Seen::Edge { line, level, hertz } => {
-                if let Some((line, on)) = self.sense.edge(line, level) {
+                if let Some((line, on)) = self.sense.edge(Source::Port(line), level) {
                     let what = What::Line {
                         line: line.to_owned(),
                         on,
@@ -646,10 +838,20 @@ impl Bench {
                     what: What::CutPoint(point),
                 });
             }
+            Seen::Terminal(terminal) => {
+                self.happenings.push_back(Happening {
+                    at,
+                    what: What::Terminal(terminal),
+                });
+            }
             Seen::Lost { port, why } => {
-                lose(&mut self.relays, port, at, &why, &mut self.happenings);
-                lose(&mut self.supply, port, at, &why, &mut self.happenings);
-                lose(&mut self.console, port, at, &why, &mut self.happenings);
+                lose(self.relays.as_mut(), port, at, &why, &mut self.happenings);
+                lose(self.supply.as_mut(), port, at, &why, &mut self.happenings);
+                lose(self.console.as_mut(), port, at, &why, &mut self.happenings);
+                lose(self.stage.as_mut(), port, at, &why, &mut self.happenings);
+                for board in &mut self.sense_boards {
+                    lose(board, port, at, &why, &mut self.happenings);
+                }
             }
         }
     }
@@ -664,6 +866,12 @@ impl Bench {
         if let Some(console) = &mut self.console {
             console.driver.tick(now);
         }
+        if let Some(stage) = &mut self.stage {
+            stage.driver.tick(now);
+        }
+        for board in &mut self.sense_boards {
+            board.driver.tick(now);
+        }
     }
 
     fn next_deadline(&self) -> Option<Nanos> {
@@ -671,8 +879,10 @@ impl Bench {
             self.relays.as_ref().and_then(Attached::deadline),
             self.supply.as_ref().and_then(Attached::deadline),
             self.console.as_ref().and_then(Attached::deadline),
+            self.stage.as_ref().and_then(Attached::deadline),
         ]
         .into_iter()
+        .chain(self.sense_boards.iter().map(Attached::deadline))
         .flatten()
         .min()
     }
@@ -740,22 +950,27 @@ impl<D: Driver> Attached<D> {
     }
 }
 
-fn receive<D: Driver>(attached: &mut Option<Attached<D>>, port: PortId, at: Nanos, bytes: &[u8]) {
-    if let Some(attached) = attached
+fn receive<'a, D: Driver + 'a>(
+    attached: impl Into<Option<&'a mut Attached<D>>>,
+    port: PortId,
+    at: Nanos,
+    bytes: &[u8],
+) {
+    if let Some(attached) = attached.into()
         && attached.port == port
     {
         attached.driver.receive(at, bytes);
     }
 }
 
-fn lose<D: Driver>(
-    attached: &mut Option<Attached<D>>,
+fn lose<'a, D: Driver + 'a>(
+    attached: impl Into<Option<&'a mut Attached<D>>>,
     port: PortId,
     at: Nanos,
     why: &str,
     happenings: &mut VecDeque<Happening>,
 ) {
-    if let Some(attached) = attached
+    if let Some(attached) = attached.into()
         && attached.port == port
         && attached.lost.is_none()
     {
@@ -771,6 +986,43 @@ fn lose<D: Driver>(
             at,
             what: What::Trouble(trouble),
         });
+    }
+}
+
+/// What messages call the sense board at a port.
+fn sense_board(port: &file::Port) -> String {
+    format!("sense board on {}", port.at)
+}
+
+/// A driver for every sense board that lines of the bench are wired to.
+fn sense_boards(
+    file: &BenchFile,
+    ports: &mut dyn Ports,
+) -> Result<Vec<Attached<Firmata>>, DeviceTrouble> {
+    let mut pins: BTreeMap<String, (&file::Port, Vec<u8>)> = BTreeMap::new();
+    for (port, pin) in file.lines.iter().filter_map(|line| line.board.as_ref()) {
+        let (_, pins) = pins
+            .entry(sense_board(port))
+            .or_insert_with(|| (port, Vec::new()));
+        pins.push(*pin);
+    }
+    let attach = |(device, (port, pins)): (String, (&file::Port, Vec<u8>))| {
+        Ok(Attached {
+            driver: Firmata::new(device.clone(), pins),
+            port: open(ports, &device, port)?,
+            device,
+            lost: None,
+        })
+    };
+    pins.into_iter().map(attach).collect()
+}
+
+/// The level at which a line is on.
+fn active(line: &file::Line) -> Level {
+    if line.active_high {
+        Level::High
+    } else {
+        Level::Low
     }
 }
 

@@ -20,11 +20,12 @@ use crate::driver::probe::{Attach, Flashing, Probe, ProbeTrouble};
 use crate::event::{FileHash, Nanos, What};
 use crate::image::{ChipMap, Image};
 use crate::port::{Interrupt, PortProblem, PortTrouble, Ports, Waited};
-use crate::profile::Profile;
+use crate::profile::Product;
 use crate::profile::codes::Code;
-use crate::report::{StepUnderWay, Summary, junit, summarise};
+use crate::report::{self, StepUnderWay, Summary, difference, summarise};
 use crate::run::{self, Setup};
 use crate::scenario::{PlannedRun, Script};
+use crate::snapshot::{Key, Outcome, Snapshots};
 use crate::verdict::Verdict;
 
 /// A bench with a board and a product on it, and the runs that are to be carried out there.
@@ -32,7 +33,7 @@ pub struct Group {
     /// The bench.
     pub bench: BenchFile,
     /// The product.
-    pub profile: Arc<Profile>,
+    pub profile: Arc<Product>,
     /// The image, with the product's personality in it where it takes one.
     pub image: Option<Image>,
     /// SHA-256 of the personality page, where there is one.
@@ -58,6 +59,10 @@ pub struct Job {
     pub seed: u64,
     /// Hashes of the files it is made from.
     pub files: Vec<FileHash>,
+    /// The name of its flow among the approved ones.
+    pub key: Key,
+    /// Which repetition of its run it is, from 0.
+    pub repetition: u32,
 }
 
 /// What is told while a campaign goes on.
@@ -83,6 +88,8 @@ pub struct Ran {
     pub seed: Option<u64>,
     /// Wall time it took.
     pub took: std::time::Duration,
+    /// How its flow compares with the approved one, where that was asked for.
+    pub snapshot: Option<Outcome>,
 }
 
 /// How ports are opened: given from outside, so that nothing here knows what a bench is made of.
@@ -101,6 +108,8 @@ pub struct Campaign {
     pub interrupt: Interrupt,
     /// Set when no further run shall begin.
     pub cancelled: Arc<AtomicBool>,
+    /// The approved flows, where flows are to be compared.
+    pub snapshots: Option<Arc<Snapshots>>,
 }
 
 impl Campaign {
@@ -150,11 +159,19 @@ impl Campaign {
             }
             let (group, told, folder) =
                 (Arc::clone(&group), told.clone(), self.folder.join(&job.id));
+            let snapshots = self.snapshots.clone();
             if let Some(bench) = prepared.bench.fork() {
                 let receipt = prepared.receipt.clone();
                 tasks.spawn_blocking(move || {
                     let mut bench = bench;
-                    let ran = one(&group, &job, &mut bench, receipt, &folder);
+                    let ran = one(
+                        &group,
+                        &job,
+                        &mut bench,
+                        receipt,
+                        &folder,
+                        snapshots.as_deref(),
+                    );
                     drop(place);
                     let _ = told.blocking_send(Report::Ran(Box::new(ran)));
                 });
@@ -166,7 +183,14 @@ impl Campaign {
                         false => Ok(prepared.receipt.clone()),
                     };
                     let ran = match receipt {
-                        Ok(receipt) => one(&group, &job, &mut prepared.bench, receipt, &folder),
+                        Ok(receipt) => one(
+                            &group,
+                            &job,
+                            &mut prepared.bench,
+                            receipt,
+                            &folder,
+                            snapshots.as_deref(),
+                        ),
                         Err(trouble) => unable(&group, &job, &trouble, &folder),
                     };
                     (prepared, ran)
@@ -240,8 +264,14 @@ pub fn prepare(
 }
 
 /// Flashes the group's image, and leaves the board without supply.
-fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTrouble> {
+///
+/// # Errors
+/// An instrument or probe that does not do what it was told. The outputs are at rest then.
+pub fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTrouble> {
     let Some(image) = &group.image else {
+        // What was seen while the instruments were met is no part of a run.
+        let now = bench.now();
+        pass(bench, now)?;
         return Ok(None);
     };
     let flashed = flash_powered(group, image, bench);
@@ -264,8 +294,10 @@ fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTrouble
 }
 
 fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What, DeviceTrouble> {
-    if bench.file().supply.is_some() {
-        let voltage = group.profile.supply.fresh.value;
+    if bench.file().supply.is_some()
+        && let Some(profile) = group.profile.lock()
+    {
+        let voltage = profile.supply.fresh.value;
         bench.feed(Feed::On {
             voltage,
             resistance: None,
@@ -322,8 +354,15 @@ fn trouble(probe: ProbeTrouble) -> DeviceTrouble {
     }
 }
 
-fn one(group: &Group, job: &Job, bench: &mut Bench, flashed: Option<What>, folder: &Path) -> Ran {
-    written(group, job, folder, |trace| {
+fn one(
+    group: &Group,
+    job: &Job,
+    bench: &mut Bench,
+    flashed: Option<What>,
+    folder: &Path,
+    snapshots: Option<&Snapshots>,
+) -> Ran {
+    written(group, job, folder, snapshots, |trace| {
         let setup = Setup {
             plan: &job.plan,
             script: &job.script,
@@ -340,7 +379,7 @@ fn one(group: &Group, job: &Job, bench: &mut Bench, flashed: Option<What>, folde
 
 /// A run that could not begin, because its bench could not be prepared.
 fn unable(group: &Group, job: &Job, trouble: &DeviceTrouble, folder: &Path) -> Ran {
-    written(group, job, folder, |trace| {
+    written(group, job, folder, None, |trace| {
         run::unable(
             &job.plan,
             &group.profile,
@@ -358,6 +397,7 @@ fn written(
     group: &Group,
     job: &Job,
     folder: &Path,
+    snapshots: Option<&Snapshots>,
     carry_out: impl FnOnce(Box<dyn Write + Send>) -> (Vec<crate::event::Event>, io::Result<()>),
 ) -> Ran {
     let started = jiff::Timestamp::now();
@@ -376,6 +416,7 @@ fn written(
         .unsigned_abs();
     let cpu = cpu.elapsed();
     let mut summary = summarise(&events).expect("a run records its beginning first");
+    let compared = compare(job, folder, snapshots, &events, &mut summary);
     let record = Record {
         id: &job.id,
         scenario: &summary.scenario,
@@ -398,13 +439,18 @@ fn written(
         lockrig: env!("CARGO_PKG_VERSION"),
         host: std::env::var("HOSTNAME").ok(),
     };
+    let (snapshot, compared) = match compared {
+        Ok(outcome) => (outcome, Ok(())),
+        Err(why) => (None, Err(why)),
+    };
     let files = traced
+        .and(compared)
         .and_then(|()| write_json(&folder.join("run.json"), &record))
         .and_then(|()| {
-            std::fs::write(
-                folder.join("junit.xml"),
-                junit::document(&job.id, [&summary]),
-            )
+            let files = report::of_run(&job.id, &events, None).into_iter().flatten();
+            files
+                .into_iter()
+                .try_for_each(|(name, contents)| std::fs::write(folder.join(name), contents))
         });
     if let Err(why) = files {
         // The trace is the evidence: without it there is no verdict.
@@ -418,7 +464,36 @@ fn written(
         summary,
         seed: Some(job.seed),
         took,
+        snapshot,
     }
+}
+
+/// Compares a run's flow with the approved one. A run that kept every promise and has another flow
+/// fails; one that failed already is only shown beside what was approved.
+fn compare(
+    job: &Job,
+    folder: &Path,
+    snapshots: Option<&Snapshots>,
+    events: &[crate::event::Event],
+    summary: &mut Summary,
+) -> io::Result<Option<Outcome>> {
+    let Some(snapshots) = snapshots else {
+        return Ok(None);
+    };
+    let outcome = snapshots.judge(&job.key, events, summary.verdict, job.repetition)?;
+    let (found, differs) = match &outcome {
+        Outcome::Changed(found) => (found, "the flow is not the approved one"),
+        Outcome::Missing(found) => (found, "this flow has no approved snapshot"),
+        _ => return Ok(Some(outcome)),
+    };
+    let page = difference::page(&job.id, found.approved.as_ref(), &found.seen);
+    std::fs::write(folder.join("snapshot.html"), page)?;
+    if matches!(summary.verdict, Verdict::Pass | Verdict::KnownFinding) {
+        summary.verdict = Verdict::Fail;
+        summary.because = differs.to_owned();
+        summary.decision = None;
+    }
+    Ok(Some(outcome))
 }
 
 /// `run.json`: what a run was made from and what came of it. Wall time, CPU time and the host's name live

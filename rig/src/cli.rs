@@ -1,17 +1,22 @@
 //! The command line: one file for each verb.
 
-mod board;
+pub(crate) mod board;
 mod check;
 mod console;
 mod cuts;
-mod error;
-mod files;
+pub(crate) mod error;
+pub(crate) mod files;
 mod flash;
 mod init;
 mod list;
+mod open;
 mod press;
 mod quantity;
+mod replay;
+mod report;
 mod run;
+mod signals;
+mod sim;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,12 +62,21 @@ enum Verb {
     Check(check::Check),
     /// List scenarios, profiles, benches and images
     List(list::List),
+    /// Make a run's report anew from its events
+    Report(report::Report),
+    /// Show the newest report
+    Open(open::Open),
     /// Write an image onto a bench's board and read it back
     Flash(flash::Flash),
     /// Press one key or button and print what the board does
     Press(press::Press),
     /// Talk to the board's console
     Console(console::Console),
+    /// Carry out a recorded run again, and stop it where it failed
+    Replay(replay::Replay),
+    /// The virtual bench for other tools
+    #[command(subcommand)]
+    Sim(sim::Sim),
     /// Print the JSON Schema of a kind of file, for editors
     Schema {
         /// Which kind of file
@@ -99,9 +113,13 @@ pub fn main() -> ExitCode {
         Verb::Cuts(cuts) => cuts.execute(),
         Verb::Check(check) => check.execute(),
         Verb::List(list) => list.execute(),
+        Verb::Report(report) => report.execute(),
+        Verb::Open(open) => open.execute(),
         Verb::Flash(flash) => flash.execute(),
         Verb::Press(press) => press.execute(),
         Verb::Console(console) => console.execute(),
+        Verb::Replay(replay) => replay.execute(),
+        Verb::Sim(sim) => sim.execute(),
         Verb::Schema { kind } => print_schema(kind),
         Verb::Completions { shell } => {
             clap_complete::generate(

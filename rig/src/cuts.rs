@@ -29,11 +29,11 @@ use crate::driver::DeviceTrouble;
 use crate::event::{Event, Nanos, What};
 use crate::oracle::Facts;
 use crate::port::{Change, CutPoint};
-use crate::profile::Profile;
 use crate::profile::codes::Code;
+use crate::profile::{Product, Profile};
 use crate::run::{self, Answer, Point, Recovery, Setup};
 use crate::scenario::{CodeUse, Doing, PlannedRun, Script};
-use crate::step::{Cut, CutAt, CutKind, CutMode};
+use crate::step::{Cut, CutAt, CutKind, CutMode, KnownCode};
 use crate::verdict::Verdict;
 
 use known::{Dependent, Known};
@@ -95,10 +95,19 @@ pub struct Flow {
     pub plan: PlannedRun,
     /// What is given, and the steps whose cuts count.
     pub script: Script,
-    /// The product.
-    pub profile: Arc<Profile>,
+    /// The product; one with codes.
+    pub product: Arc<Product>,
     /// The codes that the seed gave.
     pub codes: BTreeMap<String, Code>,
+}
+
+impl Flow {
+    /// What the product promises.
+    pub fn profile(&self) -> &Profile {
+        self.product
+            .lock()
+            .expect("flows are of products with codes")
+    }
 }
 
 /// The steps of a run whose cuts count: those of its interruption where it has one, else all.
@@ -107,12 +116,16 @@ pub fn flow_of(script: &Script) -> Script {
         finally: Vec::new(),
         ..script.clone()
     };
-    let interruption = script.steps.iter().enumerate().find_map(|(at, act)| {
-        let Doing::Interrupt { acts, .. } = &act.doing else {
-            return None;
-        };
-        Some((at, acts.clone()))
-    });
+    let interruption = script
+        .steps
+        .iter()
+        .enumerate()
+        .find_map(|(at, act)| match &act.doing {
+            Doing::Interrupt { acts, .. } | Doing::InterruptAt { acts, .. } => {
+                Some((at, acts.clone()))
+            }
+            _ => None,
+        });
     if let Some((at, acts)) = interruption {
         flow.setup.extend(script.steps[..at].iter().cloned());
         flow.steps = acts;
@@ -329,7 +342,7 @@ impl Explorer {
         let (events, points) = run::watched(Setup {
             plan: &flow.plan,
             script: &flow.script,
-            profile: &flow.profile,
+            profile: &flow.product,
             codes: &flow.codes,
             seed: self.options.seed,
             files: Vec::new(),
@@ -394,9 +407,9 @@ impl<'e> Work<'e> {
         points: Vec<Point>,
     ) -> Work<'e> {
         let factory: Vec<CodeUse> = flow
-            .profile
+            .profile()
             .factory_code()
-            .map(|_| CodeUse::Factory)
+            .map(|_| CodeUse::Known(KnownCode::Factory))
             .into_iter()
             .collect();
         let digits = |codes: &[CodeUse]| -> BTreeSet<Code> {
@@ -704,7 +717,7 @@ impl<'e> Work<'e> {
                 return Ok(None);
             }
             run::release(bench, closed)?;
-            run::restore(bench, cut.mode, &self.flow.profile)?;
+            run::restore(bench, cut.mode, self.flow.profile())?;
             self.explorer.boots.fetch_add(1, Ordering::Relaxed);
             if nth == last {
                 return run::recover(bench, cut.mode, begins);
@@ -722,7 +735,7 @@ impl<'e> Work<'e> {
     fn lose(&self, bench: &mut Bench, mode: CutMode) -> Result<(), DeviceTrouble> {
         if let CutMode::Sag(_) = mode {
             return bench.feed(Feed::On {
-                voltage: self.flow.profile.supply.sag.value,
+                voltage: self.flow.profile().supply.sag.value,
                 resistance: None,
             });
         }
@@ -787,7 +800,7 @@ impl<'e> Work<'e> {
             branch.watch_cut_points(false);
         }
         let recovery = &self.explorer.found[&key];
-        let lock = (&self.flow.script, &*self.flow.profile, &self.flow.codes);
+        let lock = (&self.flow.script, self.flow.profile(), &self.flow.codes);
         open.iter()
             .map(|(code, _)| match bench.fork() {
                 Some(mut bench) => run::answer(&mut bench, recovery, code, lock),
@@ -798,7 +811,7 @@ impl<'e> Work<'e> {
 
     /// What each row is worth; none where it was not found out.
     fn judge(&self, rows: &[Row]) -> Vec<Option<(Outcome, String)>> {
-        let fresh = self.flow.profile.supply.fresh.value.0;
+        let fresh = self.flow.profile().supply.fresh.value.0;
         let mut held: HashMap<(u64, usize, Vec<u64>), (Outcome, String)> = HashMap::new();
         rows.iter()
             .map(|row| {
@@ -1178,7 +1191,7 @@ fn digits_of(flow: &Flow, code: &CodeUse) -> Option<Code> {
     match code {
         CodeUse::Named(name) => flow.codes.get(name).cloned(),
         CodeUse::Literal(code) => Some(code.clone()),
-        CodeUse::Factory => Some(flow.profile.factory_code()?.code.value.clone()),
+        CodeUse::Known(known) => flow.profile().known_code(*known),
     }
 }
 

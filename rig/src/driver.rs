@@ -11,9 +11,11 @@ use crate::event::Nanos;
 use crate::port::{PortProblem, PortTrouble};
 
 pub mod console;
+pub mod firmata;
 pub mod probe;
 pub mod relay_board;
 pub mod sense;
+pub mod stage;
 pub mod supply;
 
 /// The instrument's end of the conversation: what every driver is to the bench.
@@ -56,7 +58,7 @@ pub struct DeviceTrouble {
     pub doing: String,
     /// The kind, for code that branches on it.
     pub what: Trouble,
-    /// What was seen: `no feedback within 100 ms`.
+    /// What was seen: `no feedback within 250 ms`.
     pub saw: String,
     /// What to try.
     pub hint: String,

@@ -12,7 +12,9 @@ use std::ops::{Add, AddAssign};
 use crate::verdict::Verdict;
 
 /// The version of the trace format that this program writes. A reader refuses a newer one.
-pub const FORMAT: u32 = 1;
+///
+/// Format 2 added `supply-read` and `flash-changed`.
+pub const FORMAT: u32 = 2;
 
 /// Bench time in nanoseconds: a moment since the bench was made, or a span.
 #[derive(
@@ -170,6 +172,28 @@ pub enum What {
         /// Terminal voltage; none with the output off.
         millivolts: Option<u32>,
     },
+    /// Voltage and current at the board's supply terminal were read.
+    SupplyRead {
+        /// The voltage at this moment.
+        millivolts: u32,
+        /// The current; none where it is not known yet.
+        microamps: Option<u64>,
+        /// From when on the current is the mean; none for what an instrument measured at once.
+        since: Option<Nanos>,
+        /// Who read it.
+        by: Meter,
+    },
+    /// Writes to the board's flash began; the virtual bench alone can tell.
+    FlashChanged {
+        /// What is changed.
+        kind: FlashChange,
+        /// Where: the first word, or the first byte of the page; none where everything goes.
+        address: Option<u32>,
+        /// How many words, at addresses that follow each other, without a pause; else 1.
+        count: u32,
+        /// When the last of them ends, if nothing happens.
+        ends: Nanos,
+    },
     /// A line of the board changed.
     LineChanged {
         /// Its name in the bench file.
@@ -278,6 +302,26 @@ pub enum What {
         /// Those that could not be brought to rest.
         failed: Vec<String>,
     },
+    /// A key of a cylinder was pushed into the keyway.
+    KeyInserted {
+        /// Its name in the scenario.
+        key: String,
+        /// Whether it turned the cylinder at this moment, as far as the rig can know.
+        standing: Standing,
+    },
+    /// The stage carried out a move.
+    Moved {
+        /// `turn`, `insert`, `magazine`, `plunge`.
+        axis: String,
+        /// Where it was to go, in the unit given.
+        to: i64,
+        /// `mdeg`, `um`, `slot`.
+        unit: String,
+        /// Where too much torque or force stopped it.
+        stopped: Option<i64>,
+        /// Where it stands now; what was stopped was taken back.
+        stands: i64,
+    },
     /// The last line of every complete trace.
     Finished {
         /// The verdict.
@@ -296,6 +340,30 @@ pub struct FileHash {
     pub role: String,
     /// SHA-256, hexadecimal.
     pub sha256: String,
+}
+
+/// Who read the supply terminal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Meter {
+    /// The supply, with the meter that it has.
+    Supply,
+    /// The emulator: exact for the board that it emulates, and measured by nobody.
+    Emulator,
+}
+
+/// What a write to flash changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlashChange {
+    /// A word is programmed.
+    Word,
+    /// A page is erased.
+    Page,
+    /// Everything is erased.
+    Chip,
+    /// The settings memory is erased.
+    Settings,
 }
 
 /// Whether a code was valid when it was entered.

@@ -4,7 +4,7 @@
 //! cli ──► scenario ──► profile
 //!   └───► campaign ──► run ──► bench ──► driver ──► port ──┬── real: serial, TCP, probe-rs
 //!                       │                                  └── sim:  the virtual bench, lockrig-sim
-//!                       └──► event ──► trace ──► report
+//!                       └──► event ──► trace ──► report ──► snapshot
 //! ```
 //!
 //! Arrows point at what a part may know; a test holds the sources to them. The parts, in the order in
@@ -18,11 +18,12 @@
 //!   scenario expects; [`campaign`]: many runs; [`cuts`]: every loss of supply that a run can suffer.
 //! - [`mod@bench`]: the instruments around one board, and one face for all of them; [`driver`]: one
 //!   instrument over a port; [`port`]: what a driver stands on, and the one clock.
+//! - [`serve`]: the virtual bench on real ports, for other tools.
 //! - [`image`]: firmware images, and what is wrong with a bad one.
-//! - [`report`]: what people and CI servers read, from events alone.
+//! - [`report`]: what people and CI servers read, from events alone; [`snapshot`]: approved flows.
 //! - [`source`]: the text of a file, places in it, and every mistake in it at once; [`quantity`]:
 //!   numbers with units; [`project`]: where files come from.
-//! - [`cli`]: the `lockrig` command.
+//! - [`cli`]: the `lockrig` command; [`testing`]: the same bench for a firmware team's tests in Rust.
 //!
 //! Absent on purpose: mocks of our own drivers, plugins, scripting in scenarios, global state, and
 //! retrying until a run is green.
@@ -42,7 +43,10 @@ pub mod quantity;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod serve;
+pub mod snapshot;
 pub mod source;
 pub mod step;
+pub mod testing;
 pub mod trace;
 pub mod verdict;

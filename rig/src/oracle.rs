@@ -11,6 +11,7 @@ mod failure_count;
 mod kept;
 mod lockout;
 mod opening;
+mod plug;
 mod timing;
 
 #[cfg(test)]
@@ -28,6 +29,8 @@ pub struct Facts {
     pub stays_open: Nanos,
     /// The bench has a line that tells whether the bolt is withdrawn.
     pub senses_bolt: bool,
+    /// There is a mechanical cylinder on the bench, and a line that tells whether its plug is turned.
+    pub senses_plug: bool,
     /// The manual says that the bolt moves by itself after a reset, to learn the door's handing.
     pub learns_handing: bool,
     /// Wrong codes count only within this time, if the manual says so.
@@ -171,12 +174,20 @@ impl Oracles {
         let survives = facts.on_power_cycle == OnPowerCycle::Survives;
         let needs_door = facts.reset_needs_open_door;
         let keeps = !facts.kept.is_empty();
-        let watches = vec![
-            watch::<opening::Opening>(
+        let opening = match facts.senses_plug {
+            true => watch::<plug::Plug>(
+                "I1",
+                "the plug turns only with a key that is valid now",
+                true,
+            ),
+            false => watch::<opening::Opening>(
                 "I1",
                 "the bolt opens only after a code that is valid now",
                 true,
             ),
+        };
+        let watches = vec![
+            opening,
             watch::<failure_count::FailureCount>(
                 "I2",
                 "the stored failure count never decreases but by a success",

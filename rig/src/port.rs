@@ -80,6 +80,9 @@ pub enum Seen {
     },
     /// A write to flash began; only after [`Branch::watch_cut_points`].
     CutPoint(CutPoint),
+    /// What the board draws from its supply, or the voltage there, became another; only after
+    /// [`Branch::watch_terminal`].
+    Terminal(Terminal),
     /// A port is gone. It stays gone: nothing reconnects it, because what an instrument did
     /// meanwhile cannot be known.
     Lost {
@@ -132,6 +135,10 @@ pub trait Ports: Send {
     /// A deadline that has passed still delivers what has been observed up to now, if anything has.
     fn wait(&mut self, deadline: Nanos) -> Waited<Observation>;
 
+    /// For how long this machine stood still at most since this was asked last: by so much a time stamp
+    /// may be late, and an order too. Zero on a virtual bench, whose clock stands still with it.
+    fn stood_still(&mut self) -> Nanos;
+
     /// Ends waits early: see [`Interrupt`].
     fn interrupt(&self) -> Interrupt;
 
@@ -157,6 +164,11 @@ pub trait Branch {
 
     /// From now on, or no longer, every write to flash is observed as it begins.
     fn watch_cut_points(&mut self, watch: bool);
+
+    /// From now on, or no longer, the terminal that the supply feeds is observed: now, whenever a
+    /// consumer on the board goes on or off, and whenever its voltage moved noticeably. Watching changes
+    /// nothing on the board.
+    fn watch_terminal(&mut self, watch: bool);
 
     /// Cuts the supply at this very moment.
     fn cut(&mut self, torn: Torn);
@@ -192,6 +204,15 @@ pub struct Dependence {
     pub words: Vec<u32>,
     /// Pages that were erased, whatever they held; ascending.
     pub erased: Vec<u32>,
+}
+
+/// The terminal at which the supply feeds the board, at one moment, as the emulator knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Terminal {
+    /// Its voltage in millivolts.
+    pub millivolts: u32,
+    /// Charge drawn from the supply since the bench was made, in nanocoulombs.
+    pub nanocoulombs: u64,
 }
 
 /// A moment at which losing the supply can do harm: a write to flash.

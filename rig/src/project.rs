@@ -48,7 +48,7 @@ pub enum ProjectError {
     /// No such name.
     #[error("there is no {kind} '{name}'\nhint: {}", nearest(name, known))]
     Unknown {
-        /// `profile`, `bench`, `image`.
+        /// `profile`, `bad twin`, `bench`, `image`.
         kind: &'static str,
         /// What was asked for.
         name: String,
@@ -64,6 +64,9 @@ pub enum ProjectError {
         folder: String,
     },
 }
+
+/// Where bad twins of the profiles' products lie.
+const TWINS: &str = "scenarios/profiles/bad-twins/";
 
 /// What to try for a name that is unknown.
 fn nearest(name: &str, known: &[String]) -> String {
@@ -135,6 +138,17 @@ impl Project {
     pub fn profiles(&self) -> Result<Vec<File>, ProjectError> {
         let mut files = self.files("scenarios", &SCENARIOS, "yaml")?;
         files.retain(|file| file.name.starts_with("scenarios/profiles/"));
+        files.retain(|file| !file.name.starts_with(TWINS));
+        Ok(files)
+    }
+
+    /// Every bad twin, in the order of names.
+    ///
+    /// # Errors
+    /// A folder or file that cannot be read.
+    pub fn twins(&self) -> Result<Vec<File>, ProjectError> {
+        let mut files = self.files("scenarios", &SCENARIOS, "yaml")?;
+        files.retain(|file| file.name.starts_with(TWINS));
         Ok(files)
     }
 

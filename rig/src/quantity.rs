@@ -26,6 +26,26 @@ pub struct Milliohms(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Microamps(pub u32);
 
+/// An angle; clockwise is positive.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Millidegrees(pub i32);
+
+/// How fast something turns.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct MillidegreesPerSecond(pub u32);
+
+/// A length.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Micrometres(pub u32);
+
+/// How fast something moves.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct MicrometresPerSecond(pub u32);
+
+/// A torque.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct MillinewtonMetres(pub u32);
+
 const TIMES: Units = Units {
     quantity: "a duration",
     units: &[
@@ -58,6 +78,33 @@ const CURRENTS: Units = Units {
     units: &[("uA", 1), ("mA", 1_000), ("A", 1_000_000)],
     example: "mA",
 };
+const ANGLES: Units = Units {
+    quantity: "an angle",
+    units: &[("mdeg", 1), ("deg", 1_000)],
+    example: "deg",
+};
+const TURNING_SPEEDS: Units = Units {
+    quantity: "a turning speed",
+    units: &[("mdeg/s", 1), ("deg/s", 1_000)],
+    example: "deg/s",
+};
+const LENGTHS: Units = Units {
+    quantity: "a length",
+    units: &[("um", 1), ("mm", 1_000)],
+    example: "mm",
+};
+const SPEEDS: Units = Units {
+    quantity: "a speed",
+    units: &[("um/s", 1), ("mm/s", 1_000)],
+    example: "mm/s",
+};
+const TORQUES: Units = Units {
+    quantity: "a torque",
+    units: &[("mN·m", 1), ("N·m", 1_000)],
+    example: "N·m",
+};
+/// No key is turned further than this, either way.
+const TURN_MAX: i32 = 360_000;
 
 /// What one kind of quantity may be written in.
 struct Units {
@@ -179,6 +226,61 @@ quantities! {
     Percent(u8) in SHARES up to 100;
     Milliohms(u32) in RESISTANCES up to u64::from(u32::MAX);
     Microamps(u32) in CURRENTS up to u64::from(u32::MAX);
+    MillidegreesPerSecond(u32) in TURNING_SPEEDS up to 3_600_000;
+    Micrometres(u32) in LENGTHS up to 1_000_000;
+    MicrometresPerSecond(u32) in SPEEDS up to 1_000_000;
+    MillinewtonMetres(u32) in TORQUES up to 100_000;
+}
+
+/// The one quantity with a sign.
+impl Read for Millidegrees {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let text = node.scalar().unwrap_or_default();
+        let (back, size) = match text.strip_prefix('-') {
+            Some(size) => (true, size),
+            None => (false, text),
+        };
+        match ANGLES.parse(size) {
+            Ok(size) if size <= TURN_MAX as u64 => {
+                let size = size as i32;
+                Some(Self(if back { -size } else { size }))
+            }
+            Ok(_) => problems.add(Problem::new(
+                node.span,
+                format!(
+                    "an angle of {text} is too much: at most {} either way",
+                    ANGLES.show(TURN_MAX as u64)
+                ),
+            )),
+            Err(hint) => problems.expected_hint(ANGLES.quantity, node, &hint),
+        }
+    }
+}
+
+impl JsonSchema for Millidegrees {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Millidegrees".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "an angle: a number and a unit (mdeg, deg); clockwise is positive",
+            "pattern": r"^-?[0-9]+(\.[0-9]+)? *(mdeg|deg)$",
+        })
+    }
+}
+
+impl fmt::Display for Millidegrees {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 {
+            return f.write_str("0 deg");
+        }
+        let sign = if self.0 < 0 { "-" } else { "" };
+        write!(f, "{sign}{}", ANGLES.show(u64::from(self.0.unsigned_abs())))
+    }
 }
 
 macro_rules! shown {
@@ -195,4 +297,8 @@ shown! {
     Percent in SHARES;
     Milliohms in RESISTANCES;
     Microamps in CURRENTS;
+    MillidegreesPerSecond in TURNING_SPEEDS;
+    Micrometres in LENGTHS;
+    MicrometresPerSecond in SPEEDS;
+    MillinewtonMetres in TORQUES;
 }

@@ -7,6 +7,7 @@
 
 mod credentials;
 mod cut;
+mod cylinder;
 mod judge;
 mod pattern;
 mod penalty;
@@ -21,17 +22,18 @@ use crate::driver::DeviceTrouble;
 use crate::event::{Event, FORMAT, FileHash, Nanos, What};
 use crate::oracle::{Facts, Keeps, OnPowerCycle, Oracles};
 use crate::profile::codes::Code;
-use crate::profile::{self, Erased, Fact, Factory, FactoryStays, Profile, Relock};
-use crate::scenario::{PlannedRun, Script};
-use crate::step::YesNo;
+use crate::profile::{
+    self, Erased, Fact, Factory, FactoryStays, LearnsHanding, Product, Profile, Relock,
+};
+use crate::scenario::{Act, PlannedRun, Script};
 use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
-use runner::Runner;
-
 pub use cut::{
-    Answer, OFF, Point, Recovery, answer, cut, keeps_rules, recover, release, restore, words,
+    Answer, Point, Recovery, answer, cut, keeps_rules, recover, release, restore, words,
 };
+pub use cylinder::beyond;
+use runner::{CarryOut, Runner, Stop};
 
 /// Everything that one run is made from.
 pub struct Setup<'a> {
@@ -40,7 +42,7 @@ pub struct Setup<'a> {
     /// Its steps.
     pub script: &'a Script,
     /// The product.
-    pub profile: &'a Profile,
+    pub profile: &'a Product,
     /// The codes that the seed gave.
     pub codes: &'a BTreeMap<String, Code>,
     /// The seed.
@@ -56,22 +58,95 @@ pub struct Setup<'a> {
 /// Carries out a run and returns its events. Whatever happens, the outputs go to rest and the trace
 /// gets its last line.
 pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::io::Result<()>) {
-    let (events, written, _) = carry_out(setup, trace, false);
-    (events, written)
+    with_runner(setup, trace, |runner, _| runner.carry_out().err())
 }
 
 /// Carries out a run on a virtual bench and keeps a fork of the bench at every cut point of the
 /// scenario's steps.
 pub fn watched(setup: Setup<'_>) -> (Vec<Event>, Vec<Point>) {
-    let (events, _, points) = carry_out(setup, Box::new(std::io::sink()), true);
+    let mut points = Vec::new();
+    let (events, _) = with_runner(setup, Box::new(std::io::sink()), |runner, _| {
+        *runner.cutting() = Some(cut::Cutting::collecting());
+        let stopped = runner.carry_out().err();
+        let cutting = runner.cutting().take();
+        points = cutting.map_or(Vec::new(), cut::Cutting::into_points);
+        stopped
+    });
     (events, points)
 }
 
-fn carry_out(
+/// Carries out a run whose acts come from outside, one after the other. The script's own come first.
+pub fn by_hand(
     setup: Setup<'_>,
     trace: Box<dyn Write + Send>,
-    watched: bool,
-) -> (Vec<Event>, std::io::Result<()>, Vec<Point>) {
+    drive: impl FnOnce(&mut ByHand<'_>),
+) -> (Vec<Event>, std::io::Result<()>) {
+    with_runner(setup, trace, |runner, known| {
+        let stopped = runner.carry_out().err();
+        let mut hand = ByHand {
+            runner,
+            known,
+            stopped,
+        };
+        drive(&mut hand);
+        hand.stopped
+    })
+}
+
+/// A run under way, whatever its product is.
+trait UnderWay {
+    fn carry_out(&mut self) -> Result<(), Stop>;
+    fn all(&mut self, acts: &[Act]) -> Result<(), Stop>;
+    fn events(&self) -> &[Event];
+    fn cutting(&mut self) -> &mut Option<cut::Cutting>;
+}
+
+impl<'a, P> UnderWay for Runner<'a, P>
+where
+    Runner<'a, P>: CarryOut,
+{
+    fn carry_out(&mut self) -> Result<(), Stop> {
+        CarryOut::carry_out(self)
+    }
+
+    fn all(&mut self, acts: &[Act]) -> Result<(), Stop> {
+        Runner::all(self, acts)
+    }
+
+    fn events(&self) -> &[Event] {
+        self.recorder.events()
+    }
+
+    fn cutting(&mut self) -> &mut Option<cut::Cutting> {
+        &mut self.cutting
+    }
+}
+
+/// A run that waits for its next acts.
+pub struct ByHand<'r> {
+    runner: &'r mut dyn UnderWay,
+    known: &'r [&'r str],
+    stopped: Option<Stop>,
+}
+
+impl ByHand<'_> {
+    /// Carries out acts, and gives the verdict so far with its reason. After one that did not end as
+    /// expected nothing more is done.
+    pub fn carry_out(&mut self, acts: &[Act]) -> (Verdict, String) {
+        if self.stopped.is_none() {
+            self.stopped = self.runner.all(acts).err();
+        }
+        let events = self.runner.events();
+        let (verdict, _, because) = judge::verdict(events, self.stopped, self.known);
+        (verdict, because)
+    }
+}
+
+fn with_runner(
+    setup: Setup<'_>,
+    trace: Box<dyn Write + Send>,
+    drive: impl FnOnce(&mut dyn UnderWay, &[&str]) -> Option<Stop>,
+) -> (Vec<Event>, std::io::Result<()>) {
     let Setup {
         plan,
         script,
@@ -98,20 +173,39 @@ fn carry_out(
     if let Some(receipt) = flashed {
         recorder.record(bench.now(), receipt);
     }
-    let oracles = Oracles::new(facts(profile, bench));
-    let mut runner = Runner::new(script, profile, codes, seed, bench, recorder, oracles);
-    if watched {
-        runner.cutting = Some(cut::Cutting::collecting());
+    // What happened before concerns another run.
+    bench.stood_still();
+    if let Some(branch) = bench.branch() {
+        branch.watch_cut_points(true);
+        branch.watch_terminal(true);
     }
-    let stopped = runner.carry_out().err();
-    let points = runner.cutting.take().map(cut::Cutting::into_points);
-    runner.clean_up();
-    let (now, mut recorder) = runner.conclude();
-    let weaknesses = profile.weaknesses.iter();
-    let known: Vec<&str> = weaknesses
+    let known: Vec<&str> = profile
+        .weaknesses()
+        .iter()
         .map(|weakness| weakness.breaks.value.as_str())
         .collect();
-    let (verdict, decided_by, because) = judge::verdict(recorder.events(), stopped, &known);
+    let (now, mut recorder, stopped) = match profile {
+        Product::Lock(profile) => {
+            let oracles = Oracles::new(facts(profile, bench));
+            let runner = Runner::new(script, profile, codes, seed, bench, recorder, oracles);
+            to_the_end(runner, &known, drive)
+        }
+        Product::Cylinder(cylinder) => {
+            let oracles = Oracles::new(cylinder::facts(bench));
+            let runner =
+                Runner::on_cylinder(script, cylinder, codes, seed, bench, recorder, oracles);
+            to_the_end(runner, &known, drive)
+        }
+    };
+    let mut verdict = judge::verdict(recorder.events(), stopped, &known);
+    // What this machine did to the times is not the board's fault.
+    if speaks_of_the_board(verdict.0)
+        && let Some(trouble) = late(bench)
+    {
+        recorder.record(now, trouble);
+        verdict = judge::verdict(recorder.events(), stopped, &known);
+    }
+    let (verdict, decided_by, because) = verdict;
     recorder.record(
         now,
         What::Finished {
@@ -120,14 +214,47 @@ fn carry_out(
             because,
         },
     );
-    let (events, written) = recorder.finish();
-    (events, written, points.unwrap_or_default())
+    recorder.finish()
+}
+
+/// Whether a verdict says that something about the board is not as it should be.
+fn speaks_of_the_board(verdict: Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Fail | Verdict::Finding | Verdict::KnownFinding | Verdict::Inconclusive
+    )
+}
+
+/// Trouble, if this machine stood still for longer than the bench file allows for.
+fn late(bench: &mut Bench) -> Option<What> {
+    let (stood, allowed) = (bench.stood_still(), bench.file().uncertainty);
+    (stood > allowed).then(|| What::Trouble {
+        device: "this machine".to_owned(),
+        doing: "telling when things happened".to_owned(),
+        saw: format!("it stood still for {stood}, and the bench file allows for {allowed}"),
+        hint: "run less beside it, or write a greater 'uncertainty' into the bench file".to_owned(),
+    })
+}
+
+/// The steps, the way out, and the last word of the oracles.
+fn to_the_end<P>(
+    mut runner: Runner<'_, P>,
+    known: &[&str],
+    drive: impl FnOnce(&mut dyn UnderWay, &[&str]) -> Option<Stop>,
+) -> (Nanos, Recorder, Option<Stop>)
+where
+    for<'r> Runner<'r, P>: CarryOut,
+{
+    let stopped = drive(&mut runner, known);
+    runner.clean_up();
+    let (now, recorder) = runner.conclude();
+    (now, recorder, stopped)
 }
 
 /// The events of a run that could not begin, because its bench could not be prepared.
 pub fn unable(
     plan: &PlannedRun,
-    profile: &Profile,
+    profile: &Product,
     bench: &str,
     seed: u64,
     files: Vec<FileHash>,
@@ -177,6 +304,7 @@ pub fn unable(
 /// What the oracles need to know.
 pub fn facts(profile: &Profile, bench: &Bench) -> Facts {
     let lockout = profile.lockout.as_ref();
+    let reset = profile.reset.as_ref();
     let on_power_cycle = match lockout.map(|lockout| &lockout.on_power_cycle) {
         Some(Fact::Known(profile::OnPowerCycle::Clears)) => OnPowerCycle::Clears,
         Some(Fact::Known(_)) => OnPowerCycle::Survives,
@@ -189,18 +317,20 @@ pub fn facts(profile: &Profile, bench: &Bench) -> Facts {
     // A key scan of the board lies between two moments that could be told apart on the bench.
     let resolution = bench.file().uncertainty + KEY_SCAN;
     Facts {
+        senses_plug: false,
         senses_bolt: bench.lines().any(|line| line == steps::WITHDRAWN),
         withdraws_within: profile.bolt.withdraws_within,
         stays_open: match profile.relocks_after() {
             Some(Relock::After(after)) => profile.bolt.withdraws_within + after,
             _ => profile.bolt.withdraws_within + STAYS_OPEN,
         },
-        learns_handing: profile.bolt.learns_handing == YesNo::Yes
-            && profile.reset.erases.handing != Some(Fact::Known(Erased::Kept)),
+        learns_handing: profile.bolt.learns_handing != LearnsHanding::No
+            && reset.is_none_or(|reset| reset.erases.handing != Some(Fact::Known(Erased::Kept))),
         counted_within,
         on_power_cycle,
-        reset_erases_counters: profile.reset.erases.counters == Fact::Known(Erased::AtOnce),
-        reset_needs_open_door: profile.reset.requires.door.is_some(),
+        reset_erases_counters: reset
+            .is_some_and(|reset| reset.erases.counters == Fact::Known(Erased::AtOnce)),
+        reset_needs_open_door: reset.is_some_and(|reset| reset.requires.door.is_some()),
         answers_within: profile.bolt.withdraws_within
             + profile.idle_time_out().unwrap_or(ENTRY_ENDS),
         kept: kept(profile),
@@ -211,7 +341,10 @@ pub fn facts(profile: &Profile, bench: &Bench) -> Facts {
 
 /// What the manual says a reset keeps; what the reference firmware was told to do is no promise.
 fn kept(profile: &Profile) -> Vec<Keeps> {
-    let erases = &profile.reset.erases;
+    let Some(reset) = &profile.reset else {
+        return Vec::new();
+    };
+    let erases = &reset.erases;
     let user_codes = match erases.user_codes {
         Fact::Known(Erased::Kept) => Some(Keeps::UserCodes),
         Fact::Known(Erased::WithNewCode) => Some(Keeps::UserCodesUntilNew),

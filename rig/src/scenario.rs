@@ -18,12 +18,13 @@ use crate::source::{
     Named, Node, Problem, Problems, Read, Refused, Source, Spanned, Value, file_table,
 };
 use crate::step::{
-    Ability, Action, Bindings, Bound, CodeKind, CodeWord, DoorState, Step, SupplyLevel, Written,
+    Ability, Action, Bindings, Bound, CodeKind, CodeWord, DoorState, KeyKind, Step, SupplyLevel,
+    Written,
 };
 
 pub use plan::{
-    Act, CodeUse, Contact, Course, Doing, Effect, Expected, PlannedRun, ResolvedSet, SUPPLY_MARGIN,
-    Script, TIME_MARGIN, When, plan,
+    Act, CodeUse, Contact, Course, Doing, Effect, Expected, Handling, KeySet, PlannedRun,
+    ResolvedSet, SUPPLY_MARGIN, Script, TIME_MARGIN, plan, plan_on,
 };
 pub use requirement::{Evidence, Requirement, RequirementId, Requirements};
 
@@ -45,6 +46,8 @@ file_table! {
         pub covers: Vec<Spanned<RequirementId>>,
         /// The codes it speaks of.
         pub codes: Named<DeclaredCode> = default,
+        /// The keys it speaks of, each another one of the bench's magazine.
+        pub keys: Named<KeyKind> = default,
         /// How things stand before the first step.
         pub given: Given = default,
         /// Names that stand for each of several values: every combination is a run of its own.
@@ -126,6 +129,15 @@ impl Scenario {
 }
 
 impl ScenarioFile {
+    /// What the names of codes and keys stand for.
+    fn declared(&self) -> Bindings {
+        let codes = self.codes.names();
+        let codes = codes.map(|name| (name.to_owned(), Bound::Code(name.to_owned())));
+        let keys = self.keys.names();
+        let keys = keys.map(|name| (name.to_owned(), Bound::Key(name.to_owned())));
+        codes.chain(keys).collect()
+    }
+
     fn check(&self, requirements: &Requirements, problems: &mut Problems) {
         // Of a file that is refused already, the steps may be among the refused.
         if self.steps.is_empty() && problems.is_empty() {
@@ -155,14 +167,27 @@ impl ScenarioFile {
         self.check_steps(problems);
     }
 
-    /// Codes and variants share the `$` names, and each is used.
+    /// Codes, keys and variants share the `$` names.
     fn check_names(&self, problems: &mut Problems) {
-        for (name, values) in self.variants.iter() {
+        for (name, _) in self.keys.iter() {
             if self.codes.get(name).is_some() {
                 problems.add::<()>(Problem::new(
                     name.span,
                     format!("'{}' is a code already", name.value),
                 ));
+            }
+        }
+        for (name, values) in self.variants.iter() {
+            for (declared, what) in [
+                (self.codes.get(name).is_some(), "code"),
+                (self.keys.get(name).is_some(), "key"),
+            ] {
+                if declared {
+                    problems.add::<()>(Problem::new(
+                        name.span,
+                        format!("'{}' is a {what} already", name.value),
+                    ));
+                }
             }
             if values.is_empty() {
                 problems.add::<()>(Problem::new(
@@ -209,11 +234,7 @@ impl ScenarioFile {
     /// Each step with each value of each variant, so that a value of the wrong type is found where
     /// it is used.
     fn check_steps(&self, problems: &mut Problems) {
-        let codes: Bindings = self
-            .codes
-            .iter()
-            .map(|(name, _)| (name.value.clone(), Bound::Code(name.value.clone())))
-            .collect();
+        let codes = self.declared();
         for code in &self.given.user_codes {
             code.resolve(&codes, problems);
         }
@@ -269,10 +290,17 @@ impl Read for DeclaredCode {
             let near = NearCode::read(node, problems)?;
             let like = match near.like {
                 CodeWord::Name(like) => like,
-                CodeWord::Digits(digits) => {
+                other @ (CodeWord::Digits(_) | CodeWord::Known(_)) => {
+                    let found = match other {
+                        CodeWord::Digits(_) => "digits",
+                        _ => "one that is not declared",
+                    };
                     return problems.add(
-                        Problem::new(digits.span, "expected the name of a code, found digits")
-                            .hint("write $name of one that is declared beside it"),
+                        Problem::new(
+                            other.span(),
+                            format!("expected the name of a code, found {found}"),
+                        )
+                        .hint("write $name of one that is declared beside it"),
                     );
                 }
             };

@@ -9,14 +9,14 @@ mod cut;
 mod verbs;
 mod words;
 
-pub(crate) use argument::read_digits;
-pub use argument::{Arg, Bindings, Bound, CodeWord, Written};
+pub use argument::{Arg, Bindings, Bound, CodeWord, KeyWord, Written};
+pub(crate) use argument::{known_code, read_digits, undeclared};
 pub use cut::{CutAt, CutKind, CutMode};
 pub use verbs::{
-    Action, Cut, Do, Door, Enter, Expect, Hold, Interrupt, Interruption, Opens, Press, Refuses,
-    Settles, Step, Supply, Wait,
+    Action, Bolt, Cut, Do, Door, Enter, Expect, Hold, Insert, Interrupt, Interruption, Opens,
+    Plunge, Press, Refuses, Settles, Step, Supply, Turn, Wait, Withdraw,
 };
 pub use words::{
-    Ability, CodeKind, CodeSet, DoorState, Drop, ExpectedSignal, HoldFor, Phase, PhaseLabel,
-    SupplyLevel, Times, WaitFor, YesNo,
+    Ability, BoltState, CodeKind, CodeSet, DoorState, Drop, ExpectedSignal, HoldFor, KeyKind,
+    KnownCode, Phase, PhaseLabel, Pulled, Pushed, Refusal, SupplyLevel, Times, WaitFor, YesNo,
 };

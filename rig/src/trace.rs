@@ -91,6 +91,20 @@ pub enum TraceError {
 /// A newer format, something that is no trace, or a line that is cut or garbled; the message says
 /// how far the trace is whole.
 pub fn read(text: &str) -> Result<Vec<Event>, TraceError> {
+    match read_as_far_as_whole(text) {
+        (events, None) => Ok(events),
+        (_, Some(why)) => Err(why),
+    }
+}
+
+/// Reads a trace up to the first line that is cut or garbled, and says what is wrong there.
+pub fn read_as_far_as_whole(text: &str) -> (Vec<Event>, Option<TraceError>) {
+    let mut events = Vec::new();
+    let wrong = check_beginning(text).and_then(|()| read_lines(text, &mut events));
+    (events, wrong.err())
+}
+
+fn check_beginning(text: &str) -> Result<(), TraceError> {
     let first = text.lines().next().unwrap_or("");
     // The version is looked at before the rest of the line, which a newer program may have changed.
     let head: Option<serde_json::Value> = serde_json::from_str(first).ok();
@@ -115,16 +129,30 @@ pub fn read(text: &str) -> Result<Vec<Event>, TraceError> {
             found: u32::try_from(format).unwrap_or(u32::MAX),
         });
     }
-    let mut events = Vec::new();
+    Ok(())
+}
+
+fn read_lines(text: &str, events: &mut Vec<Event>) -> Result<(), TraceError> {
     for (index, line) in text.lines().enumerate() {
         let event = serde_json::from_str(line).map_err(|why| TraceError::Garbled {
             line: index + 1,
-            why: why.to_string(),
+            why: complaint(&why),
             whole: index,
         })?;
         events.push(event);
     }
-    Ok(events)
+    Ok(())
+}
+
+/// What the JSON reader says, which takes every line for the first one.
+fn complaint(why: &serde_json::Error) -> String {
+    let column = why.column();
+    if why.is_eof() {
+        return format!("cut after column {column}");
+    }
+    let words = why.to_string();
+    let what = words.split(" at line ").next().unwrap_or_default();
+    format!("{what} at column {column}")
 }
 
 #[cfg(test)]
@@ -202,9 +230,9 @@ mod tests {
     #[test]
     fn a_newer_trace_is_refused_whatever_else_it_says() {
         insta::assert_snapshot!(
-            message(r#"{"event":"started","format":2,"new":"field"}"#),
+            message(r#"{"event":"started","format":3,"new":"field"}"#),
             @r"
-        line 1: the trace has format 2, this lockrig reads up to 1
+        line 1: the trace has format 3, this lockrig reads up to 2
         hint: read it with the lockrig that wrote it, or a newer one
         "
         );
@@ -255,7 +283,7 @@ mod tests {
         insta::assert_snapshot!(
             message(&format!("{STARTED}\n{FINISHED}\nx\n{FINISHED}\n")),
             @r"
-        line 3: expected value at line 1 column 1
+        line 3: expected value at column 1
         hint: the 2 lines before it are whole
         "
         );

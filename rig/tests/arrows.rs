@@ -11,6 +11,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("trace", &["event"]),
     ("oracle", &["event"]),
     ("report", &["event", "verdict"]),
+    ("snapshot", &["report", "event", "verdict", "source"]),
     ("source", &[]),
     ("quantity", &["source", "event"]),
     ("port", &["event"]),
@@ -22,6 +23,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "scenario",
         &["profile", "step", "source", "quantity", "event"],
     ),
+    ("serve", &[]),
     (
         "bench",
         &["driver", "port", "source", "quantity", "event", "image"],
@@ -30,12 +32,15 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 
 /// Words that only files at these places may use.
 const ONLY_THERE: &[(&str, &[&str])] = &[
-    ("lockrig_sim", &["rig/src/port/sim"]),
+    ("lockrig_sim", &["rig/src/port/sim", "rig/src/serve"]),
     (
         "probe_rs",
         &["rig/src/driver/probe", "rig/src/port", "rig/src/image"],
     ),
-    ("Instant::now", &["rig/src/port/real", "rig/src/cli"]),
+    (
+        "Instant::now",
+        &["rig/src/port/real", "rig/src/serve", "rig/src/cli"],
+    ),
     ("SystemTime::now", &["rig/src/cli"]),
     // probe-rs has no wait of its own between two attempts to reach a chip.
     ("thread::sleep", &["rig/src/driver/probe"]),

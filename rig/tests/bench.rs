@@ -116,7 +116,7 @@ fn the_shipped_boards_are_right_and_say_what_they_can_do() {
         assert!(safe.abilities().contains(ability), "{ability}");
         assert!(smart_lock.abilities().contains(ability), "{ability}");
     }
-    for ability in ["bolt", "branch", "supply.resistance"] {
+    for ability in ["branch", "supply.resistance"] {
         assert!(!desk.abilities().contains(ability), "{ability}");
     }
     assert_eq!(desk.emulates, None);
@@ -342,4 +342,61 @@ fn what_the_bench_lacks_is_named() {
         absent.to_string(),
         "button rest: looking for it: bench 'virtual-safe' has none"
     );
+}
+
+/// The safe's bench with its lines on the sense board instead of exact wires.
+fn connect_with_sense_board() -> Bench {
+    let path = root().join("boards/virtual-safe.toml");
+    let mut text = fs::read_to_string(path).expect("a shipped board can be read");
+    let exact = r#"at = "sim:sense""#;
+    let board = r#"at = "sim:sense-board", baud = 57600, driver = "firmata""#;
+    text = text.replace(exact, board);
+    let pins = [
+        "red",
+        "green",
+        "yellow",
+        "beeper",
+        "bolt-withdrawn",
+        "bolt-thrown",
+        "door",
+        "reset-button",
+        "program-button",
+        "key",
+        "solenoid",
+    ];
+    for (pin, line) in (2..).zip(pins) {
+        text = text.replace(&format!(r#"pin = "{line}""#), &format!(r#"pin = "{pin}""#));
+    }
+    let file = BenchFile::read(&Source::new("sense-board.toml", text)).expect("it is right");
+    let interrupt = Interrupt::default();
+    let ports = SimPorts::new("virtual-safe", 7, interrupt).expect("there is a virtual safe");
+    Bench::connect(file, Box::new(ports)).expect("the instruments answer")
+}
+
+#[test]
+fn a_sense_board_tells_what_exact_wires_tell_a_little_later() {
+    let seen = |mut bench: Bench| {
+        assert_eq!(bench.level("bolt-thrown"), Ok(true));
+        assert_eq!(bench.level("door"), Ok(false));
+        let begun = bench.now();
+        bench.button("reset", true).expect("the button is wired");
+        let mut happenings = watch(&mut bench, begun + MS(100));
+        assert_eq!(bench.level("reset-button"), Ok(true));
+        bench.button("reset", false).expect("the button is wired");
+        happenings.extend(watch(&mut bench, begun + MS(200)));
+        assert_eq!(bench.level("reset-button"), Ok(false));
+        let edges = edges(&happenings, "reset-button");
+        let last = |wanted: bool| edges.iter().rev().find(|(_, on)| *on == wanted).copied();
+        let (closed, opened) = (
+            last(true).expect("it closed"),
+            last(false).expect("it opened"),
+        );
+        (closed.0.since(begun), opened.0.since(begun))
+    };
+    let exact = seen(connect(Interrupt::default()));
+    let told = seen(connect_with_sense_board());
+    // A round of the board's loop and three bytes; bounces may queue a few reports before the last one.
+    for (exact, told) in [(exact.0, told.0), (exact.1, told.1)] {
+        assert!(told > exact && told.since(exact) < MS(3), "{exact} {told}");
+    }
 }

@@ -81,6 +81,7 @@ impl Desk {
             // What a developer's shell may hold must not change what is compared.
             .env_remove("CLICOLOR_FORCE")
             .env_remove("NO_COLOR")
+            .env_remove("CI")
             .env("COLUMNS", "100");
         command
     }
@@ -191,10 +192,8 @@ fn a_newcomer_runs_everything_from_an_empty_folder() {
         assert_eq!(record["verdict"], "pass");
         let events = events(folder);
         assert!(matches!(&events[0].what, What::Started { seed: 1, .. }));
-        assert!(matches!(
-            &events[1].what,
-            What::Flashed { verified: true, .. }
-        ));
+        let flashed = matches!(&events[1].what, What::Flashed { verified: true, .. });
+        assert_eq!(flashed, !id.contains("@virtual-cylinder"), "{id}");
         let junit = fs::read_to_string(folder.join("junit.xml")).expect("junit.xml");
         assert_eq!(junit::cases(&junit).len(), 1);
     }
@@ -563,7 +562,7 @@ fn json_output_is_an_object_a_line_for_each_run() {
         "--profile",
         SAFE,
         "--filter",
-        "hold",
+        "reset",
         "--format",
         "json",
         "--report-dir",
@@ -1047,7 +1046,9 @@ fn a_schema_is_json(#[case] kind: &str) {
     let told = Desk::new().lockrig(&["schema", kind]);
     assert_eq!((told.code, told.err.as_str()), (0, ""));
     let schema: Value = serde_json::from_str(&told.out).expect("JSON");
-    assert!(schema["properties"].is_object(), "{schema}");
+    // A profile is one of two tables.
+    let described = schema["properties"].is_object() || schema["anyOf"].is_array();
+    assert!(described, "{schema}");
 }
 
 #[test]

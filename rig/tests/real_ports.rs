@@ -313,7 +313,7 @@ fn a_silent_instrument_breaks_the_bench_within_its_bound() {
     assert_eq!(trouble.what, Trouble::Silent);
     assert_eq!(
         trouble.to_string(),
-        format!("relay board on {path}: opening 'key 1' (channel 1): no feedback within 100 ms")
+        format!("relay board on {path}: opening 'key 1' (channel 1): no feedback within 250 ms")
     );
 }
 

@@ -3,11 +3,15 @@
 //! Time passes in [`VirtualBench::run_until`] and nowhere else. It runs the chip up to the next
 //! moment at which anything beside the chip changes, and jumps there when the chip sleeps. What
 //! falls on the same tick happens in a fixed order: bytes reach the relay board, the supply, the
-//! console; relay contacts move, lowest channel first; the supply's settings take effect; the
-//! board's own changes (supply, bolt, lamps, beeper); bytes leave the relay board, the supply; the
-//! chip's next instruction.
+//! console, the sense board; relay contacts move, lowest channel first; the supply's settings take
+//! effect; the board's own changes (supply, bolt, lamps, beeper); the sense board looks at its pins;
+//! bytes leave the relay board, the supply, the sense board; the chip's next instruction.
 //!
 //! A clone is a fork. Forks share nothing that can be seen and go their own ways.
+//!
+//! [`VirtualBench`] is the bench around a chip; [`cylinder`] has the one without.
+
+pub mod cylinder;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,6 +27,8 @@ use crate::chip::nvmc::{FlashOperation, Torn};
 use crate::chip::{Chip, Stopped};
 use crate::instrument::power_supply::{PowerSupply, Reading};
 use crate::instrument::relay_board::{CHANNELS, RelayBoard};
+use crate::instrument::sense_board::{FIRST_PIN, SenseBoard};
+use crate::instrument::stage::Controller;
 use crate::instrument::wire::Wire;
 use crate::time::Ticks;
 
@@ -87,11 +93,21 @@ pub enum Port {
     Supply,
     /// The chip's UART.
     Console,
+    /// The motion stage of a bench without a chip.
+    Stage,
+    /// The sense board.
+    SenseBoard,
 }
 
 impl Port {
     /// Every byte port.
-    pub const ALL: [Port; 3] = [Port::Relay, Port::Supply, Port::Console];
+    pub const ALL: [Port; 5] = [
+        Port::Relay,
+        Port::Supply,
+        Port::Console,
+        Port::Stage,
+        Port::SenseBoard,
+    ];
 
     /// The port's name, as `sim:` addresses write it.
     pub fn name(self) -> &'static str {
@@ -99,6 +115,8 @@ impl Port {
             Port::Relay => "relay",
             Port::Supply => "supply",
             Port::Console => "console",
+            Port::SenseBoard => "sense-board",
+            Port::Stage => "stage",
         }
     }
 
@@ -108,6 +126,8 @@ impl Port {
             Port::Relay => RelayBoard::BAUD as u32,
             Port::Supply => PowerSupply::BAUD as u32,
             Port::Console => CONSOLE_BAUD as u32,
+            Port::SenseBoard => SenseBoard::BAUD as u32,
+            Port::Stage => Controller::BAUD as u32,
         }
     }
 }
@@ -177,12 +197,26 @@ pub enum Seen {
     },
     /// A flash operation started; only after [`VirtualBench::watch_flash`].
     FlashOperation(FlashOperation),
+    /// What is drawn from the battery terminal, or its voltage, became another; only after
+    /// [`VirtualBench::watch_terminal`].
+    Terminal(Terminal),
+}
+
+/// The battery terminal at one moment, as no instrument sees it: without aperture, noise or delay.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Terminal {
+    /// Its voltage.
+    pub millivolts: u32,
+    /// Charge drawn from the feed since the bench was made.
+    pub nanocoulombs: u64,
 }
 
 /// Baud rate of the chip's console.
 const CONSOLE_BAUD: u64 = 115_200;
 /// From a supply command's last stop bit to the first start bit of its answer.
 const SUPPLY_TURNAROUND: Ticks = Ticks::from_millis(1);
+/// A terminal voltage that moved by less than this is not told.
+const TERMINAL_STEP: u32 = 50;
 
 /// See the head of the file.
 #[derive(Clone, Debug)]
@@ -196,11 +230,14 @@ pub struct VirtualBench {
     contacts: [Contact; CHANNELS],
     contacts_next: Ticks,
     supply: PowerSupply,
+    sense_board: SenseBoard,
     to_relay: Wire,
     from_relay: Wire,
     to_supply: Wire,
     from_supply: Wire,
     to_console: Wire,
+    to_sense_board: Wire,
+    from_sense_board: Wire,
     outbox: VecDeque<Observation>,
     inputs: Inputs,
     millivolts: u32,
@@ -209,6 +246,8 @@ pub struct VirtualBench {
     brown_outs: u64,
     watches_flash: bool,
     flash_operations: u64,
+    /// The terminal's voltage when it was last told; none while nobody watches.
+    terminal_told: Option<u32>,
 }
 
 impl VirtualBench {
@@ -232,11 +271,14 @@ impl VirtualBench {
             contacts,
             contacts_next: Ticks::NEVER,
             supply,
+            sense_board: SenseBoard::default(),
             to_relay: Wire::new(RelayBoard::BAUD),
             from_relay: Wire::new(RelayBoard::BAUD),
             to_supply: Wire::new(PowerSupply::BAUD),
             from_supply: Wire::new(PowerSupply::BAUD),
             to_console: Wire::new(CONSOLE_BAUD),
+            to_sense_board: Wire::new(SenseBoard::BAUD),
+            from_sense_board: Wire::new(SenseBoard::BAUD),
             outbox: VecDeque::new(),
             inputs: Inputs::default(),
             millivolts: 0,
@@ -245,8 +287,13 @@ impl VirtualBench {
             brown_outs: 0,
             watches_flash: false,
             flash_operations: 0,
+            terminal_told: None,
         };
         bench.tear_by_chance();
+        for line in Line::ALL {
+            let level = bench.board.level(line);
+            bench.sense_board.set(Ticks::ZERO, sense_pin(line), level);
+        }
         bench.settle(Ticks::ZERO);
         bench
     }
@@ -266,12 +313,18 @@ impl VirtualBench {
         self.now
     }
 
-    /// Puts bytes on the way to an instrument or the chip; they take their time.
+    /// The byte ports that this bench has.
+    pub const PORTS: [Port; 4] = [Port::Relay, Port::Supply, Port::Console, Port::SenseBoard];
+
+    /// Puts bytes on the way to an instrument or the chip; they take their time. A port that this
+    /// bench lacks swallows them.
     pub fn write(&mut self, port: Port, bytes: &[u8]) {
         let wire = match port {
             Port::Relay => &mut self.to_relay,
             Port::Supply => &mut self.to_supply,
             Port::Console => &mut self.to_console,
+            Port::SenseBoard => &mut self.to_sense_board,
+            Port::Stage => return,
         };
         wire.send(self.now, bytes);
     }
@@ -304,6 +357,15 @@ impl VirtualBench {
     /// From now on, or no longer, every start of a flash operation is an observation.
     pub fn watch_flash(&mut self, watch: bool) {
         self.watches_flash = watch;
+    }
+
+    /// From now on, or no longer, the battery terminal is an observation: now, whenever a lamp, the
+    /// beeper or the bolt's drive goes on or off, and whenever its voltage moved by 50 mV.
+    pub fn watch_terminal(&mut self, watch: bool) {
+        self.terminal_told = None;
+        if watch {
+            self.tell_terminal(self.now);
+        }
     }
 
     /// The chip's debug port. Its accesses take time on the whole bench; what is observed
@@ -417,11 +479,14 @@ impl VirtualBench {
             .next()
             .min(self.to_supply.next())
             .min(self.to_console.next())
+            .min(self.to_sense_board.next())
             .min(self.contacts_next)
             .min(self.supply.next())
             .min(self.board.next())
             .min(self.from_relay.next())
             .min(self.from_supply.next())
+            .min(self.sense_board.next())
+            .min(self.from_sense_board.next())
     }
 
     /// Does everything that is due at the next event's moment, in the order that the head of the
@@ -443,6 +508,10 @@ impl VirtualBench {
         if let Some(byte) = self.to_console.receive(now) {
             self.chip.uart_receive(byte);
         }
+        if let Some(byte) = self.to_sense_board.receive(now) {
+            self.sense_board.receive(byte);
+            self.fetch_report(now);
+        }
         if self.contacts_next <= now {
             self.move_contacts(now);
         }
@@ -458,9 +527,14 @@ impl VirtualBench {
             self.board.pass(now, core);
             self.settle(now);
         }
+        if self.sense_board.next() <= now {
+            self.sense_board.pass();
+            self.fetch_report(now);
+        }
         for (port, wire) in [
             (Port::Relay, &mut self.from_relay),
             (Port::Supply, &mut self.from_supply),
+            (Port::SenseBoard, &mut self.from_sense_board),
         ] {
             if let Some(byte) = wire.receive(now) {
                 let what = Seen::Bytes {
@@ -522,6 +596,11 @@ impl VirtualBench {
             self.from_supply
                 .send(now + SUPPLY_TURNAROUND, reply.as_bytes());
         }
+    }
+
+    fn fetch_report(&mut self, now: Ticks) {
+        let report = self.sense_board.take_reply();
+        self.from_sense_board.send(now, &report);
     }
 
     /// Puts at the terminal what the supply gives.
@@ -588,10 +667,16 @@ impl VirtualBench {
 
     /// Brings the chip and the outbox up to what the board has become.
     fn settle(&mut self, now: Ticks) {
+        let mut draws_otherwise = false;
         while self.board.take_supply_change() {
             self.settle_supply(now);
+            let volts = (self.board.terminal_volts() * 1e3) as u32;
+            let told = self.terminal_told.unwrap_or(volts);
+            draws_otherwise |= told.abs_diff(volts) >= TERMINAL_STEP;
         }
         while let Some(edge) = self.board.take_edge() {
+            self.sense_board.set(now, sense_pin(edge.line), edge.level);
+            draws_otherwise |= edge.line.is_load();
             let what = Seen::Edge {
                 line: edge.line,
                 level: edge.level,
@@ -599,7 +684,24 @@ impl VirtualBench {
             };
             self.outbox.push_back(Observation { at: edge.at, what });
         }
+        if draws_otherwise && self.terminal_told.is_some() {
+            self.tell_terminal(now);
+        }
         self.settle_inputs();
+    }
+
+    /// Tells the battery terminal as it is. It looks at a copy of the board, so that whether somebody
+    /// watches makes no difference to the board.
+    fn tell_terminal(&mut self, now: Ticks) {
+        let mut board = self.board.clone();
+        board.settle_supply(now, self.activity());
+        let terminal = Terminal {
+            millivolts: (board.terminal_volts().max(0.0) * 1e3).round() as u32,
+            nanocoulombs: (board.drawn_coulombs() * 1e9).round() as u64,
+        };
+        self.terminal_told = Some(terminal.millivolts);
+        let what = Seen::Terminal(terminal);
+        self.outbox.push_back(Observation { at: now, what });
     }
 
     /// A supply that fades tears flash by chance, until a cut says otherwise.
@@ -661,6 +763,11 @@ impl VirtualBench {
             self.chip.set_analog(channel as u8, battery);
         }
     }
+}
+
+/// The pin of the sense board that a line is wired to.
+pub fn sense_pin(line: Line) -> u8 {
+    FIRST_PIN + line as u8
 }
 
 impl Target for VirtualBench {

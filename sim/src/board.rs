@@ -130,11 +130,23 @@ pub enum Line {
     Solenoid,
     /// The motor is driven, either way.
     Motor,
+    /// The cylinder's plug is where keys go in and out.
+    PlugRest,
+    /// The plug is turned so far, either way, that the bolt is thrown over.
+    PlugTurned,
+    /// The learning tool is in its slot as far as it goes.
+    ToolSeated,
+    /// The cylinder clicked: what a microphone on it hears.
+    Click,
+    /// The torque comparator or a force switch of the stage says that something resists too much.
+    Overload,
+    /// A limit switch of the stage is closed.
+    StageLimit,
 }
 
 impl Line {
     /// Every line, in the order of their names in this enum.
-    pub const ALL: [Line; 12] = [
+    pub const ALL: [Line; 18] = [
         Line::Red,
         Line::Green,
         Line::Yellow,
@@ -147,7 +159,22 @@ impl Line {
         Line::Key,
         Line::Solenoid,
         Line::Motor,
+        Line::PlugRest,
+        Line::PlugTurned,
+        Line::ToolSeated,
+        Line::Click,
+        Line::Overload,
+        Line::StageLimit,
     ];
+
+    /// How many of them a lock's board can have; the others are a cylinder's and its stage's.
+    const OF_BOARDS: usize = 12;
+
+    /// Whether the board draws a current of its own for it.
+    pub fn is_load(self) -> bool {
+        use Line::{Beeper, Green, Motor, Red, Solenoid, Yellow};
+        matches!(self, Red | Green | Yellow | Beeper | Solenoid | Motor)
+    }
 
     /// The line's name, as bench files write it.
     pub fn name(self) -> &'static str {
@@ -164,6 +191,12 @@ impl Line {
             Line::Key => "key",
             Line::Solenoid => "solenoid",
             Line::Motor => "motor",
+            Line::PlugRest => "plug-rest",
+            Line::PlugTurned => "plug-turned",
+            Line::ToolSeated => "tool-seated",
+            Line::Click => "click",
+            Line::Overload => "overload",
+            Line::StageLimit => "stage-limit",
         }
     }
 }
@@ -326,7 +359,8 @@ impl Board {
 
     /// The level of a line.
     pub fn level(&self, line: Line) -> bool {
-        self.levels & (1 << line as u16) != 0
+        // A line that no board has is beyond the bits that are ever set.
+        u32::from(self.levels) & (1 << line as u32) != 0
     }
 
     /// The lines that this board has.
@@ -335,7 +369,10 @@ impl Board {
             Actuator::Solenoid => Line::Motor,
             Actuator::Motor => Line::Solenoid,
         };
-        Line::ALL.into_iter().filter(move |line| *line != absent)
+        Line::ALL
+            .into_iter()
+            .take(Line::OF_BOARDS)
+            .filter(move |line| *line != absent)
     }
 
     /// What the board does to the chip's pins.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use code_entry::personality::{
     BoltRules, CodeRules, EntryRules, FactoryRule, Guard, Kind, LockoutKeys, LockoutPowerCycle,
-    LockoutRules, LockoutStage, Overflow, Parts, ResetRules, ResetTrigger, SupplyRules,
+    LockoutRules, LockoutStage, Overflow, Parts, ResetRules, ResetTrigger, SupplyRules, Zeros,
 };
 use code_entry::signal::{Colour, Light, Pattern, Signal, SignalTable, Train};
 use code_entry::{Button, Code, Key, Personality};
@@ -78,6 +78,8 @@ fn personality(kind: Kind) -> Personality {
             factory: [Code::parse("2580").expect("a code")].into_iter().collect(),
             factory_rule: FactoryRule::Works,
             factory_master: Code::BLANK,
+            reset_code: Code::BLANK,
+            zeros: Zeros::Refused,
         },
         changes: Default::default(),
         lockout: LockoutRules {

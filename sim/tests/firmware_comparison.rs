@@ -13,7 +13,7 @@ use std::time::Duration;
 use code_entry::personality::{
     BoltRules, Change, CodeRules, EntryRules, FactoryRule, Guard, Kind, LockoutKeys,
     LockoutPowerCycle, LockoutRules, LockoutStage, MasterRule, Overflow, Parts, ResetRules,
-    ResetTrigger, Step, SupplyRules, Target, Trigger,
+    ResetTrigger, Step, SupplyRules, Target, Trigger, Zeros,
 };
 use code_entry::{Code, Key, Personality, SignalTable};
 use lockrig_sim::bench::{BenchSpec, Port, Seen, VirtualBench};
@@ -98,6 +98,8 @@ fn personality() -> Personality {
             factory: [Code::parse("2580").expect("a code")].into_iter().collect(),
             factory_rule: FactoryRule::Works,
             factory_master: Code::BLANK,
+            reset_code: Code::BLANK,
+            zeros: Zeros::Refused,
         },
         changes: [Change {
             trigger: Trigger::Keys([Key::Seven, Key::Four, Key::Star].into_iter().collect()),

@@ -6,7 +6,7 @@ use std::path::Path;
 use code_entry::personality::{
     BoltRules, Change, CodeRules, EntryRules, FactoryRule, Guard, Kind, LockoutKeys,
     LockoutPowerCycle, LockoutRules, LockoutStage, MasterRule, Overflow, Parts, ResetRules,
-    ResetTrigger, Step, SupplyRules, Target, Trigger,
+    ResetTrigger, Step, SupplyRules, Target, Trigger, Zeros,
 };
 use code_entry::{
     Button, Code, Colour, Key, Light, Pattern, Personality, Signal, SignalTable, Train,
@@ -155,6 +155,8 @@ fn safe() -> Personality {
             factory: [code("159")].into_iter().collect(),
             factory_rule: FactoryRule::RevokedOnFirstChange,
             factory_master: Code::BLANK,
+            reset_code: Code::BLANK,
+            zeros: Zeros::Refused,
         },
         changes: [Change {
             trigger: Trigger::Tap(Button::Reset),

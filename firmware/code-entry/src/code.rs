@@ -6,8 +6,13 @@ use serde::{Deserialize, Serialize};
 
 /// The longest code and the longest entry that can be told apart.
 pub const MAX_DIGITS: usize = 10;
+/// The keys 0 and 1 pressed together, as one stroke of a code that is not for opening.
+pub const ZERO_WITH_ONE: u8 = 10;
+/// The keys 0 and 3 pressed together.
+pub const ZERO_WITH_THREE: u8 = 11;
 
-/// A packed code: a nibble per digit, holding the digit plus one, then zero nibbles.
+/// A packed code: a nibble per digit, holding the digit plus one, then zero nibbles. In place of a digit may stand a
+/// pair of keys, [`ZERO_WITH_ONE`] or [`ZERO_WITH_THREE`].
 ///
 /// All-0xFF and all-0x00 memory therefore never equals a code. Comparing is constant time as far as source can
 /// promise ([`Code::differs_from`]); printing never shows digits.
@@ -19,7 +24,7 @@ pub struct Code([u8; Code::BYTES]);
 pub enum CodeError {
     /// No digits, or more than [`MAX_DIGITS`].
     Length,
-    /// Something else than the digits 0 to 9.
+    /// Something else than the digits 0 to 9 and the pairs.
     Digit,
 }
 
@@ -27,7 +32,7 @@ impl fmt::Display for CodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             CodeError::Length => "a code has 1 to 10 digits",
-            CodeError::Digit => "a code has only the digits 0 to 9",
+            CodeError::Digit => "a code has only the digits 0 to 9 and the pairs (01) and (03)",
         })
     }
 }
@@ -40,14 +45,14 @@ impl Code {
     /// No code at all.
     pub const BLANK: Code = Code([0; Code::BYTES]);
 
-    /// Packs digits, each 0 to 9.
+    /// Packs digits, each 0 to 9 or a pair.
     pub fn from_digits(digits: &[u8]) -> Result<Code, CodeError> {
         if digits.is_empty() || digits.len() > MAX_DIGITS {
             return Err(CodeError::Length);
         }
         let mut code = Code::BLANK;
         for (index, &digit) in digits.iter().enumerate() {
-            if digit > 9 {
+            if digit > ZERO_WITH_THREE {
                 return Err(CodeError::Digit);
             }
             code.0[index / 2] += (digit + 1) << (4 * (index % 2));
@@ -55,17 +60,23 @@ impl Code {
         Ok(code)
     }
 
-    /// Packs a code from its text: `"159"`.
+    /// Packs a code from its text: `"159"`, `"362(03)19"`.
     pub fn parse(text: &str) -> Result<Code, CodeError> {
-        let text = text.as_bytes();
-        if text.len() > MAX_DIGITS {
-            return Err(CodeError::Length);
-        }
+        let mut rest = text.as_bytes();
         let mut digits = [0; MAX_DIGITS];
-        for (digit, &byte) in digits.iter_mut().zip(text) {
-            *digit = byte.wrapping_sub(b'0');
+        let mut len = 0;
+        while let [first, after @ ..] = rest {
+            let (digit, after) = match rest {
+                [b'(', b'0', b'1', b')', after @ ..] => (ZERO_WITH_ONE, after),
+                [b'(', b'0', b'3', b')', after @ ..] => (ZERO_WITH_THREE, after),
+                _ if first.is_ascii_digit() => (first - b'0', after),
+                _ => return Err(CodeError::Digit),
+            };
+            *digits.get_mut(len).ok_or(CodeError::Length)? = digit;
+            len += 1;
+            rest = after;
         }
-        Code::from_digits(&digits[..text.len()])
+        Code::from_digits(&digits[..len])
     }
 
     /// The packed bytes.
@@ -79,7 +90,7 @@ impl Code {
         let len = code.digit_count();
         for index in 0..MAX_DIGITS {
             let nibble = code.nibble(index);
-            if nibble > 10 || (nibble == 0) != (index >= len) {
+            if nibble > ZERO_WITH_THREE + 1 || (nibble == 0) != (index >= len) {
                 return Err(CodeError::Digit);
             }
         }

@@ -19,7 +19,7 @@ pub mod record;
 pub mod report;
 pub mod signal;
 
-pub use code::{Code, CodeError, MAX_DIGITS};
+pub use code::{Code, CodeError, MAX_DIGITS, ZERO_WITH_ONE, ZERO_WITH_THREE};
 pub use lock::{BoltCommand, BoltPosition, Input, Lock, Outputs, PowerOn, State, Status};
 pub use parser::{Button, Key};
 pub use personality::{PageError, Personality};

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::code::{Code, MAX_DIGITS};
+use crate::code::{Code, MAX_DIGITS, ZERO_WITH_ONE, ZERO_WITH_THREE};
 use crate::personality::{EntryRules, Overflow, Personality, Trigger};
 
 /// A key of the keypad.
@@ -64,6 +64,15 @@ impl Key {
     /// The digit it stands for, if it does.
     pub fn digit(self) -> Option<u8> {
         (self < Key::Star).then_some(self as u8)
+    }
+
+    /// The stroke of a code that these two are together, if they are one.
+    fn pair(self, other: Key) -> Option<u8> {
+        match (self.min(other), self.max(other)) {
+            (Key::Zero, Key::One) => Some(ZERO_WITH_ONE),
+            (Key::Zero, Key::Three) => Some(ZERO_WITH_THREE),
+            _ => None,
+        }
     }
 
     fn bit(self) -> u16 {
@@ -178,6 +187,8 @@ pub enum Context {
     Opening,
     /// For a change of codes, which has its own window: an entry is digits and nothing else.
     Change,
+    /// The same, and two keys pressed together may be a stroke of the entry.
+    ResetCode,
 }
 
 #[derive(Clone, Copy)]
@@ -242,7 +253,12 @@ impl Parser {
             return self.take(personality, now_ms, key);
         }
         match self.waiting.take() {
-            Some((first, _)) => Some(Token::Chord(first, key)),
+            Some((first, _)) => Some(match first.pair(key) {
+                Some(pair) if self.context == Context::ResetCode => {
+                    self.typed(&personality.entry, now_ms, pair)
+                }
+                _ => Token::Chord(first, key),
+            }),
             None => {
                 self.waiting = Some((key, now_ms));
                 None
@@ -357,14 +373,7 @@ impl Parser {
             return Some(Token::Command(number));
         }
         if let Some(digit) = key.digit() {
-            self.entry.push(digit, rules);
-            self.last_key_ms = now_ms;
-            let complete = rules.submit.is_empty() && self.entry.len == rules.digits_max;
-            return Some(if complete {
-                self.submit()
-            } else {
-                Token::Digit
-            });
+            return Some(self.typed(rules, now_ms, digit));
         }
         if rules.submit.contains(&key) {
             return Some(self.submit());
@@ -374,6 +383,16 @@ impl Parser {
             return Some(Token::Cancel);
         }
         None
+    }
+
+    fn typed(&mut self, rules: &EntryRules, now_ms: u64, digit: u8) -> Token {
+        self.entry.push(digit, rules);
+        self.last_key_ms = now_ms;
+        if rules.submit.is_empty() && self.entry.len == rules.digits_max {
+            self.submit()
+        } else {
+            Token::Digit
+        }
     }
 
     fn submit(&mut self) -> Token {

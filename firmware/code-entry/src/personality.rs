@@ -102,6 +102,19 @@ pub struct CodeRules {
     pub factory_rule: FactoryRule,
     /// The master code that the factory sets; [`Code::BLANK`] if there is none.
     pub factory_master: Code,
+    /// The code that only lets codes be changed, and is itself never changed; [`Code::BLANK`] if there is none.
+    pub reset_code: Code,
+    /// What a new code of zeros does.
+    pub zeros: Zeros,
+}
+
+/// What a new code of zeros does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Zeros {
+    /// It is refused.
+    Refused,
+    /// It deletes the code in whose place it would come, without a signal.
+    Deletes,
 }
 
 /// How long factory codes are valid.
@@ -154,6 +167,8 @@ pub enum Trigger {
     Chord(Key, Key),
     /// This key is held for [`EntryRules::long_press_ms`].
     LongPress(Key),
+    /// The master code is entered where a code would open. It is an attempt like any other.
+    Master,
 }
 
 /// Where door and bolt have to be.
@@ -183,13 +198,19 @@ pub enum Step {
     Old,
     /// The master code. It is an attempt like any other.
     Master,
+    /// The factory code. It is an attempt like any other.
+    Factory,
+    /// The reset code. It is an attempt like any other.
+    ResetCode,
+    /// This digit, as the first entry. It chooses among the changes that the same trigger starts.
+    Function(u8),
     /// The new code.
     New,
     /// The new code once more.
     Again,
 }
 
-/// Which code a change replaces.
+/// Which code a change replaces. One that asks for no new code deletes it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Target {
     /// The user code in this slot, from 1.
@@ -198,8 +219,12 @@ pub enum Target {
     Tapped,
     /// The slot of the code that was entered for [`Step::Old`]; slot 1 for a factory code.
     Own,
+    /// The first slot that is free.
+    Free,
     /// The master code.
     Master,
+    /// No code: the bolt learns the door's hand.
+    Hand,
 }
 
 /// What wrong attempts lead to.
@@ -378,7 +403,8 @@ pub enum RuleError {
     FactoryCode,
     /// A change whose key sequence is empty or has something else than digits before its last key.
     KeySequence,
-    /// A change without a new code, that confirms before it has one, or whose target is not a slot it can know.
+    /// A change without a new code that deletes none, that confirms before it has one, that asks for what the
+    /// product has not, or whose target is not a slot it can know.
     Steps,
     /// A lockout stage that waits for no or too many wrong attempts.
     Stage,
@@ -497,12 +523,13 @@ impl Personality {
             return Err(RuleError::Slots);
         }
         let usable = |code: &Code| self.fits_length(code) && !code.is_all_zeros();
+        // One of zeros is known, and only its owner can make it a better one.
         let master = codes.factory_master;
         let none = codes.factory_rule == FactoryRule::None;
         if !codes.factory.iter().all(usable)
             || codes.factory.is_empty() != none
             || codes.factory.len() > usize::from(codes.user_slots)
-            || !(master.is_blank() || usable(&master))
+            || !(master.is_blank() || self.fits_length(&master))
         {
             return Err(RuleError::FactoryCode);
         }
@@ -536,16 +563,30 @@ impl Personality {
             }
             _ => {}
         }
+        let asks = |step: Step| change.steps.contains(&step);
         let mut before_new = change.steps.iter().take_while(|step| **step != Step::New);
-        let leads_to_new =
-            change.steps.contains(&Step::New) && before_new.all(|step| *step != Step::Again);
+        let leads_to_new = match change.target {
+            Target::Hand => !change.steps.is_empty() && !asks(Step::New),
+            Target::Own => true,
+            _ => asks(Step::New),
+        } && before_new.all(|step| *step != Step::Again);
         let target_known = match change.target {
             Target::Slot(slot) => (1..=self.codes.user_slots).contains(&slot),
             Target::Tapped => matches!(change.trigger, Trigger::Tap(_)),
-            Target::Own => change.steps.contains(&Step::Old),
-            Target::Master => true,
+            Target::Own => asks(Step::Old),
+            Target::Free | Target::Master | Target::Hand => true,
         };
-        if leads_to_new && target_known {
+        let has_asked = change
+            .steps
+            .iter()
+            .enumerate()
+            .all(|(place, step)| match step {
+                Step::Factory => !self.codes.factory.is_empty(),
+                Step::ResetCode => !self.codes.reset_code.is_blank(),
+                Step::Function(digit) => place == 0 && *digit <= 9,
+                Step::Old | Step::Master | Step::New | Step::Again => true,
+            });
+        if leads_to_new && target_known && has_asked {
             Ok(())
         } else {
             Err(RuleError::Steps)

@@ -90,8 +90,10 @@ pub enum Refusal {
     Zeros,
     /// The repetition differs.
     Mismatch,
-    /// There is no such slot.
+    /// There is no such slot, or none is free.
     Slot,
+    /// There is no such function.
+    Function,
     /// The battery is too low for programming.
     Battery,
     /// The authorising code was wrong.
@@ -155,6 +157,7 @@ impl Refusal {
             Refusal::Zeros => "zeros",
             Refusal::Mismatch => "mismatch",
             Refusal::Slot => "slot",
+            Refusal::Function => "function",
             Refusal::Battery => "battery",
             Refusal::Code => "code",
             Refusal::Cancelled => "cancelled",

@@ -28,8 +28,12 @@ pub enum Signal {
     LowBattery,
     /// Nothing came for too long; what was begun is forgotten.
     TimeOut,
-    /// The lock waits for the next entry of a change of codes.
+    /// A change of codes was begun, and the lock waits for what it asks for.
     ProgrammingOpen,
+    /// What a change of codes asked for was right, and it waits for what comes next.
+    StepTaken,
+    /// The new code may be one, and has to be entered once more.
+    NewCodeTaken,
     /// The bolt did not arrive.
     BoltJammed,
     /// The lock cannot work; it stays locked.
@@ -38,7 +42,7 @@ pub enum Signal {
 
 impl Signal {
     /// Every signal, in the order of the table.
-    pub const ALL: [Signal; 14] = [
+    pub const ALL: [Signal; 16] = [
         Signal::KeyClick,
         Signal::Accepted,
         Signal::WrongCode,
@@ -51,6 +55,8 @@ impl Signal {
         Signal::LowBattery,
         Signal::TimeOut,
         Signal::ProgrammingOpen,
+        Signal::StepTaken,
+        Signal::NewCodeTaken,
         Signal::BoltJammed,
         Signal::Fault,
     ];
@@ -70,6 +76,8 @@ impl Signal {
             Signal::LowBattery => "low-battery",
             Signal::TimeOut => "time-out",
             Signal::ProgrammingOpen => "programming-open",
+            Signal::StepTaken => "step-taken",
+            Signal::NewCodeTaken => "new-code-taken",
             Signal::BoltJammed => "bolt-jammed",
             Signal::Fault => "fault",
         }

@@ -80,7 +80,8 @@ impl Inputs {
             if !self.is_sampling {
                 self.start(port, clock);
             }
-            self.changed = self.contacts.sample(sample(port));
+            // What an earlier look found may not have been taken yet.
+            self.changed |= self.contacts.sample(sample(port));
             self.go_on(port, clock);
         }
         self.changed != 0

@@ -7,8 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 
+use crate::driver::firmata::PINS;
+use crate::driver::stage::{self, Axis};
 use crate::event::Nanos;
-use crate::quantity::{Microamps, Milliohms, Millivolts};
+use crate::port::sim;
+use crate::quantity::{
+    Microamps, Micrometres, MicrometresPerSecond, Millidegrees, MillidegreesPerSecond,
+    MillinewtonMetres, Milliohms, Millivolts,
+};
 use crate::source::{
     Named, Node, Problem, Problems, Read, Refused, Source, Span, Spanned, Value, file_table,
     file_words, is_name,
@@ -20,7 +26,7 @@ pub const VERSION: u32 = 1;
 /// The keys that a lock's keypad can have.
 const KEYS: &str = "0123456789*#ABCDEF";
 /// The outputs that are groups of their own in `rest.order`.
-const OUTPUTS: [&str; 5] = ["keys", "buttons", "door", "jam", "supply"];
+const OUTPUTS: [&str; 6] = ["keys", "buttons", "door", "jam", "supply", "stage"];
 
 file_table! {
 /// A bench: the wiring around one board under test.
@@ -61,6 +67,8 @@ pub struct BenchText as "a bench file" {
     pub console: Option<ConsoleText>,
     /// The debug probe.
     pub probe: Option<ProbeText>,
+    /// The motion stage that handles the keys of a mechanical lock.
+    pub stage: Option<StageText>,
     /// How the outputs go to rest.
     pub rest: RestText,
 }
@@ -73,6 +81,8 @@ pub enum LockKind as "a kind of lock" {
     Safe,
     /// A smart lock.
     SmartLock,
+    /// A mechanical cylinder.
+    Cylinder,
 }
 }
 
@@ -83,6 +93,16 @@ pub struct PortText as "a port" {
     pub at: Spanned<String>,
     /// Baud rate of a serial line.
     pub baud: Option<u32>,
+    /// What senses lines there, where the port itself does not.
+    pub driver: Option<Spanned<SenseDriver>>,
+}
+}
+
+file_words! {
+/// Sense boards that are known.
+pub enum SenseDriver as "a sense board's driver" {
+    /// A board that runs StandardFirmata, such as an Arduino; pins are its digital pins.
+    Firmata,
 }
 }
 
@@ -208,10 +228,94 @@ pub struct ProbeText as "a probe" {
 }
 }
 
+file_words! {
+/// Motion controllers that are known.
+pub enum StageDriver as "a stage's driver" {
+    /// GRBL 1.1 over a serial line, with a fourth axis.
+    Grbl,
+}
+}
+
+file_table! {
+/// The motion stage that handles the keys of a mechanical lock.
+pub struct StageText as "a stage" {
+    /// Its protocol.
+    pub driver: StageDriver,
+    /// Its port.
+    pub port: Spanned<String>,
+    /// The greatest torque that it may put on a key.
+    pub torque: Spanned<MillinewtonMetres>,
+    /// How long one move may take.
+    pub longest_move: Nanos,
+    /// What turns the key.
+    pub turn: TurnText,
+    /// What feeds the key into the keyway.
+    pub insert: SlideText,
+    /// What brings one of several keys before the keyway.
+    pub magazine: MagazineText,
+    /// What pushes the learning tool.
+    pub plunge: SlideText,
+}
+}
+
+file_table! {
+/// What turns the key.
+pub struct TurnText as "a turning axis" {
+    /// The controller's letter for it.
+    pub axis: Spanned<String>,
+    /// The angle of its home position, counted from where keys go in and out.
+    pub from: Spanned<Millidegrees>,
+    /// The furthest angle.
+    pub to: Spanned<Millidegrees>,
+    /// How fast it turns.
+    pub feed: MillidegreesPerSecond,
+}
+}
+
+file_table! {
+/// Something that goes in and out; home is out.
+pub struct SlideText as "a sliding axis" {
+    /// The controller's letter for it.
+    pub axis: Spanned<String>,
+    /// Where it is all the way in.
+    pub seated: Spanned<Micrometres>,
+    /// How fast it goes.
+    pub feed: MicrometresPerSecond,
+}
+}
+
+file_table! {
+/// Keys side by side; home is the first.
+pub struct MagazineText as "a magazine" {
+    /// The controller's letter for it.
+    pub axis: Spanned<String>,
+    /// From one key to the next.
+    pub pitch: Spanned<Micrometres>,
+    /// How fast it goes.
+    pub feed: MicrometresPerSecond,
+    /// What lies in it, first to last: `current`, `other`, `blank`, `unsupported`.
+    pub keys: Spanned<Vec<Cut>>,
+}
+}
+
+file_words! {
+/// How a key in the magazine is cut.
+pub enum Cut as "a key" {
+    /// The one that the cylinder knows when a run begins.
+    Current,
+    /// Another one that the cylinder can learn.
+    Other,
+    /// Not cut.
+    Blank,
+    /// With a cut that the cylinder cannot learn.
+    Unsupported,
+}
+}
+
 file_table! {
 /// How the outputs go to rest.
 pub struct RestText as "the rest state" {
-    /// Every output of this bench, first to last: `keys`, `buttons`, `jam`, `door`, `supply`.
+    /// Every output of this bench, first to last: `keys`, `buttons`, `jam`, `door`, `supply`, `stage`.
     pub order: Spanned<Vec<Spanned<String>>>,
 }
 }
@@ -293,6 +397,8 @@ pub struct BenchFile {
     pub console: Option<Port>,
     /// The probe's port.
     pub probe: Option<Port>,
+    /// The motion stage.
+    pub stage: Option<Stage>,
     /// The outputs in the order in which they go to rest.
     pub rest: Vec<Output>,
 }
@@ -362,6 +468,9 @@ pub struct Line {
     pub at: String,
     /// The pin there.
     pub pin: String,
+    /// The sense board that it is a pin of, by its port, and the pin's number; none where the port
+    /// itself senses lines.
+    pub board: Option<(Port, u8)>,
     /// Whether high means that the thing is so.
     pub active_high: bool,
 }
@@ -383,6 +492,17 @@ pub struct Supply {
     pub longest_on: Option<Nanos>,
 }
 
+/// The motion stage.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stage {
+    /// Its port.
+    pub port: Port,
+    /// How it is built, and its limits.
+    pub settings: stage::Settings,
+    /// The keys in its magazine, first to last.
+    pub keys: Vec<Cut>,
+}
+
 /// Something that goes to rest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Output {
@@ -396,6 +516,8 @@ pub enum Output {
     Jam,
     /// The supply.
     Supply,
+    /// The motion stage.
+    Stage,
 }
 
 impl BenchFile {
@@ -441,6 +563,13 @@ impl BenchFile {
             ("console", self.console.is_some()),
             ("probe", self.probe.is_some()),
             ("branch", self.emulates.is_some()),
+            ("stage", self.stage.is_some()),
+            (
+                "key-exchange",
+                self.stage
+                    .as_ref()
+                    .is_some_and(|stage| stage.keys.len() > 1),
+            ),
         ] {
             if there {
                 abilities.insert(ability.to_owned());
@@ -510,6 +639,7 @@ impl<'t, 'p> Check<'t, 'p> {
             .console
             .as_ref()
             .and_then(|console| self.bytes(&console.port));
+        let stage = self.stage();
         let probe = text
             .probe
             .as_ref()
@@ -530,6 +660,7 @@ impl<'t, 'p> Check<'t, 'p> {
             supply,
             console,
             probe,
+            stage,
             rest,
         })
     }
@@ -566,16 +697,28 @@ impl<'t, 'p> Check<'t, 'p> {
     }
 
     fn bytes(&mut self, name: &Spanned<String>) -> Option<Port> {
-        const BYTES: [&str; 3] = ["relay", "supply", "console"];
         let port = self.port(name)?;
+        if let Some(driver) = port.driver {
+            let problem = Problem::new(driver.span, "only lines are sensed through this driver");
+            return self
+                .problems
+                .add(problem.hint("leave 'driver' out where an instrument has one of its own"));
+        }
+        self.stream(port)
+    }
+
+    /// Where the bytes of a port come from.
+    fn stream(&mut self, port: &PortText) -> Option<Port> {
+        let emulates = self.text.emulates.as_ref().map(|name| name.value.as_str());
+        let there = sim::byte_ports(emulates.unwrap_or_default());
         let at = port.at.value.as_str();
         if let Some(sim) = at.strip_prefix("sim:") {
-            if !BYTES.contains(&sim) {
+            if !there.contains(&sim) {
                 let problem = Problem::new(
                     port.at.span,
                     format!("no byte port 'sim:{sim}' on a virtual bench"),
                 )
-                .did_you_mean(sim, BYTES);
+                .did_you_mean(sim, there);
                 return self.problems.add(problem);
             }
         } else if let Some(host) = at.strip_prefix("tcp://") {
@@ -756,14 +899,22 @@ impl<'t, 'p> Check<'t, 'p> {
                 continue;
             };
             let at = port.at.value.as_str();
-            if !at.starts_with("sim:") {
+            let board = match port.driver {
+                Some(_) => match self.board_pin(port, &line.pin) {
+                    Some(board) => Some(board),
+                    None => continue,
+                },
+                None => None,
+            };
+            if board.is_none() && !at.starts_with("sim:") {
                 self.add(
-                    Problem::new(port.at.span, format!("lines cannot be sensed at '{at}' yet"))
-                        .hint("this version senses lines on virtual benches only: leave [lines] out of a real bench"),
+                    Problem::new(port.at.span, format!("nothing senses lines at '{at}'")).hint(
+                        "wire them to a board that runs StandardFirmata, and add driver = \"firmata\"",
+                    ),
                 );
                 continue;
             }
-            if at != "sim:sense" {
+            if board.is_none() && at != "sim:sense" {
                 self.add(
                     Problem::new(
                         port.at.span,
@@ -783,10 +934,26 @@ impl<'t, 'p> Check<'t, 'p> {
                 name: name.value.clone(),
                 at: at.to_owned(),
                 pin: line.pin.value.clone(),
+                board,
                 active_high: line.active == Active::High,
             });
         }
         lines
+    }
+
+    /// A sense board's port, and the number of one of its pins.
+    fn board_pin(&mut self, port: &PortText, pin: &Spanned<String>) -> Option<(Port, u8)> {
+        let number = pin.parse().ok().filter(|number| *number < PINS);
+        if number.is_none() {
+            self.add(
+                Problem::new(
+                    pin.span,
+                    format!("expected a pin's number, found '{}'", pin.value),
+                )
+                .hint("digital pins of a sense board are \"0\" to \"127\"; A0 of an Uno is \"14\""),
+            );
+        }
+        Some((self.stream(port)?, number?))
     }
 
     fn supply(&mut self) -> Option<Supply> {
@@ -820,6 +987,94 @@ impl<'t, 'p> Check<'t, 'p> {
         })
     }
 
+    fn stage(&mut self) -> Option<Stage> {
+        let text = self.text.stage.as_ref()?;
+        let axes = [
+            &text.turn.axis,
+            &text.insert.axis,
+            &text.magazine.axis,
+            &text.plunge.axis,
+        ];
+        let mut known: Vec<Option<Axis>> = Vec::new();
+        for name in axes {
+            let axis = Axis::of(name);
+            if axis.is_none() {
+                let message = format!("there is no axis '{}'", name.value);
+                self.add(
+                    Problem::new(name.span, message)
+                        .hint("a controller calls its axes X, Y, Z, A, B, C"),
+                );
+            } else if known.contains(&axis) {
+                let message = format!("axis {} moves two things", name.value);
+                self.add(Problem::new(name.span, message).hint("each has an axis of its own"));
+            }
+            known.push(axis);
+        }
+        let (from, to) = (text.turn.from, text.turn.to);
+        if *from > Millidegrees(0) || *to < Millidegrees(0) {
+            let message = format!(
+                "0 deg, where keys go in and out, is not from {} to {}",
+                *from, *to
+            );
+            let hint = "'from' is the angle of the home switch, 'to' the furthest one clockwise";
+            self.add(Problem::new(from.span, message).hint(hint));
+        }
+        if text.torque.value.0 == 0 {
+            let problem = Problem::new(text.torque.span, "a stage without torque turns nothing");
+            self.add(problem.hint("write the greatest torque that a key bears, such as 2 N·m"));
+        }
+        for length in [text.insert.seated, text.plunge.seated, text.magazine.pitch] {
+            if length.value.0 == 0 {
+                self.add(
+                    Problem::new(length.span, "a way of 0 mm leads nowhere")
+                        .hint("measure it on the stage"),
+                );
+            }
+        }
+        let keys = &text.magazine.keys;
+        let current = keys.iter().filter(|key| **key == Cut::Current).count();
+        if current != 1 {
+            let message = format!("{current} keys of the magazine are 'current'");
+            self.add(
+                Problem::new(keys.span, message)
+                    .hint("exactly one is: the key that the cylinder knows when a run begins"),
+            );
+        }
+        let port = self.bytes(&text.port);
+        let &[turn, insert, magazine, plunge] = known.as_slice() else {
+            return None;
+        };
+        let slide = |axis: Option<Axis>, slide: &SlideText| {
+            Some(stage::Slide {
+                axis: axis?,
+                seated: *slide.seated,
+                feed: slide.feed,
+            })
+        };
+        Some(Stage {
+            port: port?,
+            settings: stage::Settings {
+                turn: stage::Turn {
+                    axis: turn?,
+                    from: *from,
+                    to: *to,
+                    feed: text.turn.feed,
+                },
+                insert: slide(insert, &text.insert)?,
+                magazine: stage::Magazine {
+                    axis: magazine?,
+                    pitch: *text.magazine.pitch,
+                    slots: u8::try_from(keys.len()).unwrap_or(u8::MAX),
+                    feed: text.magazine.feed,
+                },
+                plunge: slide(plunge, &text.plunge)?,
+                torque: *text.torque,
+                longest_move: text.longest_move,
+            },
+            keys: keys.value.clone(),
+        })
+    }
+
     fn rest(&mut self) -> Vec<Output> {
         let text = self.text;
         let there = [
@@ -828,6 +1083,7 @@ impl<'t, 'p> Check<'t, 'p> {
             text.door.is_some(),
             text.jam.is_some(),
             text.supply.is_some(),
+            text.stage.is_some(),
         ];
         let known: Vec<&str> = OUTPUTS
             .iter()
@@ -843,6 +1099,7 @@ impl<'t, 'p> Check<'t, 'p> {
                 "door" => Output::Door,
                 "jam" => Output::Jam,
                 "supply" => Output::Supply,
+                "stage" => Output::Stage,
                 _ => {
                     let problem =
                         Problem::new(name.span, format!("there is no output '{}'", name.value))
@@ -920,7 +1177,7 @@ impl<'t, 'p> Check<'t, 'p> {
                 self.add(problem);
             } else if !has_sim {
                 let problem = Problem::new(emulates.span, "no port leads to this virtual bench");
-                self.add(problem.hint("ports of a virtual bench are sim:relay, sim:supply, sim:console, sim:sense, sim:swd"));
+                self.add(problem.hint("ports of a virtual bench are sim:relay, sim:supply, sim:console, sim:stage, sim:sense, sim:sense-board, sim:swd"));
             }
         }
     }

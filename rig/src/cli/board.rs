@@ -1,16 +1,19 @@
 //! One bench, opened for a command that works on a single board.
 
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::Failure;
-use super::files::{Library, Selection};
+use super::files::{Library, Loaded, Selection};
 use crate::bench::{Bench, BenchFile};
 use crate::campaign::{self, Group, Opener, Prepared};
 use crate::driver::{DeviceTrouble, Trouble};
 use crate::image::{ChipMap, Image};
+use crate::port::sim::{Handle, SimPorts};
 use crate::port::{self, Interrupt, Ports};
-use crate::profile::Profile;
+use crate::profile::{Product, Profile};
 use crate::project::Project;
+use crate::serve::Standing;
 
 /// Which board: a bench, and what is on it.
 #[derive(clap::Args, Debug)]
@@ -35,15 +38,48 @@ impl Board {
             .iter()
             .map(|loaded| &loaded.value)
             .find(|profile| fits(&bench, profile))
-            .ok_or_else(|| Failure::usage(format!("no profile fits the bench '{}'", bench.name)))?;
-        let group = group(&library.project, &bench, profile, image)?;
+            .ok_or_else(|| no_profile(&bench))?;
+        let group = group(&library.project, &bench, profile, None, image)?;
         let prepared = campaign::prepare(&group, &opener(), self.seed, Interrupt::default())
             .map_err(broken)?;
         Ok((group, prepared))
     }
 
+    /// A virtual bench with `image` flashed onto its board, and the bench itself in hand.
+    pub fn flashed(&self, image: Option<&str>) -> Result<Virtual, Failure> {
+        let (library, bench) = self.read()?;
+        let profile = library
+            .profiles
+            .iter()
+            .map(|loaded| &loaded.value)
+            .find(|profile| fits(&bench.value, profile))
+            .ok_or_else(|| no_profile(&bench.value))?;
+        let group = group(&library.project, &bench.value, profile, None, image)?;
+        Virtual::prepare(&group, self.seed, bench.text)
+    }
+
+    /// A virtual bench as it is delivered, and the bench itself in hand.
+    pub fn erased(&self) -> Result<Virtual, Failure> {
+        let (_, bench) = self.read()?;
+        let (ports, handle) = virtual_ports(&bench.value, self.seed)?;
+        let connected = Bench::connect(bench.value.clone(), ports).map_err(broken)?;
+        Ok(Virtual {
+            bench: connected,
+            image: None,
+            handle,
+            file: bench.value,
+            text: bench.text,
+            seed: self.seed,
+        })
+    }
+
     /// Reads the bench file.
     pub fn load(&self) -> Result<(Library, BenchFile), Failure> {
+        let (library, bench) = self.read()?;
+        Ok((library, bench.value))
+    }
+
+    fn read(&self) -> Result<(Library, Loaded<BenchFile>), Failure> {
         let selection = Selection {
             paths: Vec::new(),
             bench: vec![self.bench.clone()],
@@ -51,23 +87,105 @@ impl Board {
             real_benches: false,
         };
         let mut library = Library::load(&selection)?;
-        let bench = library.benches.remove(0).value;
+        let bench = library.benches.remove(0);
         Ok((library, bench))
     }
 }
 
-/// Whether a product's board is what stands on a bench.
-pub fn fits(bench: &BenchFile, profile: &Profile) -> bool {
-    bench
-        .lock
-        .is_none_or(|lock| lock.word() == profile.kind.word())
+/// A virtual bench that a command holds in its hands.
+pub struct Virtual {
+    /// The bench, at rest.
+    pub bench: Bench,
+    /// The file that was flashed, where it is a file.
+    pub image: Option<PathBuf>,
+    /// What stands below its ports, where that is a board.
+    pub handle: Option<Handle>,
+    /// Its file.
+    pub file: BenchFile,
+    /// Its file's text.
+    pub text: String,
+    seed: u64,
 }
 
-/// A bench with a product's image: the one that is asked for, else the bench file's.
+impl Virtual {
+    /// The bench as it stands, to be served. One without a chip is served as it is delivered: nothing
+    /// was flashed.
+    pub fn standing(&self) -> Standing {
+        match &self.handle {
+            Some(handle) => Standing::Board(Box::new(handle.fork())),
+            None => {
+                let name = self.file.emulates.as_deref().unwrap_or_default();
+                Standing::cylinder(name, self.seed).expect("its ports were opened")
+            }
+        }
+    }
+
+    /// Connects a virtual bench and flashes its board; `text` is its file's.
+    pub fn prepare(group: &Group, seed: u64, text: String) -> Result<Virtual, Failure> {
+        let (ports, handle) = virtual_ports(&group.bench, seed)?;
+        let ports = Mutex::new(Some(ports));
+        let once: Opener = Arc::new(move |_: &BenchFile, _: u64, _: Interrupt| {
+            let ports = ports.lock().unwrap_or_else(PoisonError::into_inner).take();
+            Ok(ports.expect("a bench is connected once"))
+        });
+        let prepared =
+            campaign::prepare(group, &once, seed, Interrupt::default()).map_err(broken)?;
+        Ok(Virtual {
+            bench: prepared.bench,
+            image: image_file(group),
+            handle,
+            file: group.bench.clone(),
+            text,
+            seed,
+        })
+    }
+}
+
+/// Where a group's image lies, if it is not inside the program.
+fn image_file(group: &Group) -> Option<PathBuf> {
+    let name = group.image.as_ref()?.name();
+    let path = Path::new(name);
+    path.is_file().then(|| path.to_owned())
+}
+
+fn virtual_ports(
+    bench: &BenchFile,
+    seed: u64,
+) -> Result<(Box<dyn Ports>, Option<Handle>), Failure> {
+    let ports = bench
+        .emulates
+        .as_deref()
+        .and_then(|name| SimPorts::new(name, seed, Interrupt::default()));
+    let Some(ports) = ports else {
+        return Err(Failure::hinted(
+            format!(
+                "the bench '{}' is real: this needs a virtual one",
+                bench.name
+            ),
+            Some("'lockrig list benches' shows which are virtual".to_owned()),
+        ));
+    };
+    let handle = ports.handle();
+    Ok((Box::new(ports), handle))
+}
+
+fn no_profile(bench: &BenchFile) -> Failure {
+    Failure::usage(format!("no profile fits the bench '{}'", bench.name))
+}
+
+/// Whether a product's board is what stands on a bench.
+pub fn fits(bench: &BenchFile, profile: &Product) -> bool {
+    let handled = profile.lock().is_some() || bench.stage.is_some();
+    handled && bench.lock.is_none_or(|lock| lock.word() == profile.kind())
+}
+
+/// A bench with a product's image: the one that is asked for, else the bench file's. Our
+/// firmware behaves as `behaves`, where it is given, and is judged by `profile` all the same.
 pub fn group(
     project: &Project,
     bench: &BenchFile,
-    profile: &Arc<Profile>,
+    profile: &Arc<Product>,
+    behaves: Option<&Profile>,
     image: Option<&str>,
 ) -> Result<Group, Failure> {
     let mut group = Group {
@@ -98,6 +216,11 @@ pub fn group(
         group.image = Some(image);
         return Ok(group);
     }
+    let Some(profile) = behaves.or(profile.lock()) else {
+        return Err(Failure::usage(of_bench(
+            &"a mechanical cylinder runs no firmware",
+        )));
+    };
     let personality = profile
         .personality()
         .map_err(|refused| Failure::refused(&[refused]))?;

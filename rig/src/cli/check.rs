@@ -26,7 +26,7 @@ impl Check {
         let (mut runs, mut skipped) = (0, 0);
         for loaded in &library.scenarios {
             for profile in &library.profiles {
-                match scenario::plan(&loaded.value, &profile.value) {
+                match scenario::plan_on(&loaded.value, &profile.value) {
                     Ok(planned) => {
                         let running = planned
                             .iter()
@@ -46,7 +46,13 @@ impl Check {
         for bench in library.benches.iter().map(|bench| &bench.value) {
             for profile in library.profiles.iter().map(|profile| &profile.value) {
                 if board::fits(bench, profile) {
-                    board::group(&library.project, bench, profile, self.image.as_deref())?;
+                    board::group(
+                        &library.project,
+                        bench,
+                        profile,
+                        None,
+                        self.image.as_deref(),
+                    )?;
                     matched.push(format!("{} on {}", profile.id(), bench.name));
                 }
             }

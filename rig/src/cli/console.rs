@@ -42,7 +42,10 @@ impl Console {
     pub fn execute(self) -> Result<u8, Failure> {
         let (group, mut prepared) = self.board.prepare(self.image.as_deref())?;
         let bench = &mut prepared.bench;
-        let voltage = group.profile.supply.fresh.value;
+        let Some(profile) = group.profile.lock() else {
+            return Err(Failure::usage("a mechanical cylinder has no console"));
+        };
+        let voltage = profile.supply.fresh.value;
         let talked = bench
             .feed(Feed::On {
                 voltage,

@@ -167,12 +167,16 @@ impl Cuts {
                 ));
             }
             for profile in &library.profiles {
+                // What has no codes has none to lose.
+                let Some(lock) = profile.value.lock() else {
+                    continue;
+                };
                 if !board::fits(&bench.value, &profile.value) {
                     continue;
                 }
                 let mut flows: Vec<(Flow, String)> = Vec::new();
                 for loaded in &library.scenarios {
-                    let runs = match scenario::plan(&loaded.value, &profile.value) {
+                    let runs = match scenario::plan(&loaded.value, lock) {
                         Ok(runs) => runs,
                         Err(wrong) => {
                             refused.push(loaded.refused(wrong));
@@ -194,13 +198,13 @@ impl Cuts {
                         if is_known || wanted.is_some_and(|wanted| !name.contains(wanted)) {
                             continue;
                         }
-                        let codes = codes::generate(&profile.value, self.seed, &script.codes)
+                        let codes = codes::generate(lock, self.seed, &script.codes)
                             .map_err(Failure::usage)?;
                         let flow = Flow {
                             name,
                             plan,
                             script,
-                            profile: Arc::clone(&profile.value),
+                            product: Arc::clone(&profile.value),
                             codes,
                         };
                         flows.push((flow, loaded.value.source().text().to_owned()));
@@ -211,6 +215,7 @@ impl Cuts {
                         &library.project,
                         &bench.value,
                         &profile.value,
+                        None,
                         self.image.as_deref(),
                     )?;
                     groups.push((group, flows));
@@ -243,7 +248,10 @@ impl Cuts {
             seed: self.seed,
             jobs: self.jobs.unwrap_or(cores),
         };
-        let mut explorer = Explorer::new(prepared, &group.profile, options, Arc::clone(stop));
+        let Some(lock) = group.profile.lock() else {
+            return Ok(());
+        };
+        let mut explorer = Explorer::new(prepared, lock, options, Arc::clone(stop));
         for (flow, text) in flows {
             if stop.load(Ordering::Relaxed) {
                 break;

@@ -1,6 +1,6 @@
 //! Errors on their way to a person: what was being done, what was seen, what to try, exit code.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::process::ExitCode;
 
 use crate::source::Refused;
@@ -12,6 +12,13 @@ pub struct Failure {
     verdict: Verdict,
     /// Already rendered, `error: ` and hints included.
     message: String,
+}
+
+/// As it is printed.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
 }
 
 impl Failure {

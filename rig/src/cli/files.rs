@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::Failure;
 use crate::bench::BenchFile;
-use crate::profile::Profile;
+use crate::profile::{Product, Profile, Twin};
 use crate::project::{self, File, Project, ProjectError};
 use crate::scenario::{Requirements, Scenario};
 use crate::source::{Refused, Source};
@@ -19,6 +19,8 @@ pub struct Loaded<T> {
     pub value: T,
     /// SHA-256 of the file.
     pub sha256: String,
+    /// The file's text.
+    pub text: String,
     /// What messages call it.
     given: String,
 }
@@ -45,9 +47,19 @@ pub struct Library {
     /// In the order of their names.
     pub scenarios: Vec<Loaded<Scenario>>,
     /// In the order of their names.
-    pub profiles: Vec<Loaded<Arc<Profile>>>,
+    pub profiles: Vec<Loaded<Arc<Product>>>,
     /// In the order of their names.
     pub benches: Vec<Loaded<BenchFile>>,
+}
+
+/// A bad twin, and the profile as its firmware has it.
+pub struct Behaviour {
+    /// The profile whose promise is broken.
+    pub of: String,
+    /// What the firmware does.
+    pub profile: Profile,
+    /// SHA-256 of the twin's file.
+    pub sha256: String,
 }
 
 /// Which files a command asks for; nothing means all.
@@ -84,7 +96,7 @@ impl Library {
         let known = project.profiles().map_err(Failure::usage)?;
         let profiles = select("profile", known, &selection.profile)?;
         let profiles =
-            mistakes.all(profiles, |source| Some(Profile::read(source).map(Arc::new)))?;
+            mistakes.all(profiles, |source| Some(Product::read(source).map(Arc::new)))?;
         let known = project.benches().map_err(Failure::usage)?;
         let benches = select("bench", known, &selection.bench)?;
         let mut benches = mistakes.all(benches, |source| Some(BenchFile::read(source)))?;
@@ -98,6 +110,58 @@ impl Library {
             scenarios,
             profiles,
             benches,
+        })
+    }
+}
+
+impl Library {
+    /// Reads a bad twin, and leaves of the profiles only the one that it is a twin of.
+    pub fn twin(&mut self, name: &str) -> Result<Behaviour, Failure> {
+        let known = self.project.twins().map_err(Failure::usage)?;
+        let file = select("bad twin", known, &[name.to_owned()])?.remove(0);
+        self.behaviour(&file)
+    }
+
+    /// The bad twin that a run was made with, by the hash of its file.
+    pub fn twin_of(&mut self, hash: &str) -> Result<Behaviour, Failure> {
+        let known = self.project.twins().map_err(Failure::usage)?;
+        let file = known.iter().find(|file| sha256(&file.bytes) == hash);
+        let file = file.ok_or_else(|| {
+            Failure::hinted(
+                "the bad twin that the trace was recorded with is not in the project",
+                Some("restore its file, or record the run anew".to_owned()),
+            )
+        })?;
+        self.behaviour(file)
+    }
+
+    fn behaviour(&mut self, file: &File) -> Result<Behaviour, Failure> {
+        let mut mistakes = Mistakes::default();
+        let twin = mistakes.one(file, |source| Some(Twin::read(source)))?;
+        mistakes.report()?;
+        let twin = twin.expect("what was refused has been reported");
+        let of = twin.value.file.of.value.clone();
+        let known = self.profiles.iter().map(|one| one.value.id().to_owned());
+        let known = known.collect();
+        self.profiles.retain(|profile| profile.value.id() == of);
+        let Some(profile) = self.profiles.first() else {
+            return Err(Failure::usage(ProjectError::Unknown {
+                kind: "profile",
+                name: of,
+                known,
+            }));
+        };
+        let Some(profile) = profile.value.lock() else {
+            return Err(Failure::usage(format!(
+                "'{of}' is a mechanical cylinder and runs no firmware, so there is no twin of it"
+            )));
+        };
+        let changed = twin.value.of(profile);
+        let profile = changed.map_err(|why| Failure::refused(&[twin.refused(why)]))?;
+        Ok(Behaviour {
+            of,
+            profile,
+            sha256: twin.sha256,
         })
     }
 }
@@ -139,6 +203,7 @@ impl Mistakes {
             Some(Ok(value)) => Ok(Some(Loaded {
                 value,
                 sha256: sha256(&file.bytes),
+                text: text.to_owned(),
                 given: file.given.clone(),
             })),
             Some(Err(refused)) => {

@@ -22,10 +22,16 @@ enum Kind {
     Benches,
     /// Firmware images that are shipped
     Images,
+    /// Every run on virtual benches by its name, for 'lockrig run --filter'; only where asked for
+    Runs,
 }
 
 impl List {
     pub fn execute(self) -> Result<u8, Failure> {
+        if self.kind == Some(Kind::Runs) {
+            let names = super::run::names(&Library::load(&Selection::default())?)?;
+            return print(&(names.join("\n") + "\n"));
+        }
         let mut library = Library::load(&Selection {
             real_benches: true,
             ..Selection::default()
@@ -47,7 +53,7 @@ impl List {
         }
         if wanted(Kind::Profiles) {
             for profile in library.profiles.iter().map(|loaded| &loaded.value) {
-                text += &format!("profile   {:32} {}\n", profile.id(), profile.product);
+                text += &format!("profile   {:32} {}\n", profile.id(), profile.about());
             }
         }
         if wanted(Kind::Benches) {

@@ -31,7 +31,10 @@ impl Press {
         self.is_wired()?;
         let (group, mut prepared) = self.board.prepare(self.image.as_deref())?;
         let bench = &mut prepared.bench;
-        let voltage = group.profile.supply.fresh.value;
+        let Some(profile) = group.profile.lock() else {
+            return Err(Failure::usage("a mechanical cylinder has nothing to press"));
+        };
+        let voltage = profile.supply.fresh.value;
         let watched = bench
             .feed(Feed::On {
                 voltage,

@@ -1,10 +1,20 @@
-//! Quantities on the command line, written as in files: `150 ms`, `5s`.
+//! Quantities on the command line, written as in files: `150 ms`, `5s`, `9 V`.
 
 use crate::event::Nanos;
+use crate::quantity::Millivolts;
 use crate::source::{Node, Problems, Read, Span, Value};
 
 /// Reads a duration.
 pub fn duration(text: &str) -> Result<Nanos, String> {
+    quantity(text)
+}
+
+/// Reads a voltage.
+pub fn voltage(text: &str) -> Result<Millivolts, String> {
+    quantity(text)
+}
+
+fn quantity<Q: Read>(text: &str) -> Result<Q, String> {
     let node = Node {
         span: Span::default(),
         value: Value::Scalar {
@@ -13,7 +23,7 @@ pub fn duration(text: &str) -> Result<Nanos, String> {
         },
     };
     let mut problems = Problems::default();
-    let read = Nanos::read(&node, &mut problems);
+    let read = Q::read(&node, &mut problems);
     let messages: Vec<String> = problems
         .into_vec()
         .into_iter()

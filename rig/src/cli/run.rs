@@ -1,6 +1,6 @@
 //! `lockrig run`: scenarios × profiles × benches × variants.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,14 +13,18 @@ use tokio::sync::mpsc;
 
 use super::board;
 use super::error::Failure;
-use super::files::{Library, Loaded, Selection};
+use super::files::{Behaviour, Library, Loaded, Selection};
+use super::signals;
 use crate::bench::BenchFile;
 use crate::campaign::{Campaign, Group, Job, Ran, Report, write_json};
 use crate::event::{FileHash, Nanos};
 use crate::port::Interrupt;
-use crate::profile::{Profile, codes};
-use crate::report::{StepUnderWay, Summary, junit, terminal};
+use crate::profile::{Product, codes};
+use crate::project::Project;
+use crate::report::difference::Told;
+use crate::report::{StepUnderWay, Summary, html, junit, terminal};
 use crate::scenario::{self, Course, PlannedRun, Scenario};
+use crate::snapshot::{self, Key, Outcome, Snapshots};
 use crate::source::Refused;
 use crate::step::Ability;
 use crate::verdict::{self, Verdict};
@@ -28,7 +32,7 @@ use crate::verdict::{self, Verdict};
 /// Carry out scenarios and judge what was seen
 ///
 /// Without arguments: every scenario on every virtual bench, with every product that fits it.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Debug, Default)]
 #[command(after_help = EXAMPLES)]
 pub struct Run {
     #[command(flatten)]
@@ -36,6 +40,10 @@ pub struct Run {
     /// Firmware to flash in place of the bench's own: a file, or the name of a shipped image
     #[arg(long, value_name = "FILE|NAME")]
     image: Option<String>,
+    /// A bad twin, by name or file: the reference firmware breaks a promise of its profile, by which
+    /// it is judged all the same
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "snapshots")]
+    twin: Option<String>,
     /// Only runs whose name contains this; a name is scenario@profile@bench@variant, as in index.json
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -48,6 +56,12 @@ pub struct Run {
     /// How often to carry out every run; each time with the next seed
     #[arg(long, value_name = "N", default_value_t = 1)]
     repeat: u32,
+    /// What to do with approved flows [default: check, where the bench has some]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    snapshots: Option<What>,
+    /// With --snapshots update: delete approved flows that no run of the project has
+    #[arg(long)]
+    prune: bool,
     /// What is printed: for people, or a JSON object a line for each run
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -63,16 +77,38 @@ Examples:
   lockrig run --repeat 20 --filter P5+drop=clean     one cut under twenty seeds
   lockrig run mine/late.yaml --bench my-desk.toml    a scenario of yours on a bench of yours
   lockrig run --bench virtual-safe --image fw.elf    firmware of yours on a virtual board
+  lockrig run --twin securam-forgets-its-lockout     firmware that must be failed
+
+Snapshots:
+  The flow of a run is what a user can see of it, in words and without times. A project keeps
+  approved flows in reports/baselines/. A run whose flow is another one fails, and what was seen
+  lies beside the approved flow for 'cargo insta review'; where CI is set nothing is written.
+  Flows that were approved with another image are compared only with --snapshots check.
 
 What is left behind, in the report folder:
-  index.json, junit.xml    all runs
+  index.html               all runs on a page, what failed first; 'lockrig open' shows it
+  index.json, junit.xml    the same for programs
   <run>/events.jsonl       everything that happened, a fact a line, in bench time
+  <run>/report.html        the run as a page with its time line
+  <run>/trace.vcd          its lines for GTKWave, Surfer and other wave viewers
   <run>/run.json           what the run was made from, and its verdict
-  <run>/junit.xml          the same for a CI server";
+  <run>/junit.xml          the same for a CI server
+  <run>/snapshot.html      where its flow is not the approved one: both, on two time lines";
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum What {
+    /// Compare every flow, and fail where none is approved
+    Check,
+    /// Approve the flows of all runs that pass
+    Update,
+    /// Compare nothing
+    Off,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Format {
     /// What went wrong and where, and a summary
+    #[default]
     Human,
     /// A JSON object a line for each run, as in index.json: first what is skipped, then in the order
     /// in which they end
@@ -106,29 +142,37 @@ struct Entry<'a> {
     decided_by: Option<u64>,
     /// Where in the scenario that was.
     steps: &'a [StepUnderWay],
+    /// How its flow compares with the approved one.
+    snapshot: Option<&'static str>,
     /// The trace, from the folder of the index; none for a run that was skipped.
     events: Option<String>,
 }
 
 impl Run {
     pub fn execute(self) -> Result<u8, Failure> {
-        let library = Library::load(&self.selection)?;
-        let plan = self.plan(&library)?;
+        let mut library = Library::load(&self.selection)?;
+        let twin = match &self.twin {
+            Some(name) => Some(library.twin(name)?),
+            None => None,
+        };
+        let plan = self.plan(&library, twin.as_ref())?;
         let planned = plan.next;
         if planned == 0 {
             return Err(self.nothing_planned());
         }
+        let snapshots = self.snapshots(&library.project)?;
+        let orphans = self.orphans(snapshots.as_deref(), &plan)?;
         let folder = report_folder(self.report_dir.as_deref())?;
         // A folder that cannot be written is found before any power is applied.
         self.write_index(&folder, planned, false, &plan.skipped)
             .map_err(|why| unusable(&folder, &why))?;
         if self.format == Format::Json {
             for run in &plan.skipped {
-                self.show(run, &folder, &ProgressBar::hidden());
+                self.show(run, &folder, &ProgressBar::hidden(), &mut BTreeMap::new());
             }
         }
         let began = Instant::now();
-        let (ran, cancelled) = self.carry_out(plan.groups, &folder)?;
+        let (ran, cancelled) = self.carry_out(plan.groups, &folder, snapshots)?;
         let mut runs = plan.skipped;
         runs.extend(ran);
         runs.sort_by_key(|run| run.number);
@@ -138,9 +182,11 @@ impl Run {
             let mut text = Vec::new();
             let shown = folder.display().to_string();
             terminal::summary(&mut text, &summaries, began.elapsed(), &shown)
+                .and_then(|()| text.write_all(compared(&runs).as_bytes()))
                 .and_then(|()| anstream::stdout().write_all(&text))
                 .or_else(super::files::unless_closed)?;
         }
+        self.tend(&orphans, cancelled)?;
         written.map_err(|why| {
             Failure::broken(format!(
                 "writing the index in '{}': {why}\nhint: the folder of each run is whole",
@@ -163,6 +209,84 @@ impl Run {
         })
     }
 
+    /// The approved flows that this campaign is compared with.
+    fn snapshots(&self, project: &Project) -> Result<Option<Arc<Snapshots>>, Failure> {
+        let is_ci = std::env::var("CI").is_ok_and(|set| !["", "0", "false"].contains(&&*set));
+        let root = match project {
+            // A bad twin's flows are another's.
+            _ if self.twin.is_some() => return Ok(None),
+            Project::Folder(root) => root,
+            Project::Shipped if matches!(self.snapshots, None | Some(What::Off)) => {
+                return Ok(None);
+            }
+            Project::Shipped => {
+                return Err(Failure::hinted(
+                    "there is no project in this folder, and so no approved flows",
+                    Some("'lockrig init' lays one out".to_owned()),
+                ));
+            }
+        };
+        let mode = match self.snapshots {
+            None => snapshot::Mode::Check,
+            Some(What::Check) => snapshot::Mode::Demand,
+            Some(What::Update) => snapshot::Mode::Update,
+            Some(What::Off) => return Ok(None),
+        };
+        if mode == snapshot::Mode::Update && is_ci {
+            return Err(Failure::hinted(
+                "the environment variable CI is set, and in CI no flow is approved",
+                Some("approve flows where a person reviews them, or unset CI".to_owned()),
+            ));
+        }
+        match Snapshots::open(root, mode, !is_ci) {
+            Ok(snapshots) => Ok(Some(Arc::new(snapshots))),
+            Err(refused) => Err(Failure::refused(&refused)),
+        }
+    }
+
+    /// Approved flows that no run has, as far as the whole plan was made.
+    fn orphans(&self, snapshots: Option<&Snapshots>, plan: &Plan) -> Result<Vec<PathBuf>, Failure> {
+        let selects = self.filter.is_some()
+            || !self.selection.paths.is_empty()
+            || !self.selection.profile.is_empty();
+        if self.prune && (selects || self.snapshots != Some(What::Update)) {
+            return Err(Failure::hinted(
+                "--prune deletes what no run of the whole project has",
+                Some(
+                    "use it with --snapshots update, without paths, --profile and --filter"
+                        .to_owned(),
+                ),
+            ));
+        }
+        let jobs = plan.groups.iter().flat_map(|group| &group.jobs);
+        let keys: BTreeSet<String> = jobs.map(|job| job.key.name()).collect();
+        Ok(match snapshots {
+            Some(snapshots) if !selects => snapshots.orphans(&keys),
+            _ => Vec::new(),
+        })
+    }
+
+    /// Deletes approved flows that no run has, where that is wanted, and else tells of them.
+    fn tend(&self, orphans: &[PathBuf], cancelled: bool) -> Result<(), Failure> {
+        if orphans.is_empty() || cancelled {
+            return Ok(());
+        }
+        if !self.prune {
+            anstream::eprintln!("approved flows that no run has: {}", orphans.len());
+            anstream::eprintln!("  {}", orphans[0].display());
+            if orphans.len() > 1 {
+                anstream::eprintln!("  …");
+            }
+            anstream::eprintln!("hint: --snapshots update --prune deletes them");
+            return Ok(());
+        }
+        for orphan in orphans {
+            std::fs::remove_file(orphan)
+                .map_err(|why| Failure::usage(format!("deleting '{}': {why}", orphan.display())))?;
+        }
+        Ok(())
+    }
+
     /// Says why there is nothing to run or to skip.
     fn nothing_planned(&self) -> Failure {
         match &self.filter {
@@ -181,7 +305,7 @@ impl Run {
     }
 
     /// Every run, in the order bench, profile, scenario, variant, repetition.
-    fn plan(&self, library: &Library) -> Result<Plan, Failure> {
+    fn plan(&self, library: &Library, twin: Option<&Behaviour>) -> Result<Plan, Failure> {
         let mut plan = Plan {
             groups: Vec::new(),
             skipped: Vec::new(),
@@ -194,8 +318,16 @@ impl Run {
                 if !board::fits(board, product) {
                     continue;
                 }
-                let group = board::group(&library.project, board, product, self.image.as_deref())?;
-                self.plan_group(library, bench, profile, group, &mut plan)?;
+                let behaves = twin.map(|twin| &twin.profile);
+                let image = self.image.as_deref();
+                let group = board::group(&library.project, board, product, behaves, image)?;
+                if let Some(twin) = twin
+                    && group.personality.is_none()
+                {
+                    return Err(no_twin(board, twin));
+                }
+                let twin = twin.map(|twin| twin.sha256.as_str());
+                self.plan_group(library, bench, profile, twin, group, &mut plan)?;
             }
         }
         match plan.refused.is_empty() {
@@ -208,20 +340,25 @@ impl Run {
         &self,
         library: &Library,
         bench: &Loaded<BenchFile>,
-        profile: &Loaded<Arc<Profile>>,
+        profile: &Loaded<Arc<Product>>,
+        twin: Option<&str>,
         mut group: Group,
         plan: &mut Plan,
     ) -> Result<(), Failure> {
         for loaded in &library.scenarios {
             let scenario = &loaded.value;
-            let runs = match scenario::plan(scenario, &profile.value) {
+            // Who names no scenario does not ask for the rekey of a keypad.
+            if self.selection.paths.is_empty() && is_of_another_kind(scenario, &bench.value) {
+                continue;
+            }
+            let runs = match scenario::plan_on(scenario, &profile.value) {
                 Ok(runs) => runs,
                 Err(refused) => {
                     plan.refused.push(loaded.refused(refused));
                     continue;
                 }
             };
-            let files = vec![
+            let mut files = vec![
                 FileHash {
                     role: "scenario".to_owned(),
                     sha256: loaded.sha256.clone(),
@@ -235,8 +372,17 @@ impl Run {
                     sha256: bench.sha256.clone(),
                 },
             ];
+            files.extend(twin.map(|sha256| FileHash {
+                role: "twin".to_owned(),
+                sha256: sha256.to_owned(),
+            }));
             for run in runs {
                 let name = id(&run, &bench.value.name);
+                let key = Key {
+                    bench: bench.value.name.clone(),
+                    profile: run.profile.clone(),
+                    flow: scenario_and_variant(&run),
+                };
                 if self
                     .filter
                     .as_ref()
@@ -252,8 +398,11 @@ impl Run {
                         let run = Arc::new(run.clone());
                         for repetition in 0..self.repeat {
                             let seed = self.seed.wrapping_add(u64::from(repetition));
-                            let made = codes::generate(&profile.value, seed, &script.codes);
-                            let made = made.map_err(Failure::usage)?;
+                            let made = match profile.value.lock() {
+                                Some(lock) => codes::generate(lock, seed, &script.codes)
+                                    .map_err(Failure::usage)?,
+                                None => Default::default(),
+                            };
                             let id = match repetition {
                                 0 => name.clone(),
                                 _ => format!("{name}.{}", repetition + 1),
@@ -266,6 +415,8 @@ impl Run {
                                 codes: Arc::new(made),
                                 seed,
                                 files: files.clone(),
+                                key: key.clone(),
+                                repetition,
                             });
                         }
                     }
@@ -281,7 +432,12 @@ impl Run {
         Ok(())
     }
 
-    fn carry_out(&self, groups: Vec<Group>, folder: &Path) -> Result<(Vec<Ran>, bool), Failure> {
+    fn carry_out(
+        &self,
+        groups: Vec<Group>,
+        folder: &Path,
+        snapshots: Option<Arc<Snapshots>>,
+    ) -> Result<(Vec<Ran>, bool), Failure> {
         let total: usize = groups.iter().map(|group| group.jobs.len()).sum();
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let campaign = Campaign {
@@ -290,12 +446,15 @@ impl Run {
             open: board::opener(),
             interrupt: Interrupt::default(),
             cancelled: Arc::new(AtomicBool::new(false)),
+            snapshots,
         };
         let runtime = tokio::runtime::Runtime::new()
             .map_err(|why| Failure::broken(format!("starting the runtime: {why}")))?;
         let bar = progress(total, self.format);
-        // One broken instrument breaks every run of its bench in the same way: it is shown once.
+        // One broken instrument breaks every run of its bench in the same way: it is shown once. And
+        // one change of the firmware changes many flows in the same way.
         let mut broke = BTreeSet::new();
+        let mut changes = BTreeMap::new();
         let ran = runtime.block_on(async {
             let (told, mut reports) = mpsc::channel(64);
             watch_signals(campaign.interrupt.clone(), Arc::clone(&campaign.cancelled));
@@ -310,7 +469,7 @@ impl Run {
                                 || summary.verdict != Verdict::Broken
                                 || broke.insert(summary.because.clone())
                             {
-                                self.show(&run, folder, &bar);
+                                self.show(&run, folder, &bar, &mut changes);
                             }
                             bar.inc(1);
                             ran.push(*run);
@@ -325,8 +484,15 @@ impl Run {
         Ok((ran, campaign.cancelled.load(Ordering::Relaxed)))
     }
 
-    /// Shows a run that has ended, above the progress line.
-    fn show(&self, run: &Ran, folder: &Path, bar: &ProgressBar) {
+    /// Shows a run that has ended, above the progress line. `changes` holds the changes of flows that
+    /// were shown, with the run that showed each.
+    fn show(
+        &self,
+        run: &Ran,
+        folder: &Path,
+        bar: &ProgressBar,
+        changes: &mut BTreeMap<String, String>,
+    ) {
         let mut text = Vec::new();
         let shown = match (self.format, run.summary.verdict) {
             (Format::Json, _) => serde_json::to_writer(&mut text, &entry(run))
@@ -335,7 +501,22 @@ impl Run {
             (Format::Human, Verdict::Pass) => Ok(()),
             (Format::Human, _) => {
                 let folder = folder.join(&run.id).display().to_string();
-                terminal::block(&mut text, &run.summary, &folder)
+                terminal::block(&mut text, &run.summary, &folder).and_then(|()| {
+                    let outcome = run.snapshot.as_ref();
+                    let Some(found) = outcome.and_then(Outcome::found) else {
+                        return Ok(());
+                    };
+                    let told = found.told();
+                    if let Some(like) = told.as_ref().and_then(|told| changes.get(&in_words(told)))
+                    {
+                        return terminal::same_difference(&mut text, like, &found.places(&folder));
+                    }
+                    if let Some(told) = &told {
+                        changes.insert(in_words(told), run.id.clone());
+                    }
+                    let told = told.unwrap_or_default();
+                    terminal::difference(&mut text, &told, &found.places(&folder))
+                })
             }
         };
         if shown.is_ok() && !text.is_empty() {
@@ -361,13 +542,32 @@ impl Run {
             runs: runs.iter().map(entry).collect(),
         };
         let summaries = runs.iter().map(|run| &run.summary);
-        write_json(&folder.join("index.json"), &index).and_then(|()| {
-            std::fs::write(
-                folder.join("junit.xml"),
-                junit::document("lockrig", summaries),
-            )
-        })
+        let page = html::campaign(&html::Campaign {
+            seed: self.seed,
+            planned,
+            finished,
+            runs: runs.iter().map(shown).collect(),
+        });
+        write_json(&folder.join("index.json"), &index)
+            .and_then(|()| std::fs::write(folder.join("index.html"), page))
+            .and_then(|()| {
+                std::fs::write(
+                    folder.join("junit.xml"),
+                    junit::document("lockrig", summaries),
+                )
+            })
     }
+}
+
+/// An image that does not behave as it is told to.
+fn no_twin(bench: &BenchFile, twin: &Behaviour) -> Failure {
+    Failure::hinted(
+        format!(
+            "bench '{}': its image takes no personality, so no twin of '{}' can be made of it",
+            bench.name, twin.of
+        ),
+        Some("leave --image out, or name one of the reference firmware's".to_owned()),
+    )
 }
 
 /// The folder that is asked for, or a new one.
@@ -403,6 +603,17 @@ pub(super) fn unusable(folder: &Path, why: &std::io::Error) -> Failure {
     )
 }
 
+/// The names of all runs, in the order of the plan; those that are skipped are not among them.
+pub(super) fn names(library: &Library) -> Result<Vec<String>, Failure> {
+    let everything = Run {
+        repeat: 1,
+        ..Run::default()
+    };
+    let plan = everything.plan(library, None)?;
+    let jobs = plan.groups.into_iter().flat_map(|group| group.jobs);
+    Ok(jobs.map(|job| job.id).collect())
+}
+
 /// The runs of a campaign, before any of them began.
 struct Plan {
     groups: Vec<Group>,
@@ -435,6 +646,7 @@ impl Plan {
             },
             seed: None,
             took: Duration::ZERO,
+            snapshot: None,
         });
     }
 }
@@ -447,6 +659,7 @@ pub(super) fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -
         .iter()
         .filter(|need| is_of_the_bench(&need.value) && !has.contains(&need.value.to_string()))
         .map(|need| format!("the bench '{}' has no {}", bench.name, need.value))
+        .chain(beyond(&run, bench))
         .collect();
     match missing.is_empty() {
         true => run,
@@ -457,31 +670,101 @@ pub(super) fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -
     }
 }
 
+/// What a run asks of a stage that this one cannot do.
+fn beyond(run: &PlannedRun, bench: &BenchFile) -> Vec<String> {
+    let (Course::Runs(script), Some(stage)) = (&run.course, &bench.stage) else {
+        return Vec::new();
+    };
+    crate::run::beyond(script, stage)
+        .into_iter()
+        .map(|what| format!("the bench '{}' {what}", bench.name))
+        .collect()
+}
+
+/// Whether a scenario is for cylinders and the bench for boards, or the other way round.
+fn is_of_another_kind(scenario: &Scenario, bench: &BenchFile) -> bool {
+    let mut needs = scenario.needs.iter().map(|need| &need.value);
+    needs.any(is_of_a_stage) != bench.stage.is_some()
+}
+
+fn is_of_a_stage(need: &Ability) -> bool {
+    matches!(need, Ability::Stage | Ability::KeyExchange)
+}
+
 /// What a bench has to have; everything else is the product's.
 fn is_of_the_bench(need: &Ability) -> bool {
-    matches!(
-        need,
-        Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door
-    )
+    is_of_a_stage(need)
+        || matches!(
+            need,
+            Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door
+        )
 }
 
 /// The run's name, which is also its folder's: nothing in it needs quoting in a shell.
 pub(super) fn id(run: &PlannedRun, bench: &str) -> String {
-    let variant: String = run
-        .variant
-        .chars()
-        .filter(|character| !character.is_whitespace())
+    let name = format!("{}@{}@{bench}", plain(&run.scenario), run.profile);
+    match run.variant.is_empty() {
+        true => name,
+        false => format!("{name}@{}", plain(&run.variant)),
+    }
+}
+
+/// The name of its flow, for one bench and profile.
+fn scenario_and_variant(run: &PlannedRun) -> String {
+    match run.variant.is_empty() {
+        true => plain(&run.scenario),
+        false => format!("{}@{}", plain(&run.scenario), plain(&run.variant)),
+    }
+}
+
+/// Without what shells and file systems treat in their own ways.
+fn plain(text: &str) -> String {
+    text.chars()
+        .filter(|character| !character.is_whitespace() && *character != '·')
         .map(|character| match character {
             ',' => '+',
             '%' => 'p',
+            'µ' => 'u',
+            '/' => '-',
             other => other,
         })
-        .collect();
-    let name = format!("{}@{}@{bench}", run.scenario.replace('/', "-"), run.profile);
-    if variant.is_empty() {
-        name
-    } else {
-        format!("{name}@{variant}")
+        .collect()
+}
+
+/// What a change takes away and what it brings, whatever stands around it.
+fn in_words(told: &[Told<'_>]) -> String {
+    let changes = told.iter().filter(|told| told.is_change());
+    changes.map(|told| told.words() + "\n").collect()
+}
+
+/// How the flows of a campaign compare with the approved ones, in a line.
+fn compared(runs: &[Ran]) -> String {
+    let mut counts: BTreeMap<(u8, String), usize> = BTreeMap::new();
+    for outcome in runs.iter().filter_map(|run| run.snapshot.as_ref()) {
+        let kind = match outcome {
+            Outcome::NotCompared(why) => (4, format!("not compared, {why}")),
+            Outcome::AsApproved => (0, outcome.word().to_owned()),
+            Outcome::Approved => (1, outcome.word().to_owned()),
+            Outcome::Changed(_) => (2, outcome.word().to_owned()),
+            Outcome::Missing(_) => (3, outcome.word().to_owned()),
+        };
+        *counts.entry(kind).or_default() += 1;
+    }
+    let words = counts
+        .into_iter()
+        .map(|((_, word), count)| format!("{count} {word}"));
+    let words: Vec<String> = words.collect();
+    match words.is_empty() {
+        true => String::new(),
+        false => format!("flows: {}\n", words.join("; ")),
+    }
+}
+
+/// A run on the campaign's page.
+fn shown(run: &Ran) -> html::Entry<'_> {
+    html::Entry {
+        id: &run.id,
+        summary: &run.summary,
     }
 }
 
@@ -502,6 +785,7 @@ fn entry(run: &Ran) -> Entry<'_> {
             Some(decision) => &decision.steps,
             None => &[],
         },
+        snapshot: run.snapshot.as_ref().map(Outcome::word),
         events: ran.then(|| format!("{}/events.jsonl", run.id)),
     }
 }
@@ -520,30 +804,9 @@ fn progress(total: usize, format: Format) -> ProgressBar {
 pub(super) fn watch_signals(interrupt: Interrupt, cancelled: Arc<AtomicBool>) {
     tokio::spawn(async move {
         loop {
-            signal().await;
+            signals::ended().await;
             cancelled.store(true, Ordering::Relaxed);
             interrupt.raise();
         }
     });
-}
-
-#[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
-        }
-    }
-}
-
-#[cfg(not(unix))]
-async fn signal() {
-    let _ = tokio::signal::ctrl_c().await;
 }

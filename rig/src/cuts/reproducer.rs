@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{Explored, Failure, Flow};
 use crate::profile::codes::Code;
 use crate::scenario::CodeUse;
-use crate::step::Cut;
+use crate::step::{Cut, KnownCode};
 
 /// Writes a scenario for each failure of a flow, from the text of its own, and notes the file's name
 /// below `folder`. A failure whose scenario is written in a form that cannot be changed safely gets none.
@@ -40,7 +40,7 @@ fn scenario(text: &str, flow: &Flow, failure: &Failure, number: usize) -> Option
     let steps = sections.iter().find(|(key, _)| *key == "steps")?.1;
     let mut new_steps = interrupted(steps, &failure.row)?;
     if !new_steps.contains("settles:") {
-        if flow.profile.lockout.is_some() {
+        if flow.profile().lockout.is_some() {
             new_steps.push_str("  - wait: lockout\n");
         }
         new_steps.push_str(&settles(flow, failure));
@@ -144,15 +144,16 @@ fn variants(variant: &str, steps: &str) -> String {
 
 /// The step that finds out which codes open.
 fn settles(flow: &Flow, failure: &Failure) -> String {
-    let factory = flow.profile.factory_code().map(|code| &code.code.value);
-    let word = |code: &CodeUse| match (code, factory) {
-        (CodeUse::Named(name), _) => format!("${name}"),
-        (CodeUse::Literal(code), _) => quoted(code),
-        (CodeUse::Factory, Some(code)) => quoted(code),
-        (CodeUse::Factory, None) => String::new(),
+    let word = |code: &CodeUse| match code {
+        CodeUse::Named(name) => format!("${name}"),
+        CodeUse::Literal(code) => quoted(code),
+        CodeUse::Known(known) => {
+            let known = flow.profile().known_code(*known);
+            known.as_ref().map(quoted).unwrap_or_default()
+        }
     };
     let set = |codes: &[CodeUse]| match codes {
-        [CodeUse::Factory] => "factory".to_owned(),
+        [CodeUse::Known(KnownCode::Factory)] => "factory".to_owned(),
         codes => {
             let words: Vec<String> = codes.iter().map(word).collect();
             format!("[{}]", words.join(", "))

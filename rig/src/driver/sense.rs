@@ -10,10 +10,19 @@ use crate::port::{Level, LineId};
 pub struct Line {
     /// Its name in the bench file: `red`, `bolt-withdrawn`.
     pub name: String,
-    /// Where it was opened.
-    pub id: LineId,
+    /// Where it comes from.
+    pub source: Source,
     /// The level at which it is on.
     pub active: Level,
+}
+
+/// Where a line comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// A port that senses lines.
+    Port(LineId),
+    /// A pin of a sense board, by the board's place among those of the bench.
+    Board(usize, u8),
 }
 
 /// The driver: all lines of a bench, and what each was last.
@@ -31,8 +40,11 @@ impl Sense {
 
     /// Takes an edge: the line's name and whether it is on now. None where the edge says nothing new,
     /// as the first one after opening may.
-    pub fn edge(&mut self, id: LineId, level: Level) -> Option<(&str, bool)> {
-        let (line, on) = self.lines.iter_mut().find(|(line, _)| line.id == id)?;
+    pub fn edge(&mut self, source: Source, level: Level) -> Option<(&str, bool)> {
+        let (line, on) = self
+            .lines
+            .iter_mut()
+            .find(|(line, _)| line.source == source)?;
         let now_on = level == line.active;
         (std::mem::replace(on, now_on) != now_on).then_some((line.name.as_str(), now_on))
     }
@@ -53,7 +65,7 @@ impl Sense {
 
 #[cfg(test)]
 mod tests {
-    use super::{Line, Sense};
+    use super::{Line, Sense, Source};
     use crate::port::{Level, LineId};
 
     #[test]
@@ -61,16 +73,26 @@ mod tests {
         let mut sense = Sense::default();
         let line = |name: &str, id, active| Line {
             name: name.to_owned(),
-            id: LineId(id),
+            source: Source::Port(LineId(id)),
             active,
         };
         sense.add(line("red", 0, Level::High), Level::Low);
         sense.add(line("door", 1, Level::Low), Level::Low);
         assert!(!sense.get("red").expect("red is there").1);
         assert!(sense.get("door").expect("door is there").1);
-        assert_eq!(sense.edge(LineId(1), Level::High), Some(("door", false)));
-        assert_eq!(sense.edge(LineId(1), Level::High), None, "said before");
-        assert_eq!(sense.edge(LineId(0), Level::High), Some(("red", true)));
-        assert_eq!(sense.edge(LineId(7), Level::High), None);
+        assert_eq!(
+            sense.edge(Source::Port(LineId(1)), Level::High),
+            Some(("door", false))
+        );
+        assert_eq!(
+            sense.edge(Source::Port(LineId(1)), Level::High),
+            None,
+            "said before"
+        );
+        assert_eq!(
+            sense.edge(Source::Port(LineId(0)), Level::High),
+            Some(("red", true))
+        );
+        assert_eq!(sense.edge(Source::Port(LineId(7)), Level::High), None);
     }
 }

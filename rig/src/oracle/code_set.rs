@@ -12,7 +12,7 @@ pub struct CodeSet {
 }
 
 impl Oracle for CodeSet {
-    fn see(&mut self, event: &Event, _: &Facts) -> Option<Finding> {
+    fn see(&mut self, event: &Event, facts: &Facts) -> Option<Finding> {
         match &event.what {
             What::Interrupted { .. } => (self.cut, self.settled) = (true, None),
             What::Printed { text } if word(text) == "fault" => self.faulted = true,
@@ -21,14 +21,14 @@ impl Oracle for CodeSet {
             What::Settled { set: Some(_), .. } if self.faulted => self.settled = None,
             What::Settled { set: Some(set), .. } => self.settled = Some(set.clone()),
             What::Settled { set: None, because } if self.cut => {
-                return Some(Finding::broken("bolt line", because.clone()));
+                return Some(Finding::broken(evidence(facts), because.clone()));
             }
             _ => {}
         }
         None
     }
 
-    fn conclude(&self, _: &Facts) -> Finding {
+    fn conclude(&self, facts: &Facts) -> Finding {
         match (self.cut, &self.settled) {
             (false, _) => Finding::not_observed("no change was interrupted"),
             (true, None) if self.faulted => {
@@ -38,8 +38,16 @@ impl Oracle for CodeSet {
                 Finding::not_observed("the scenario did not try which codes open after the cut")
             }
             (true, Some(set)) => {
-                Finding::held("bolt line", format!("exactly the set '{set}' opened"))
+                Finding::held(evidence(facts), format!("exactly the set '{set}' opened"))
             }
         }
+    }
+}
+
+/// What shows whether something opened.
+fn evidence(facts: &Facts) -> &'static str {
+    match facts.senses_plug {
+        true => "plug line",
+        false => "bolt line",
     }
 }

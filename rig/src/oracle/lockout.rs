@@ -35,14 +35,11 @@ impl Lockout {
         if early <= facts.resolution + CONSOLE_LAG {
             return None;
         }
-        if rebooted && facts.on_power_cycle == OnPowerCycle::Clears {
-            self.exempted_by = Some("lockout.on-power-cycle: clears");
-            return None;
-        }
-        let how = if rebooted {
-            "when the board started anew"
-        } else {
-            "while the board ran"
+        // What a manual admits is unsafe all the same: such a product lists it as its weakness.
+        let how = match (rebooted, facts.on_power_cycle) {
+            (true, OnPowerCycle::Clears) => "when the board started anew, as its manual says",
+            (true, _) => "when the board started anew",
+            (false, _) => "while the board ran",
         };
         Some(Finding::broken(
             "console",

@@ -112,6 +112,7 @@ fn words(judged: &What) -> String {
 /// tells 30 ms apart; with what a case gives otherwise.
 fn facts(given: &str) -> Facts {
     let mut facts = Facts {
+        senses_plug: false,
         withdraws_within: Nanos::from_secs(1),
         stays_open: Nanos::from_secs(10),
         senses_bolt: true,
@@ -128,6 +129,7 @@ fn facts(given: &str) -> Facts {
     for word in given.split_whitespace() {
         match word.split_once('=').unwrap_or((word, "")) {
             ("no-bolt-line", _) => facts.senses_bolt = false,
+            ("plug", _) => facts.senses_plug = true,
             ("learns-handing", _) => facts.learns_handing = true,
             ("counted-within", time) => facts.counted_within = Some(moment(time)),
             ("on-power-cycle", "survives") => facts.on_power_cycle = OnPowerCycle::Survives,
@@ -175,6 +177,10 @@ fn event(seq: u64, line: &str) -> Event {
                 .iter()
                 .find_map(|word| word.strip_prefix("kept-by="))
                 .map(|name| keeps(name).rule().to_owned()),
+        },
+        "key" => What::KeyInserted {
+            key: name(1),
+            standing: serde_json::from_value(words[2].into()).expect("a standing"),
         },
         "line" => What::LineChanged {
             line: name(1),

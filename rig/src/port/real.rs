@@ -4,12 +4,13 @@
 //! system gave it to us; all of them feed one bounded queue, on which `wait` blocks. Nothing reconnects:
 //! a port that is gone stays gone, because nobody knows what its instrument did meanwhile.
 //!
-//! Lines (GPIO) are not reached from here yet; bench files that name them on a real port are refused.
+//! Lines are not reached from here: a sense board tells them, over a byte port.
 
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::net::{TcpStream as BlockingTcpStream, ToSocketAddrs};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ const MESSAGES_MAX: usize = 1_024;
 const BYTES_MAX: usize = 1_024;
 /// How long a TCP instrument may take to accept a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// How often to look whether this machine stands still.
+const PULSE: Duration = Duration::from_millis(5);
 /// The longest single sleep; a longer wait sleeps again.
 const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 
@@ -45,6 +48,8 @@ pub struct RealPorts {
     ports: Vec<Open>,
     interrupt: Interrupt,
     interrupts_seen: u64,
+    /// The longest time in nanoseconds by which a pulse came late.
+    late: Arc<AtomicU64>,
 }
 
 struct Open {
@@ -103,6 +108,7 @@ impl RealPorts {
             ports: Vec::new(),
             interrupts_seen: interrupt.times(),
             interrupt,
+            late: Arc::default(),
         }
     }
 
@@ -118,6 +124,7 @@ impl RealPorts {
             .build()?;
         let handle = runtime.handle().clone();
         self.runtime = Some(runtime);
+        handle.spawn(pulse(Arc::clone(&self.late)));
         Ok(handle)
     }
 
@@ -246,7 +253,7 @@ impl Ports for RealPorts {
         Err(PortTrouble {
             address: format!("{address} pin '{pin}'"),
             problem: PortProblem::Absent,
-            saw: "this version senses lines on virtual benches only".to_owned(),
+            saw: "this port senses no lines; a sense board does".to_owned(),
         })
     }
 
@@ -278,7 +285,7 @@ impl Ports for RealPorts {
         Err(PortTrouble {
             address: format!("line {}", line.0),
             problem: PortProblem::Absent,
-            saw: "this version senses lines on virtual benches only".to_owned(),
+            saw: "this port senses no lines; a sense board does".to_owned(),
         })
     }
 
@@ -303,6 +310,10 @@ impl Ports for RealPorts {
         }
     }
 
+    fn stood_still(&mut self) -> Nanos {
+        Nanos(self.late.swap(0, Ordering::Relaxed))
+    }
+
     fn interrupt(&self) -> Interrupt {
         self.interrupt.clone()
     }
@@ -318,6 +329,17 @@ impl Drop for RealPorts {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// Notes how late this machine lets a task run that wants to run at a certain time: as late as it may
+/// hand over what an instrument said.
+async fn pulse(late: Arc<AtomicU64>) {
+    loop {
+        let due = Instant::now() + PULSE;
+        tokio::time::sleep_until(due.into()).await;
+        let passed = Instant::now().saturating_duration_since(due);
+        late.fetch_max(passed.as_nanos() as u64, Ordering::Relaxed);
     }
 }
 

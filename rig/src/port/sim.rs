@@ -1,11 +1,13 @@
 //! Ports that lead to the virtual bench: one clock, no threads, and the ability to branch.
 //!
-//! The bench is shared with the probe that was opened on it, and with nobody else: a debug access
-//! and a wait never overlap, because one thread does both.
+//! A bench with a chip is shared with the probe that was opened on it, and with nobody else: a debug
+//! access and a wait never overlap, because one thread does both. A bench without one has no probe,
+//! and nothing on it can be cut.
 
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use lockrig_sim::bench::cylinder::{CylinderBench, CylinderSpec};
 use lockrig_sim::bench::{self, BenchSpec, VirtualBench};
 use lockrig_sim::board::Line;
 use lockrig_sim::chip::nvmc::{self, FlashChange, FlashOperation};
@@ -13,24 +15,61 @@ use lockrig_sim::time::Ticks;
 
 use super::{
     Branch, Change, CutPoint, Dependence, Interrupt, Level, LineId, Observation, PortId,
-    PortProblem, PortTrouble, Ports, ProbePort, Seen, Torn, Waited, sim_probe,
+    PortProblem, PortTrouble, Ports, ProbePort, Seen, Terminal, Torn, Waited, sim_probe,
 };
 use crate::event::Nanos;
 
 /// The virtual benches that exist.
-pub const NAMES: [&str; 2] = [BenchSpec::SAFE.board.name, BenchSpec::SMART_LOCK.board.name];
+pub const NAMES: [&str; 3] = [
+    BenchSpec::SAFE.board.name,
+    BenchSpec::SMART_LOCK.board.name,
+    CylinderSpec::GOOD.name,
+];
 
 /// A long wait looks at the interrupt this often, in bench time: some milliseconds of wall time.
 const LOOK: Ticks = Ticks::from_millis(1_000);
 
 /// Whether there is a virtual bench of this name.
 pub fn exists(name: &str) -> bool {
-    BenchSpec::named(name).is_some()
+    BenchSpec::named(name).is_some() || CylinderSpec::named(name).is_some()
+}
+
+/// The byte ports that the virtual bench of this name has; of a name that is unknown, all that any has.
+pub fn byte_ports(name: &str) -> Vec<&'static str> {
+    let ports: &[bench::Port] = match (BenchSpec::named(name), CylinderSpec::named(name)) {
+        (Some(_), _) => &VirtualBench::PORTS,
+        (None, Some(_)) => &CylinderBench::PORTS,
+        (None, None) => &bench::Port::ALL,
+    };
+    ports.iter().map(|port| port.name()).collect()
+}
+
+/// What the ports lead to.
+enum World {
+    /// A board with a chip.
+    Board(Arc<Mutex<VirtualBench>>),
+    /// A cylinder: no chip, no probe, no supply.
+    Cylinder(Box<CylinderBench>),
+}
+
+/// A virtual bench, and those who hold it: one thread at a time does something with it.
+#[derive(Clone)]
+pub struct Handle(Arc<Mutex<VirtualBench>>);
+
+impl Handle {
+    /// The bench as it stands at this moment, which goes its own way from here.
+    pub fn fork(&self) -> VirtualBench {
+        // A bench on which somebody panicked stands between two events, which is as good as any moment.
+        let bench = self.0.lock();
+        bench
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .clone()
+    }
 }
 
 /// The ports of one virtual bench.
 pub struct SimPorts {
-    bench: Arc<Mutex<VirtualBench>>,
+    world: World,
     lines: Vec<Line>,
     interrupt: Interrupt,
     interrupts_seen: u64,
@@ -39,25 +78,30 @@ pub struct SimPorts {
 impl SimPorts {
     /// A new bench of this name; none, if there is no such bench. All its noise follows from `seed`.
     pub fn new(name: &str, seed: u64, interrupt: Interrupt) -> Option<SimPorts> {
-        let spec = BenchSpec::named(name)?;
-        Some(SimPorts::around(VirtualBench::new(&spec, seed), interrupt))
+        let world = match (BenchSpec::named(name), CylinderSpec::named(name)) {
+            (Some(spec), _) => World::around(VirtualBench::new(&spec, seed)),
+            (None, spec) => World::Cylinder(Box::new(CylinderBench::new(&spec?, seed))),
+        };
+        Some(SimPorts::around(world, interrupt))
     }
 
     /// Ports that lead to this bench.
-    fn around(bench: VirtualBench, interrupt: Interrupt) -> SimPorts {
+    fn around(world: World, interrupt: Interrupt) -> SimPorts {
         SimPorts {
-            bench: Arc::new(Mutex::new(bench)),
+            world,
             lines: Vec::new(),
             interrupts_seen: interrupt.times(),
             interrupt,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VirtualBench> {
-        // A bench on which somebody panicked stands between two events, which is as good as any moment.
-        self.bench
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    /// The board's bench that these ports lead to, for those who look at it from beside; none where
+    /// there is no chip.
+    pub fn handle(&self) -> Option<Handle> {
+        match &self.world {
+            World::Board(bench) => Some(Handle(Arc::clone(bench))),
+            World::Cylinder(_) => None,
+        }
     }
 
     fn sight(&self, seen: bench::Observation) -> Option<Observation> {
@@ -77,6 +121,10 @@ impl SimPorts {
                 }
             }
             bench::Seen::FlashOperation(operation) => Seen::CutPoint(cut_point(operation)),
+            bench::Seen::Terminal(terminal) => Seen::Terminal(Terminal {
+                millivolts: terminal.millivolts,
+                nanocoulombs: terminal.nanocoulombs,
+            }),
         };
         Some(Observation {
             at: nanos(seen.at),
@@ -85,9 +133,83 @@ impl SimPorts {
     }
 }
 
+impl World {
+    fn around(bench: VirtualBench) -> World {
+        World::Board(Arc::new(Mutex::new(bench)))
+    }
+
+    /// The same at this moment, going its own way from here.
+    fn fork(&self) -> World {
+        match self {
+            World::Board(bench) => World::around(lock(bench).clone()),
+            World::Cylinder(bench) => World::Cylinder(bench.clone()),
+        }
+    }
+
+    fn now(&self) -> Ticks {
+        match self {
+            World::Board(bench) => lock(bench).now(),
+            World::Cylinder(bench) => bench.now(),
+        }
+    }
+
+    fn ports(&self) -> &'static [bench::Port] {
+        match self {
+            World::Board(_) => &VirtualBench::PORTS,
+            World::Cylinder(_) => &CylinderBench::PORTS,
+        }
+    }
+
+    fn has(&self, line: Line) -> bool {
+        match self {
+            World::Board(bench) => lock(bench).lines().any(|there| there == line),
+            World::Cylinder(_) => CylinderBench::LINES.contains(&line),
+        }
+    }
+
+    fn level(&self, line: Line) -> bool {
+        match self {
+            World::Board(bench) => lock(bench).level(line),
+            World::Cylinder(bench) => bench.level(line),
+        }
+    }
+
+    fn write(&mut self, port: bench::Port, bytes: &[u8]) {
+        match self {
+            World::Board(bench) => lock(bench).write(port, bytes),
+            World::Cylinder(bench) => bench.write(port, bytes),
+        }
+    }
+
+    /// Lets time pass for at most this span, up to the deadline; also says how far it may have come.
+    fn run(&mut self, span: Ticks, deadline: Ticks) -> (Option<bench::Observation>, Ticks) {
+        let until = deadline.min(self.now() + span);
+        let seen = match self {
+            World::Board(bench) => lock(bench).run_until(until),
+            World::Cylinder(bench) => bench.run_until(until),
+        };
+        (seen, until)
+    }
+
+    /// The board's bench, for what only a chip has.
+    fn board(&self) -> Option<MutexGuard<'_, VirtualBench>> {
+        match self {
+            World::Board(bench) => Some(lock(bench)),
+            World::Cylinder(_) => None,
+        }
+    }
+}
+
+fn lock(bench: &Mutex<VirtualBench>) -> MutexGuard<'_, VirtualBench> {
+    // A bench on which somebody panicked stands between two events, which is as good as any moment.
+    bench
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
 impl Ports for SimPorts {
     fn now(&self) -> Nanos {
-        nanos(self.lock().now())
+        nanos(self.world.now())
     }
 
     fn bytes(&mut self, address: &str, baud: u32) -> Result<PortId, PortTrouble> {
@@ -98,6 +220,11 @@ impl Ports for SimPorts {
         };
         let name = address.strip_prefix("sim:").unwrap_or(address);
         let port = bench::Port::from_str(name).map_err(|unknown| absent(unknown.to_string()))?;
+        if !self.world.ports().contains(&port) {
+            return Err(absent(
+                "this virtual bench has no such instrument".to_owned(),
+            ));
+        }
         // Zero is a bench file that leaves the rate out.
         if baud != 0 && baud != port.baud() {
             return Err(absent(format!(
@@ -115,8 +242,8 @@ impl Ports for SimPorts {
             saw,
         };
         let line = Line::from_str(pin).map_err(|unknown| absent(unknown.to_string()))?;
-        if !self.lock().lines().any(|there| there == line) {
-            return Err(absent("this virtual board has no such line".to_owned()));
+        if !self.world.has(line) {
+            return Err(absent("this virtual bench has no such line".to_owned()));
         }
         let at = self
             .lines
@@ -129,19 +256,26 @@ impl Ports for SimPorts {
         Ok(LineId(at as u16))
     }
 
-    fn probe(&mut self, _address: &str) -> Result<ProbePort, PortTrouble> {
-        Ok(sim_probe::probe(Arc::clone(&self.bench)))
+    fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {
+        match &self.world {
+            World::Board(bench) => Ok(sim_probe::probe(Arc::clone(bench))),
+            World::Cylinder(_) => Err(PortTrouble {
+                address: address.to_owned(),
+                problem: PortProblem::Absent,
+                saw: "a bench without a chip has no debug port".to_owned(),
+            }),
+        }
     }
 
     fn write(&mut self, port: PortId, bytes: &[u8]) -> Result<(), PortTrouble> {
-        self.lock()
+        self.world
             .write(bench::Port::ALL[usize::from(port.0)], bytes);
         Ok(())
     }
 
     fn level(&mut self, line: LineId) -> Result<Level, PortTrouble> {
         let line = self.lines[usize::from(line.0)];
-        Ok(if self.lock().level(line) {
+        Ok(if self.world.level(line) {
             Level::High
         } else {
             Level::Low
@@ -157,10 +291,7 @@ impl Ports for SimPorts {
                 self.interrupts_seen = raised;
                 return Waited::Interrupted;
             }
-            let mut bench = self.lock();
-            let until = deadline.min(bench.now() + LOOK);
-            let seen = bench.run_until(until);
-            drop(bench);
+            let (seen, until) = self.world.run(LOOK, deadline);
             match seen {
                 Some(seen) => {
                     if let Some(seen) = self.sight(seen) {
@@ -171,6 +302,10 @@ impl Ports for SimPorts {
                 None => {}
             }
         }
+    }
+
+    fn stood_still(&mut self) -> Nanos {
+        Nanos::ZERO
     }
 
     fn interrupt(&self) -> Interrupt {
@@ -184,26 +319,35 @@ impl Ports for SimPorts {
 
 impl Branch for SimPorts {
     fn fork(&mut self) -> Box<dyn Ports> {
-        let mut fork = SimPorts::around(self.lock().clone(), self.interrupt.clone());
+        let mut fork = SimPorts::around(self.world.fork(), self.interrupt.clone());
         fork.lines.clone_from(&self.lines);
         fork.interrupts_seen = self.interrupts_seen;
         Box::new(fork)
     }
 
     fn cut_points(&self, until: Nanos) -> Vec<CutPoint> {
-        self.lock()
-            .flash_operations(ticks_up(until))
-            .into_iter()
-            .map(cut_point)
-            .collect()
+        let board = self.world.board();
+        let operations = board.map(|board| board.flash_operations(ticks_up(until)));
+        operations.into_iter().flatten().map(cut_point).collect()
     }
 
     fn watch_cut_points(&mut self, watch: bool) {
-        self.lock().watch_flash(watch);
+        if let Some(mut board) = self.world.board() {
+            board.watch_flash(watch);
+        }
+    }
+
+    fn watch_terminal(&mut self, watch: bool) {
+        if let Some(mut board) = self.world.board() {
+            board.watch_terminal(watch);
+        }
     }
 
     fn cut(&mut self, torn: Torn) {
-        self.lock().cut(match torn {
+        let Some(mut board) = self.world.board() else {
+            return;
+        };
+        board.cut(match torn {
             Torn::DroppedBefore => nvmc::Torn::DroppedBefore,
             Torn::DroppedAfter => nvmc::Torn::DroppedAfter,
             Torn::Prefix { bits } => nvmc::Torn::Prefix { bits },
@@ -218,39 +362,48 @@ impl Branch for SimPorts {
     }
 
     fn restore(&mut self) {
-        self.lock().restore();
+        if let Some(mut board) = self.world.board() {
+            board.restore();
+        }
     }
 
     fn flash(&self, address: u32, words: usize) -> Vec<u32> {
-        let bench = self.lock();
-        let memory = bench.chip().memory();
+        let Some(board) = self.world.board() else {
+            return Vec::new();
+        };
+        let memory = board.chip().memory();
         (0..words as u32)
             .map(|word| memory.flash_word(address + 4 * word))
             .collect()
     }
 
     fn lasting_state(&self) -> u64 {
-        self.lock().lasting_state()
+        self.lasting_state_without(&[])
     }
 
     fn lasting_state_without(&self, pages: &[u32]) -> u64 {
-        self.lock().lasting_state_without(pages)
+        let board = self.world.board();
+        board.map_or(0, |board| board.lasting_state_without(pages))
     }
 
     fn flash_after_power_on(&self, address: u32, words: usize) -> Vec<u32> {
-        let bench = self.lock();
+        let Some(board) = self.world.board() else {
+            return Vec::new();
+        };
         (0..words as u32)
-            .map(|word| bench.chip().word_after_power_on(address + 4 * word))
+            .map(|word| board.chip().word_after_power_on(address + 4 * word))
             .collect()
     }
 
     fn note_dependence(&mut self, from: u32) {
-        self.lock().note_dependence(from);
+        if let Some(mut board) = self.world.board() {
+            board.note_dependence(from);
+        }
     }
 
     fn dependence(&self) -> Option<Dependence> {
-        let bench = self.lock();
-        let (words, erased) = bench.chip().dependence()?.result()?;
+        let board = self.world.board()?;
+        let (words, erased) = board.chip().dependence()?.result()?;
         Some(Dependence { words, erased })
     }
 }

@@ -1,11 +1,11 @@
 //! What is wrong with a profile although each of its values is well formed: names that nothing
 //! declares, facts that contradict each other, choices where nothing is to be chosen.
 
-use super::sections::Parameter;
-use super::{Asked, Button, EffectOf, Fact, ProfileFile, Signal};
+use super::sections::{Parameter, Procedure};
+use super::{Asked, Button, EffectOf, Fact, Factory, ProfileFile, Signal, Stores};
 use crate::event::Nanos;
 use crate::source::{OneOrMore, Problem, Problems, Span, Spanned};
-use crate::step::{Action, Bindings, Bound, Do, ExpectedSignal, Step};
+use crate::step::{Action, Bindings, Bound, Do, ExpectedSignal, Step, known_code, undeclared};
 
 /// Finds everything that is wrong.
 pub(super) fn check(file: &ProfileFile, problems: &mut Problems) {
@@ -18,6 +18,7 @@ pub(super) fn check(file: &ProfileFile, problems: &mut Problems) {
     weaknesses(file, problems);
     silent_places(file, problems);
     for (name, procedure) in file.procedures.iter() {
+        parameters(procedure, problems);
         let bindings = defaults(procedure.with.iter());
         Step::walk(&procedure.steps, &mut |step| {
             step.check(&bindings, problems);
@@ -28,13 +29,13 @@ pub(super) fn check(file: &ProfileFile, problems: &mut Problems) {
         }
         let stores = matches!(
             procedure.effect,
-            EffectOf::StoresUserCode | EffectOf::StoresMasterCode
+            EffectOf::StoresUserCode | EffectOf::DeletesUserCode | EffectOf::StoresMasterCode
         );
         if stores && !matches!(procedure.with.get("code"), Some(Parameter::Code(_))) {
             problems.add::<()>(
                 Problem::new(
                     name.span,
-                    format!("'{}' stores a code and takes none", name.value),
+                    format!("'{}' stores or deletes a code and takes none", name.value),
                 )
                 .hint("with: { code: user }"),
             );
@@ -63,7 +64,11 @@ pub(crate) fn names_in(file: &ProfileFile, step: &Step, problems: &mut Problems)
         );
     }
     match &step.action {
-        Action::Press(press) => known_contact(file, &press.press, problems),
+        Action::Press(press) => {
+            for name in press.press.as_slice() {
+                known_contact(file, name, problems);
+            }
+        }
         Action::Hold(hold) => known_contact(file, &hold.hold, problems),
         Action::Do(call) => known_call(file, call, problems),
         _ => {}
@@ -122,16 +127,23 @@ fn known_procedure(file: &ProfileFile, name: &Spanned<String>, problems: &mut Pr
     false
 }
 
+/// What scenarios call a button that the product has no use for.
+pub(crate) const OTHER_BUTTON: &str = "other-button";
+
 fn known_contact(file: &ProfileFile, name: &Spanned<String>, problems: &mut Problems) {
     let buttons: Vec<String> = Button::ALL.iter().map(|button| button.word()).collect();
-    if buttons.contains(&name.value) || file.keypad.key(name).is_some() {
+    if name.value == OTHER_BUTTON
+        || buttons.contains(&name.value)
+        || file.keypad.key(name).is_some()
+    {
         return;
     }
     let known = buttons
         .iter()
         .map(String::as_str)
         .chain(file.keypad.names.names())
-        .chain(file.keypad.labels());
+        .chain(file.keypad.labels())
+        .chain([OTHER_BUTTON]);
     problems.add::<()>(
         Problem::new(
             name.span,
@@ -144,19 +156,44 @@ fn known_contact(file: &ProfileFile, name: &Spanned<String>, problems: &mut Prob
     );
 }
 
+/// A parameter may be, unless it is given, what one before it is.
+fn parameters(procedure: &Procedure, problems: &mut Problems) {
+    let mut before: Vec<&str> = Vec::new();
+    for (name, parameter) in procedure.with.iter() {
+        if let Parameter::Value(value) = parameter
+            && let Ok(other) = value.name()
+            && !before.contains(&other.value.as_str())
+        {
+            problems.add::<()>(undeclared(&other, before.iter().copied()));
+        }
+        before.push(name);
+    }
+}
+
 /// What `$name` means in a procedure while nobody calls it: the defaults, and codes for codes.
-fn defaults<'p>(
+pub(super) fn defaults<'p>(
     parameters: impl Iterator<Item = (&'p Spanned<String>, &'p Parameter)>,
 ) -> Bindings {
-    parameters
-        .map(|(name, parameter)| {
-            let bound = match parameter {
-                Parameter::Code(_) => Bound::Code(name.value.clone()),
-                Parameter::Value(value) => Bound::Written(value.0.clone()),
-            };
-            (name.value.clone(), bound)
-        })
-        .collect()
+    let mut bindings = Bindings::new();
+    for (name, parameter) in parameters {
+        let bound = match parameter {
+            Parameter::Code(_) => Bound::Code(name.value.clone()),
+            Parameter::Key => Bound::Key(name.value.clone()),
+            // `$new`: what an argument before it is.
+            Parameter::Value(value) => match value.name() {
+                Ok(other) => bindings
+                    .get(&other.value)
+                    .cloned()
+                    .unwrap_or(Bound::Written(value.0.clone())),
+                Err(node) => match known_code(node) {
+                    Some(known) => Bound::Known(known),
+                    None => Bound::Written(node.clone()),
+                },
+            },
+        };
+        bindings.insert(name.value.clone(), bound);
+    }
+    bindings
 }
 
 /// Whether `procedure` leads to `wanted`, through whatever it does and comes after.
@@ -189,7 +226,7 @@ fn sources(file: &ProfileFile, problems: &mut Problems) {
         Some(&file.codes.from),
         Some(&file.bolt.from),
         file.lockout.as_ref().map(|lockout| &lockout.from),
-        Some(&file.reset.from),
+        file.reset.as_ref().map(|reset| &reset.from),
         Some(&file.supply.from),
         Some(&file.signals.from),
     ];
@@ -229,6 +266,10 @@ fn keys(file: &ProfileFile, problems: &mut Problems) {
     }
     let submits = [
         file.codes.clear.as_ref(),
+        file.codes
+            .reset
+            .as_ref()
+            .and_then(|reset| reset.submit.as_ref()),
         file.codes.user.submit.as_ref(),
         file.codes
             .master
@@ -254,13 +295,14 @@ fn changes(file: &ProfileFile, problems: &mut Problems) {
             change.tap.map(|button| button.span),
             change.hold.map(|button| button.span),
             change.keys.as_ref().map(|keys| keys.span),
+            change.code.map(|code| code.span),
         ];
         match begins.into_iter().flatten().collect::<Vec<_>>()[..] {
             [_] => {}
             [] => problems
                 .add::<()>(
                     Problem::new(at, "nothing begins this change")
-                        .hint("say tap: program, hold: program or keys: \"000000\""),
+                        .hint("say tap: program, hold: program, keys: \"000000\" or code: master"),
                 )
                 .unwrap_or_default(),
             [_, second, ..] => problems
@@ -272,7 +314,8 @@ fn changes(file: &ProfileFile, problems: &mut Problems) {
                 Problem::new(hold.span, "a hold of unknown length").hint("say for: 5 s"),
             );
         }
-        if !change.asks.contains(&Asked::New) {
+        let stores = ![Stores::Nothing, Stores::Handing].contains(&change.stores);
+        if stores && !change.asks.contains(&Asked::New) {
             problems.add::<()>(Problem::new(at, "this change asks for no new code"));
         }
         if let Some(keys) = &change.keys {
@@ -390,21 +433,27 @@ fn silent_places(file: &ProfileFile, problems: &mut Problems) {
     let chosen = &file.reference;
     let silent = Fact::Unknown;
     let lockout = file.lockout.as_ref();
+    let reset = file.reset.as_ref();
+    let second_tap = reset.map_or(&Fact::Unknown, |reset| &reset.second_tap_within);
+    let reset_code = file.codes.reset.as_ref();
     let keys_during = lockout.map_or(&Fact::Unknown, |lockout| &lockout.keys_during);
     let on_power_cycle = lockout.map_or(&Fact::Unknown, |lockout| &lockout.on_power_cycle);
     let mut choices = vec![
         clash(&chosen.codes.slots, &file.codes.user.slots),
         clash(&chosen.codes.factory, &file.codes.factory),
+        match &file.codes.factory {
+            Fact::Known(Factory::Code(factory)) => clash(&chosen.codes.factory_code, &factory.code),
+            _ => None,
+        },
         clash(&chosen.codes.idle_time_out, &file.codes.idle_time_out),
         clash(&chosen.codes.change_window, &file.codes.change_window),
         clash(&chosen.bolt.relocks_after, &file.bolt.relocks_after),
         clash(&chosen.bolt.handing_lasts, &file.bolt.handing_lasts),
         clash(&chosen.lockout.keys_during, keys_during),
         clash(&chosen.lockout.on_power_cycle, on_power_cycle),
-        clash(
-            &chosen.reset.second_tap_within,
-            &file.reset.second_tap_within,
-        ),
+        clash(&chosen.reset.second_tap_within, second_tap),
+        reset_code.and_then(|reset| clash(&chosen.codes.reset_code, &reset.code)),
+        reset_code.and_then(|reset| clash(&chosen.codes.together_within, &reset.together_within)),
         clash(&chosen.supply.low, &file.supply.low),
         clash(
             &chosen.supply.refuses_changes_below,

@@ -7,10 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::{DigitRange, Profile};
 use crate::source::{Node, Problem, Problems, Read};
-use crate::step::CodeKind;
+use crate::step::{CodeKind, KnownCode};
 
-/// The digits of a code. They leave it by one door only, [`Code::digits_to_press`]; whatever
-/// prints a code prints how many digits it has.
+/// The digits of a code. They leave it by two doors only, [`Code::digits_to_press`] and
+/// [`Code::strokes_to_press`]; whatever prints a code prints how many digits it has.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(String);
 
@@ -97,19 +97,47 @@ impl Code {
         (fits && digits.bytes().all(|digit| digit.is_ascii_digit())).then(|| Self(digits.into()))
     }
 
+    /// A code in which keys that are pressed together stand in brackets: `362(03)19`.
+    pub fn with_pairs(text: &str) -> Option<Self> {
+        let code = code_entry::Code::parse(text).ok()?;
+        (!code.is_blank()).then(|| Self(text.to_owned()))
+    }
+
+    /// The same digits, one after the other where some are pressed together.
+    pub fn in_turn(&self) -> Self {
+        Self(self.0.replace(['(', ')'], ""))
+    }
+
     /// The digits, for those who press the keys. They belong into no message, event or report.
     pub fn digits_to_press(&self) -> &str {
         &self.0
     }
 
-    /// How many digits.
+    /// What is pressed at a time: a digit, or several together. It belongs into no message either.
+    pub fn strokes_to_press(&self) -> Vec<&str> {
+        let mut strokes = Vec::new();
+        let mut rest = self.0.as_str();
+        while !rest.is_empty() {
+            let (stroke, after) = match rest.strip_prefix('(').and_then(|rest| rest.split_once(')'))
+            {
+                Some(together) => together,
+                None => rest.split_at(1),
+            };
+            strokes.push(stroke);
+            rest = after;
+        }
+        strokes
+    }
+
+    /// How many digits; keys that are pressed together count as one.
     pub fn digit_count(&self) -> usize {
-        self.0.len()
+        self.strokes_to_press().len()
     }
 
     /// How many leading digits two codes have in common.
     pub fn leading_in_common(&self, other: &Code) -> usize {
-        let pairs = self.0.bytes().zip(other.0.bytes());
+        let (one, other) = (self.strokes_to_press(), other.strokes_to_press());
+        let pairs = one.iter().zip(&other);
         pairs.take_while(|(one, two)| one == two).count()
     }
 
@@ -146,7 +174,7 @@ pub fn generate(
         profile: profile.id().to_owned(),
         what,
     };
-    let factory = profile.factory_code().map(|factory| &factory.code.value);
+    let factory = profile.factory_code();
     let mut codes = BTreeMap::new();
     for (name, declared) in declared {
         match declared {
@@ -203,6 +231,24 @@ pub fn generate(
         codes.insert(name.clone(), code);
     }
     Ok(codes)
+}
+
+/// A code that people are told to avoid, as short as these rules allow; none where they allow none.
+pub fn weak(rules: DigitRange, kind: KnownCode) -> Option<Code> {
+    let digits = usize::from(rules.fewest_made());
+    let text = match kind {
+        KnownCode::Zeros => "0000000000",
+        KnownCode::Repeated => "7777777777",
+        KnownCode::Sequence => "1234567890",
+        KnownCode::Date => match digits {
+            4 => "2412",
+            6 => "241299",
+            8 => "24121999",
+            _ => return None,
+        },
+        KnownCode::Factory | KnownCode::ResetCode | KnownCode::ResetCodeInTurn => return None,
+    };
+    Code::from_digits(text.get(..digits)?)
 }
 
 /// A code as long as `like` of which exactly the first `right` digits are the same.
@@ -353,6 +399,39 @@ impl JsonSchema for Code {
             "description": "The digits of a code, in quotes",
             "type": "string",
             "pattern": format!("^[0-9]{{1,{}}}$", Self::DIGITS_MAX),
+        })
+    }
+}
+
+/// A code in which keys may be pressed together, as a profile writes it: `"362(03)19"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairedCode(pub Code);
+
+impl Read for PairedCode {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let text = match &node.value {
+            crate::source::Value::Scalar { text, quoted: true } => text,
+            _ => return problems.expected_hint("a code", node, "write it in quotes"),
+        };
+        Code::with_pairs(text).map(Self).or_else(|| {
+            problems.expected_hint(
+                "a code",
+                node,
+                "digits, and (01) or (03) for two keys at once: \"362(03)19\"",
+            )
+        })
+    }
+}
+
+impl JsonSchema for PairedCode {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "PairedCode".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A code in quotes; keys that are pressed together stand in brackets",
+            "type": "string",
+            "pattern": format!(r"^([0-9]|\(0[13]\)){{1,{}}}$", Code::DIGITS_MAX),
         })
     }
 }

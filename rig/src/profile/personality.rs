@@ -4,19 +4,19 @@
 use code_entry::personality::{
     BoltRules, Change, CodeRules, EntryRules, FactoryRule, Guard, Kind, LockoutKeys,
     LockoutPowerCycle, LockoutRules, LockoutStage, MAX_CHANGES, MAX_STAGES, MAX_STEPS, MasterRule,
-    Overflow, Parts, ResetRules, ResetTrigger, Step, SupplyRules, Target, Trigger,
+    Overflow, Parts, ResetRules, ResetTrigger, Step, SupplyRules, Target, Trigger, Zeros,
 };
 use code_entry::{Code, Colour, Key, Light, Pattern, Personality, SignalTable, Train};
 
 use super::{
     Asked, Button, CountedFrom, CountedWithin, Erased, Fact, Factory, FactoryStays, HoldWindow,
-    KeysDuring, Lamp, MasterState, OnPowerCycle, ProductKind, Profile, Relock, Requires, Signal,
-    Stores, WindowFrom,
+    KeysDuring, Lamp, LearnsHanding, MasterState, OnPowerCycle, ProductKind, Profile, Relock,
+    Requires, Signal, Stores, WindowFrom, ZeroCodes,
 };
 use crate::event::Nanos;
 use crate::quantity::Millivolts;
 use crate::source::{Problem, Problems, Refused, Span, Spanned};
-use crate::step::{DoorState, YesNo};
+use crate::step::DoorState;
 
 /// How long the reference firmware lights and pauses in a signal, unless the signal's ranges say
 /// otherwise or the pattern would take too long.
@@ -129,6 +129,14 @@ impl Making<'_> {
             None => None,
         };
         let idle = self.needed(self.profile.idle_time_out(), "codes.idle-time-out")?;
+        let chord_ms = match &codes.reset {
+            Some(_) => {
+                let together = self.profile.together_within();
+                let together = self.needed(together, "codes.reset.together-within")?;
+                self.millis(together)?
+            }
+            None => 0,
+        };
         Some(EntryRules {
             digits_min: codes.user.digits.from,
             digits_max: codes.user.digits.to,
@@ -136,7 +144,7 @@ impl Making<'_> {
             clear,
             idle_ms: self.millis(idle)?,
             overflow: Overflow::Wrong,
-            chord_ms: 0,
+            chord_ms: u16::try_from(chord_ms).unwrap_or(u16::MAX),
             long_press_ms: 0,
         })
     }
@@ -147,20 +155,43 @@ impl Making<'_> {
         let (factory, factory_rule) = match factory {
             Factory::None => (None, FactoryRule::None),
             Factory::Code(factory) => {
-                let code = Code::parse(factory.code.digits_to_press()).ok()?;
-                let rule = match factory.stays {
+                let stays = factory.stays;
+                let code = self.profile.factory_code();
+                let code = self.needed(code, "codes.factory.code")?;
+                let code = Code::parse(code.digits_to_press()).ok()?;
+                let rule = match stays {
                     FactoryStays::UntilFirstChange => FactoryRule::RevokedOnFirstChange,
-                    FactoryStays::UntilOverwritten => FactoryRule::Works,
+                    FactoryStays::UntilOverwritten | FactoryStays::UntilDeleted => {
+                        FactoryRule::Works
+                    }
                     FactoryStays::Always => FactoryRule::Permanent,
                 };
                 (Some(code), rule)
             }
         };
+        let reset_code = match &self.profile.codes.reset {
+            Some(_) => {
+                let code = self.profile.reset_code();
+                let code = self.needed(code, "codes.reset.code")?;
+                Code::parse(code.digits_to_press()).ok()?
+            }
+            None => Code::BLANK,
+        };
+        let master = self.profile.codes.master.as_ref();
+        let factory_master = match master.and_then(|master| master.factory.as_ref()) {
+            Some(code) => Code::parse(code.digits_to_press()).ok()?,
+            None => Code::BLANK,
+        };
         Some(CodeRules {
             user_slots: u8::try_from(slots).unwrap_or(u8::MAX),
             factory: factory.into_iter().collect(),
             factory_rule,
-            factory_master: Code::BLANK,
+            factory_master,
+            reset_code,
+            zeros: match self.profile.codes.zeros {
+                Fact::Known(ZeroCodes::Deletes) => Zeros::Deletes,
+                _ => Zeros::Refused,
+            },
         })
     }
 
@@ -170,15 +201,19 @@ impl Making<'_> {
         let mut changes = Vec::new();
         for change in &self.profile.changes {
             let trigger = self.trigger(change)?;
-            let steps = change.asks.iter().map(|asked| match asked {
+            let function = change.function.map(Step::Function);
+            let asks = change.asks.iter().map(|asked| match asked {
                 Asked::Old => Step::Old,
                 Asked::Master => Step::Master,
+                Asked::Factory => Step::Factory,
+                Asked::ResetCode => Step::ResetCode,
                 Asked::New => Step::New,
                 Asked::Again => Step::Again,
             });
+            let steps: Vec<Step> = function.into_iter().chain(asks).collect();
             let at = change.from.as_slice().first();
             let at = at.map_or(self.profile.profile.span, |from| from.span);
-            if change.asks.len() > MAX_STEPS {
+            if steps.len() > MAX_STEPS {
                 return self.cannot(at, "asks for at most 4 codes in one change");
             }
             if changes.len() == MAX_CHANGES {
@@ -192,11 +227,13 @@ impl Making<'_> {
                     Some(MasterState::Set) => MasterRule::Set,
                     Some(MasterState::Unset) => MasterRule::Unset,
                 },
-                steps: steps.collect(),
+                steps: steps.into_iter().collect(),
                 target: match change.stores {
                     Stores::FirstSlot => Target::Slot(1),
                     Stores::TappedSlot => Target::Tapped,
-                    Stores::OwnSlot => Target::Own,
+                    Stores::OwnSlot | Stores::Nothing => Target::Own,
+                    Stores::FreeSlot => Target::Free,
+                    Stores::Handing => Target::Hand,
                     Stores::Master => Target::Master,
                 },
                 window_ms,
@@ -215,6 +252,9 @@ impl Making<'_> {
                 button: self::button(button.value),
                 hold_ms: self.millis(time)?,
             });
+        }
+        if change.code.is_some() {
+            return Some(Trigger::Master);
         }
         let keys = change.keys.as_ref()?;
         if keys.chars().count() > 8 {
@@ -278,15 +318,27 @@ impl Making<'_> {
     }
 
     fn reset(&mut self) -> Option<ResetRules> {
-        let reset = &self.profile.reset;
-        let button = self::button(reset.button);
+        let nothing = ResetRules {
+            trigger: ResetTrigger::None,
+            guard: Guard::default(),
+            erases: Parts::NONE,
+            keeps: Parts::NONE,
+        };
+        let Some(reset) = &self.profile.reset else {
+            return Some(nothing);
+        };
+        // Without a button it is a change that does all of it.
+        let (Some(reset_button), Some(hold)) = (reset.button, reset.hold) else {
+            return Some(nothing);
+        };
+        let button = self::button(reset_button);
         let is_change = self
             .profile
             .changes
             .iter()
-            .any(|change| change.tap.is_some_and(|tap| tap.value == reset.button));
+            .any(|change| change.tap.is_some_and(|tap| tap.value == reset_button));
         let span = self.profile.profile.span;
-        let trigger = match (reset.hold, reset.counted_from) {
+        let trigger = match (hold, reset.counted_from) {
             // The tap opens the window for a new code: the change does all of it.
             (HoldWindow::Tap, _) if is_change => ResetTrigger::None,
             (HoldWindow::Tap, _) => ResetTrigger::Tap { button },
@@ -346,7 +398,7 @@ impl Making<'_> {
                 Relock::After(time) => self.millis(time)?,
             },
             travel_ms: self.millis(bolt.withdraws_within)?,
-            learns_hand: bolt.learns_handing == YesNo::Yes,
+            learns_hand: bolt.learns_handing == LearnsHanding::Yes,
         })
     }
 

@@ -2,14 +2,14 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::codes::Code;
+use super::codes::{Code, PairedCode};
 use super::{Fact, Signal, Signals};
 use crate::event::Nanos;
 use crate::quantity::Millivolts;
 use crate::source::{
     Named, Node, OneOrMore, Problem, Problems, Read, Spanned, Value, file_table, file_words,
 };
-use crate::step::{CodeKind, DoorState, Step, Written, YesNo};
+use crate::step::{CodeKind, DoorState, Step, Written};
 
 /// The names of the documents that a section stands on.
 type From = OneOrMore<Spanned<String>>;
@@ -37,8 +37,8 @@ file_table! {
         pub bolt: Bolt,
         /// What wrong codes lead to.
         pub lockout: Option<Lockout>,
-        /// Its documented reset.
-        pub reset: Reset,
+        /// Its documented reset; none where the sources document none.
+        pub reset: Option<Reset>,
         /// Its battery.
         pub supply: SupplyRules,
         /// What it shows and sounds.
@@ -108,10 +108,14 @@ file_table! {
         pub user: UserCodes,
         /// Codes that authorise programming.
         pub master: Option<MasterCodes>,
+        /// A code that only resets.
+        pub reset: Option<ResetCode>,
         /// What the factory leaves.
         pub factory: Fact<Factory>,
         /// What becomes of weak codes.
         pub weak: Fact<WeakCodes>,
+        /// What a new code of zeros does.
+        pub zeros: Fact<ZeroCodes> = default,
         /// The pause after which an entry is forgotten.
         pub idle_time_out: Fact<Nanos>,
         /// How long a new code is taken after a change was begun.
@@ -144,6 +148,30 @@ file_table! {
         pub digits: DigitRange,
         /// The key that ends an entry.
         pub submit: Option<Spanned<String>>,
+        /// The one that the factory sets, if it sets one, in quotes.
+        pub factory: Option<Spanned<Code>>,
+    }
+}
+
+file_table! {
+    /// A code that opens nothing, and lets a lost code be replaced.
+    pub struct ResetCode as "the section 'codes.reset'" {
+        /// It; unknown where each lock has its own.
+        pub code: Fact<PairedCode>,
+        /// The key that ends an entry.
+        pub submit: Option<Spanned<String>>,
+        /// Keys that close within this time of each other are pressed together.
+        pub together_within: Fact<Nanos>,
+    }
+}
+
+file_words! {
+    /// What a new code of zeros does.
+    pub enum ZeroCodes as "what zeros do" {
+        /// It is refused.
+        Refused,
+        /// It deletes the code in whose place it would come, without a signal.
+        Deletes,
     }
 }
 
@@ -162,15 +190,15 @@ file_words! {
 pub enum Factory {
     /// No code: the owner creates the first.
     None,
-    /// A code that is the same on every unit.
+    /// A code.
     Code(FactoryCode),
 }
 
 file_table! {
     /// A code that the factory sets.
     pub struct FactoryCode as "the section 'codes.factory'" {
-        /// The code, in quotes.
-        pub code: Spanned<Code>,
+        /// The code, in quotes; unknown where each unit has its own.
+        pub code: Fact<Spanned<Code>>,
         /// How long it is valid.
         pub stays: FactoryStays,
     }
@@ -183,6 +211,8 @@ file_words! {
         UntilFirstChange,
         /// Until its own slot is overwritten.
         UntilOverwritten,
+        /// Until it is deleted by itself.
+        UntilDeleted,
         /// Always.
         Always,
     }
@@ -220,6 +250,10 @@ file_table! {
         pub r#for: Option<Nanos>,
         /// These keys begin it, as the first of an entry: `000000`, `22*`.
         pub keys: Option<Spanned<String>>,
+        /// This code begins it, entered where one would open.
+        pub code: Option<Spanned<AuthorisingCode>>,
+        /// The digit that chooses it among those that begin alike; it is an entry of its own.
+        pub function: Option<u8>,
         /// What is then asked for, in order.
         pub asks: Vec<Asked>,
         /// Where the new code goes.
@@ -234,12 +268,24 @@ file_table! {
 }
 
 file_words! {
+    /// A code that begins a change.
+    pub enum AuthorisingCode as "a code that begins a change" {
+        /// The master code.
+        Master,
+    }
+}
+
+file_words! {
     /// A code that a change asks for.
     pub enum Asked as "a code that is asked for" {
         /// A code that opens now.
         Old,
         /// The master code.
         Master,
+        /// The factory's code.
+        Factory,
+        /// The code that only resets.
+        ResetCode,
         /// The new code.
         New,
         /// The new code once more.
@@ -256,8 +302,14 @@ file_words! {
         TappedSlot,
         /// Into the slot of the old code that was entered.
         OwnSlot,
+        /// Into the first slot that is free.
+        FreeSlot,
         /// It becomes the master code.
         Master,
+        /// There is none: the old code that was entered is deleted.
+        Nothing,
+        /// There is none: the bolt learns the door's handing.
+        Handing,
     }
 }
 
@@ -278,12 +330,26 @@ file_table! {
         pub withdraws_within: Nanos,
         /// When it relocks by itself.
         pub relocks_after: Fact<Relock>,
-        /// Whether it moves by itself after a reset, to learn the door's handing.
-        pub learns_handing: YesNo = default,
+        /// Whether it moves by itself in a reset, to learn the door's handing.
+        pub learns_handing: LearnsHanding = default,
         /// How long that takes.
         pub handing_lasts: Fact<Nanos> = default,
         /// Where it is documented.
         pub from: From,
+    }
+}
+
+file_words! {
+    /// Whether a bolt moves by itself in a reset, to learn the door's handing.
+    #[derive(Default)]
+    pub enum LearnsHanding as "whether it learns the door's handing" {
+        /// As soon as it is reset.
+        Yes,
+        /// When it is told to, as a part of the reset.
+        WhenTold,
+        /// It does not.
+        #[default]
+        No,
     }
 }
 
@@ -361,10 +427,10 @@ file_words! {
 file_table! {
     /// The documented reset.
     pub struct Reset as "the section 'reset'" {
-        /// What triggers it.
-        pub button: Button,
+        /// The button that triggers it, where one does.
+        pub button: Option<Button>,
         /// How long the button is held.
-        pub hold: HoldWindow,
+        pub hold: Option<HoldWindow>,
         /// From when on the hold counts.
         pub counted_from: CountedFrom = default,
         /// Within which time after the hold the button has to be tapped once more, where it has
@@ -499,7 +565,8 @@ file_table! {
         pub after: Option<Spanned<String>>,
         /// How it is done.
         pub steps: Vec<Step>,
-        /// What a success changes in the lock. What is stored are the parameters `code` and `slot`.
+        /// What a success changes in the lock. What is stored or deleted are the parameters `code`
+        /// and `slot`.
         pub effect: EffectOf = default,
         /// Where it is documented.
         pub from: From,
@@ -517,8 +584,12 @@ file_words! {
         Resets,
         /// A code opens from now on.
         StoresUserCode,
+        /// The code no longer opens.
+        DeletesUserCode,
         /// There is a new master code.
         StoresMasterCode,
+        /// The key `new` turns the cylinder from now on, and no other.
+        LearnsKey,
     }
 }
 
@@ -527,6 +598,8 @@ file_words! {
 pub enum Parameter {
     /// A code, which the scenario has to give.
     Code(CodeKind),
+    /// A key of a cylinder, which the scenario has to give.
+    Key,
     /// A value, with the one that is meant where the scenario gives none.
     Value(Written),
 }
@@ -570,10 +643,16 @@ file_table! {
         pub slots: Option<Spanned<u32>>,
         /// What the factory leaves.
         pub factory: Option<Spanned<Factory>>,
+        /// The factory's code, where each unit has its own.
+        pub factory_code: Option<Spanned<Code>>,
         /// The pause after which an entry is forgotten.
         pub idle_time_out: Option<Spanned<Nanos>>,
         /// How long a new code is taken.
         pub change_window: Option<Spanned<Nanos>>,
+        /// The code that only resets.
+        pub reset_code: Option<Spanned<PairedCode>>,
+        /// Within which time keys are pressed together.
+        pub together_within: Option<Spanned<Nanos>>,
     }
 }
 
@@ -719,6 +798,7 @@ impl Read for Parameter {
         match node.scalar() {
             Some("user") => Some(Self::Code(CodeKind::User)),
             Some("master") => Some(Self::Code(CodeKind::Master)),
+            Some("key") => Some(Self::Key),
             _ => Written::read(node, problems).map(Self::Value),
         }
     }
@@ -730,6 +810,6 @@ impl JsonSchema for Parameter {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let value = generator.subschema_for::<Written>();
-        json_schema!({ "anyOf": [{ "enum": ["user", "master"] }, value] })
+        json_schema!({ "anyOf": [{ "enum": ["user", "master", "key"] }, value] })
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::words;
 use crate::event::{Event, Judgement, Nanos, What};
 use crate::verdict::Verdict;
 
@@ -114,7 +115,7 @@ fn decision(events: &[Event], seq: u64) -> Option<Decision> {
         seq,
         at: event.at,
         steps: under_way(&events[..=index]),
-        words: words(&event.what),
+        words: words::of(&event.what),
         hint: match &event.what {
             What::Trouble { hint, .. } if !hint.is_empty() => Some(hint.clone()),
             _ => None,
@@ -123,7 +124,7 @@ fn decision(events: &[Event], seq: u64) -> Option<Decision> {
 }
 
 /// The steps that have begun and not ended, the innermost last.
-fn under_way(events: &[Event]) -> Vec<StepUnderWay> {
+pub fn under_way(events: &[Event]) -> Vec<StepUnderWay> {
     let mut steps: Vec<(u32, StepUnderWay)> = Vec::new();
     for event in events {
         match &event.what {
@@ -149,43 +150,6 @@ fn under_way(events: &[Event]) -> Vec<StepUnderWay> {
         }
     }
     steps.into_iter().map(|(_, step)| step).collect()
-}
-
-/// A fact as a sentence, for people.
-fn words(what: &What) -> String {
-    match what {
-        What::Checked { wanted, got, .. } => format!("expected {wanted}; saw {got}"),
-        What::Judged {
-            oracle,
-            rule,
-            because,
-            ..
-        } => format!("{oracle}, {rule}: {because}"),
-        What::Measured {
-            quantity,
-            value,
-            unit,
-            uncertainty,
-            from,
-            to,
-            ..
-        } => {
-            let limit = |limit: &Option<u64>| {
-                limit.map_or("unknown".to_owned(), |limit| format!("{limit} {unit}"))
-            };
-            format!(
-                "{quantity} was {value} ± {uncertainty} {unit}; the limits are {} to {}",
-                limit(from),
-                limit(to)
-            )
-        }
-        What::Trouble {
-            device, doing, saw, ..
-        } => format!("{device}, {doing}: {saw}"),
-        What::Settled { because, .. } => because.clone(),
-        What::WentToRest { failed, .. } => format!("not at rest: {}", failed.join(", ")),
-        other => format!("{other:?}"),
-    }
 }
 
 #[cfg(test)]
@@ -348,14 +312,14 @@ mod tests {
     #[case(
         What::Measured {
             quantity: "hold of reset".to_owned(),
-            value: 7,
+            value: 7_000_000,
             unit: "ns".to_owned(),
-            uncertainty: 2,
-            from: Some(5),
+            uncertainty: 2_000,
+            from: Some(5_000_000),
             to: None,
             stands: crate::event::Against::Straddles,
         },
-        "hold of reset was 7 ± 2 ns; the limits are 5 ns to unknown"
+        "hold of reset was 7 ms ± 0.002 ms; the limit is at least 5 ms"
     )]
     #[case(
         What::Trouble {
@@ -375,6 +339,6 @@ mod tests {
         "not at rest: relay 3"
     )]
     fn a_decision_is_told_in_words(#[case] what: What, #[case] expected: &str) {
-        assert_eq!(words(&what), expected);
+        assert_eq!(words::of(&what), expected);
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use super::Summary;
+use super::difference::Told;
 use crate::event::Nanos;
 use crate::verdict::Verdict;
 
@@ -74,6 +75,50 @@ pub fn block(out: &mut dyn Write, run: &Summary, folder: &str) -> io::Result<()>
     writeln!(out, "{:>15}{folder}/events.jsonl:{}", "", decision.seq + 1)
 }
 
+/// How many lines of a difference are shown; the rest is in the run's folder.
+const DIFFERENCE_MAX: usize = 16;
+
+/// How a flow differs from the approved one, and where both are.
+///
+/// # Errors
+/// Only those of `out`.
+pub fn difference(out: &mut dyn Write, told: &[Told<'_>], places: &[String]) -> io::Result<()> {
+    for one in told.iter().take(DIFFERENCE_MAX) {
+        let style = match one {
+            Told::Missing(_) => AnsiColor::Red.on_default(),
+            Told::New(_) => AnsiColor::Green.on_default(),
+            Told::Gap | Told::Same(_) => Style::new(),
+        };
+        writeln!(out, "{:>15}{style}{}{style:#}", "", one.words())?;
+    }
+    if let Some(more) = told
+        .len()
+        .checked_sub(DIFFERENCE_MAX)
+        .filter(|more| *more > 0)
+    {
+        writeln!(out, "{:>15}  and {more} lines more", "")?;
+    }
+    for place in places {
+        writeln!(out, "{:>15}{place}", "")?;
+    }
+    Ok(())
+}
+
+/// A flow that differs in the same lines as that of an earlier run.
+///
+/// # Errors
+/// Only those of `out`.
+pub fn same_difference(out: &mut dyn Write, like: &str, places: &[String]) -> io::Result<()> {
+    writeln!(out, "{:>15}the same lines differ as in {like}", "")?;
+    for place in places.iter().filter(|place| place.starts_with("picture")) {
+        writeln!(out, "{:>15}{place}", "")?;
+    }
+    Ok(())
+}
+
+/// More reasons why runs were skipped than a person reads at the end of a campaign.
+const REASONS_MAX: usize = 8;
+
 /// The end of a campaign: what was skipped and what broke by reason, counts, time and where the reports are.
 ///
 /// # Errors
@@ -90,6 +135,15 @@ pub fn summary(
             *reasons.entry(run.because.as_str()).or_default() += 1;
         }
         let style = style(verdict);
+        if verdict == Verdict::Skipped && reasons.len() > REASONS_MAX {
+            let (count, reasons) = (reasons.values().sum::<usize>(), reasons.len());
+            writeln!(
+                out,
+                "{style}{:>13}{style:#}  {count} runs, for {reasons} reasons that index.html tells",
+                verdict.to_string()
+            )?;
+            continue;
+        }
         for (reason, count) in reasons {
             writeln!(
                 out,

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use crate::oracle::Keeps;
-use crate::profile::{Erased, Fact, Reset};
+use crate::profile::{AfterReset, Erased, Fact, Reset};
 use crate::scenario::{CodeUse, Effect};
+use crate::step::KnownCode;
 
 /// The codes of a lock, by the names that the scenario gives them.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     slots: BTreeMap<u32, CodeUse>,
     factory: Factory,
+    /// Where it stood when the lock left the factory.
+    at_first: Factory,
     master: Option<CodeUse>,
     /// What outlived the last reset, and by which rule of the manual.
     kept: Vec<(CodeUse, Keeps)>,
@@ -42,6 +45,7 @@ impl Credentials {
         };
         Credentials {
             factory,
+            at_first: factory,
             ..Credentials::default()
         }
     }
@@ -63,6 +67,19 @@ impl Credentials {
         if self.factory == Factory::UntilChanged {
             self.factory = Factory::Revoked;
         }
+    }
+
+    /// A code was deleted.
+    pub fn delete(&mut self, code: &CodeUse) {
+        self.slots.retain(|_, other| other != code);
+        if *code == CodeUse::Known(KnownCode::Factory) {
+            self.factory = Factory::Revoked;
+        }
+    }
+
+    /// The factory's code opens as it did at first.
+    pub fn restore_factory(&mut self) {
+        self.factory = self.at_first;
     }
 
     /// A code authorises programming from now on.
@@ -88,29 +105,37 @@ impl Credentials {
         };
         let slots = self.slots.values();
         let user_codes = slots.filter_map(|code| Some((code.clone(), user_codes?)));
-        let factory =
-            (self.factory == Factory::Permanent).then_some((CodeUse::Factory, Keeps::FactoryCode));
+        let factory = (self.factory == Factory::Permanent)
+            .then_some((CodeUse::Known(KnownCode::Factory), Keeps::FactoryCode));
         let is_kept = master == Some(Erased::Kept);
         let master = self.master.clone().filter(|_| is_kept);
         let master = master.map(|code| (code, Keeps::MasterCode));
         self.kept = user_codes.chain(factory).chain(master).collect();
     }
 
-    /// A procedure went through that changes this; `reset` is what the manual says of one.
-    pub fn take_effect(&mut self, effect: &Effect, reset: &Reset) {
+    /// A procedure went through; returns whether that changes codes. `reset` is what the manual says of one.
+    pub fn take_effect(&mut self, effect: &Effect, reset: Option<&Reset>) -> bool {
         match effect {
             Effect::Resets => {
+                let Some(reset) = reset else { return false };
                 let user = reset.erases.user_codes.known().copied();
                 let master = reset
                     .erases
                     .master_code
-                    .and_then(|fact: Fact<Erased>| fact.known().copied());
+                    .and_then(|fact| fact.known().copied());
                 self.reset(user, master);
+                let at_once = user == Some(Erased::AtOnce);
+                if at_once && reset.factory_code_afterwards == Fact::Known(AfterReset::Works) {
+                    self.restore_factory();
+                }
             }
             Effect::StoresUserCode { code, slot } => self.store(*slot, code),
+            Effect::DeletesUserCode { code } => self.delete(code),
             Effect::StoresMasterCode { code } => self.store_master(code),
-            Effect::None => {}
+            Effect::Unknown => self.unsettle(),
+            Effect::None | Effect::LearnsKey { .. } => return false,
         }
+        true
     }
 
     /// What outlived the last reset, and by which rule of the manual.
@@ -140,7 +165,8 @@ impl Credentials {
 
     /// The codes that open the lock.
     pub fn valid(&self) -> Vec<CodeUse> {
-        let factory = (self.factory != Factory::Revoked).then_some(CodeUse::Factory);
+        let factory =
+            (self.factory != Factory::Revoked).then_some(CodeUse::Known(KnownCode::Factory));
         self.slots.values().cloned().chain(factory).collect()
     }
 
@@ -153,6 +179,8 @@ impl Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FACTORY: CodeUse = CodeUse::Known(KnownCode::Factory);
 
     fn code(name: &str) -> CodeUse {
         CodeUse::Named(name.to_owned())
@@ -170,7 +198,7 @@ mod tests {
     #[test]
     fn a_factory_code_opens_until_an_owner_sets_one() {
         let mut codes = Credentials::from_factory(true, false);
-        assert_eq!(codes.valid(), [CodeUse::Factory]);
+        assert_eq!(codes.valid(), [FACTORY]);
         codes.store(1, &code("new"));
         assert_eq!(codes.valid(), [code("new")]);
         codes.reset(Some(Erased::AtOnce), None);
@@ -181,11 +209,34 @@ mod tests {
     fn a_permanent_factory_code_stays() {
         let mut codes = Credentials::from_factory(true, true);
         codes.store(1, &code("new"));
-        assert_eq!(codes.valid(), [code("new"), CodeUse::Factory]);
+        assert_eq!(codes.valid(), [code("new"), FACTORY]);
         codes.reset(Some(Erased::AtOnce), None);
-        assert_eq!(codes.valid(), [CodeUse::Factory]);
+        assert_eq!(codes.valid(), [FACTORY]);
         codes.settle(&[], false);
-        assert_eq!(codes.valid(), [CodeUse::Factory]);
+        assert_eq!(codes.valid(), [FACTORY]);
+    }
+
+    #[test]
+    fn a_reset_may_bring_back_the_factory_code() {
+        let mut codes = Credentials::from_factory(true, false);
+        codes.store(1, &code("new"));
+        codes.reset(Some(Erased::AtOnce), None);
+        assert_eq!(codes.valid(), []);
+        codes.restore_factory();
+        assert_eq!(codes.valid(), [FACTORY]);
+        codes.store(1, &code("new"));
+        assert_eq!(codes.valid(), [code("new")]);
+    }
+
+    #[test]
+    fn a_code_that_is_deleted_no_longer_opens_and_the_others_do() {
+        let mut codes = Credentials::from_factory(true, true);
+        codes.store(1, &code("one"));
+        codes.store(2, &code("two"));
+        codes.delete(&code("one"));
+        assert_eq!(codes.valid(), [code("two"), FACTORY]);
+        codes.delete(&FACTORY);
+        assert_eq!(codes.valid(), [code("two")]);
     }
 
     #[test]
@@ -207,7 +258,7 @@ mod tests {
         assert!(!codes.is_unsettled());
         assert_eq!(codes.valid(), [code("new")]);
         codes.settle(&[], true);
-        assert_eq!(codes.valid(), [CodeUse::Factory]);
+        assert_eq!(codes.valid(), [FACTORY]);
         codes.settle(&[code("new")], false);
         assert_eq!(codes.valid(), [code("new")]);
     }
@@ -222,17 +273,17 @@ mod tests {
         codes.store(1, &code("one"));
         codes.store(2, &code("two"));
         codes.store_master(&code("boss"));
-        let factory = (CodeUse::Factory, Keeps::FactoryCode);
+        let factory = (FACTORY, Keeps::FactoryCode);
 
         let mut silent = codes.clone();
         silent.reset(None, None);
-        assert_eq!(silent.valid(), [code("one"), code("two"), CodeUse::Factory]);
-        assert_eq!(kept(&silent), [factory.clone()]);
+        assert_eq!(silent.valid(), [code("one"), code("two"), FACTORY]);
+        assert_eq!(kept(&silent), std::slice::from_ref(&factory));
 
         let mut erased = codes.clone();
         erased.reset(Some(Erased::AtOnce), Some(Erased::AtOnce));
-        assert_eq!(erased.valid(), [CodeUse::Factory]);
-        assert_eq!(kept(&erased), [factory.clone()]);
+        assert_eq!(erased.valid(), [FACTORY]);
+        assert_eq!(kept(&erased), std::slice::from_ref(&factory));
 
         codes.reset(Some(Erased::Kept), Some(Erased::Kept));
         let users = [code("one"), code("two")].map(|code| (code, Keeps::UserCodes));
@@ -281,7 +332,7 @@ mod tests {
             kept(&codes),
             [
                 (code("three"), Keeps::UserCodes),
-                (CodeUse::Factory, Keeps::FactoryCode)
+                (FACTORY, Keeps::FactoryCode)
             ]
         );
     }

@@ -16,8 +16,9 @@ use crate::oracle::{Facts, Oracles, word};
 use crate::port::{CutPoint, Torn, Waited};
 use crate::profile::Profile;
 use crate::profile::codes::Code;
+use crate::quantity::Millivolts;
 use crate::scenario::{Act, CodeUse, Effect, Script};
-use crate::step::{Cut, CutAt, CutKind, CutMode};
+use crate::step::{Cut, CutAt, CutKind, CutMode, PhaseLabel};
 use crate::trace::Recorder;
 
 use super::runner::{Runner, Step, Stop};
@@ -68,7 +69,7 @@ pub struct Point {
 }
 
 /// A change of codes that is under way, or is over while nobody has touched the lock since.
-pub struct Change {
+pub struct CodeChange {
     old: Vec<CodeUse>,
     new: Vec<CodeUse>,
     resets: bool,
@@ -86,7 +87,8 @@ pub struct Cutting {
 #[derive(Clone, Copy)]
 enum Goal {
     Collect,
-    Strike(Cut),
+    /// There; a supply that sags falls to this.
+    Strike(Cut, Millivolts),
 }
 
 impl Cutting {
@@ -99,9 +101,9 @@ impl Cutting {
         }
     }
 
-    fn striking(cut: Cut) -> Cutting {
+    fn striking(cut: Cut, sag: Millivolts) -> Cutting {
         Cutting {
-            goal: Some(Goal::Strike(cut)),
+            goal: Some(Goal::Strike(cut, sag)),
             ..Cutting::collecting()
         }
     }
@@ -125,12 +127,11 @@ impl Cutting {
 impl Runner<'_> {
     /// A procedure begins that changes the codes, if it goes through.
     pub(super) fn change_begins(&mut self, effect: &Effect) {
-        if *effect == Effect::None {
+        let mut after = self.credentials.clone();
+        if !after.take_effect(effect, self.profile.reset.as_ref()) {
             return;
         }
-        let mut after = self.credentials.clone();
-        after.take_effect(effect, &self.profile.reset);
-        self.change = Some(Change {
+        self.change = Some(CodeChange {
             old: self.credentials.valid(),
             new: after.valid(),
             resets: *effect == Effect::Resets,
@@ -146,24 +147,14 @@ impl Runner<'_> {
     }
 
     /// The steps begin whose cut points count.
-    pub(super) fn watch_cuts(&mut self) -> Step {
-        match &mut self.cutting {
-            Some(cutting) => cutting.goal = Some(Goal::Collect),
-            None => return Ok(()),
-        }
-        self.watch_flash(true)
-    }
-
-    fn watch_flash(&mut self, watch: bool) -> Step {
-        match self.bench.branch() {
-            Some(branch) => {
-                branch.watch_cut_points(watch);
-                Ok(())
-            }
-            None => self.broken(not_virtual()),
+    pub(super) fn watch_cuts(&mut self) {
+        if let Some(cutting) = &mut self.cutting {
+            cutting.goal = Some(Goal::Collect);
         }
     }
+}
 
+impl<P> Runner<'_, P> {
     /// Counts a happening that is a cut point.
     pub(super) fn count_cut(&mut self, happening: &Happening) -> Step {
         let (kind, operation) = match &happening.what {
@@ -191,12 +182,15 @@ impl Runner<'_> {
             number: *number,
         };
         match goal {
-            Goal::Strike(cut) if cut.at == at => self.strike_at(cut),
-            Goal::Strike(_) => Ok(()),
+            Goal::Strike(cut, sag) if cut.at == at => self.strike_at(cut, sag),
+            Goal::Strike(..) => Ok(()),
             Goal::Collect => {
-                let Some(bench) = self.bench.fork() else {
-                    return self.broken(not_virtual());
+                let Some(mut bench) = self.bench.fork() else {
+                    return self.no_branch();
                 };
+                if let Some(branch) = bench.branch() {
+                    branch.watch_terminal(false);
+                }
                 let valid = self.credentials.valid();
                 let change = self.change.as_ref();
                 let point = Point {
@@ -218,8 +212,12 @@ impl Runner<'_> {
         }
     }
 
+    fn no_branch(&mut self) -> Step {
+        self.broken(not_virtual())
+    }
+
     /// The supply is lost, here.
-    fn strike_at(&mut self, Cut { at, mode }: Cut) -> Step {
+    fn strike_at(&mut self, Cut { at, mode }: Cut, sag: Millivolts) -> Step {
         self.cutting = None;
         self.record(What::Interrupted {
             phase: at.to_string(),
@@ -227,7 +225,7 @@ impl Runner<'_> {
             how: mode.to_string(),
         });
         if let CutMode::Sag(_) = mode {
-            self.set_supply(Some(self.profile.supply.sag.value))?;
+            self.set_supply(Some(sag))?;
         } else {
             self.record(What::SupplySet { millivolts: None });
             self.power_on = None;
@@ -239,19 +237,19 @@ impl Runner<'_> {
         self.release_all()?;
         Err(Stop::Interrupted)
     }
+}
 
+impl Runner<'_> {
     /// Carries out acts until the supply is lost at the first of some points, and lets the lock recover
     /// until it is lost at the next.
     pub(super) fn interrupt_at(&mut self, cuts: &[Cut], lasts: Nanos, acts: &[Act]) -> Step {
         let depth = self.inside.len();
         for (nth, cut) in cuts.iter().enumerate() {
-            self.cutting = Some(Cutting::striking(*cut));
-            self.watch_flash(true)?;
+            self.cutting = Some(Cutting::striking(*cut, self.profile.supply.sag.value));
             let outcome = match nth {
                 0 => self.all(acts),
                 _ => self.wait_for_quiet_start(),
             };
-            self.watch_flash(false)?;
             match (outcome, self.cutting.take()) {
                 (Err(Stop::Interrupted), _) => {}
                 (Err(other), _) => return Err(other),
@@ -621,7 +619,7 @@ fn enter(
         run.wait_for_quiet(PATIENCE)?;
         let refusals = run.refusals()?;
         let before = run.recorder.events().len();
-        if run.try_code(code, submit, None)? {
+        if run.try_code(code, submit, PhaseLabel::default())? {
             return Ok(Answer::Opens);
         }
         Ok(match run.has_refused(refusals, before)? {

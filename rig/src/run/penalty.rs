@@ -22,6 +22,10 @@ pub struct Penalty {
     until: Option<Nanos>,
     /// How long the lockout that runs, or ran last, takes.
     lasts: Nanos,
+    /// A power cycle makes a lockout longer, by one more of its own length.
+    grows: bool,
+    /// A key that is pressed during a lockout makes it start over.
+    starts_over: bool,
     /// The supply went while a lockout was running: its clock may have stood still since.
     stopped: bool,
     /// A cut may have lost or doubled a count: the next wrong code may be one too many.
@@ -38,8 +42,23 @@ impl Penalty {
             wrong: Vec::new(),
             until: None,
             lasts: Nanos::ZERO,
+            grows: false,
+            starts_over: false,
             stopped: false,
             doubtful: false,
+        }
+    }
+
+    /// Whether a power cycle makes a lockout longer, by one more of its own length.
+    pub fn growing(self, grows: bool) -> Penalty {
+        Penalty { grows, ..self }
+    }
+
+    /// Whether a key that is pressed during a lockout makes it start over.
+    pub fn starting_over(self, starts_over: bool) -> Penalty {
+        Penalty {
+            starts_over,
+            ..self
         }
     }
 
@@ -95,6 +114,14 @@ impl Penalty {
             self.lasts = self.longest();
         }
         if std::mem::take(&mut self.stopped) || mid_change {
+            let grown = if self.grows { self.lasts } else { Nanos::ZERO };
+            self.until = Some(at + self.lasts + grown);
+        }
+    }
+
+    /// A key was pressed.
+    pub fn key_pressed(&mut self, at: Nanos) {
+        if self.starts_over && self.runs(at) {
             self.until = Some(at + self.lasts);
         }
     }
@@ -234,5 +261,31 @@ mod tests {
         assert_eq!(penalty.over(), Some(secs(610)));
         penalty.forgiven();
         assert!(!penalty.wrong(secs(700)));
+    }
+
+    #[test]
+    fn a_lockout_that_grows_is_longer_by_itself_after_each_power_cycle() {
+        let stage = |wrong, lasts| Stage { wrong, lasts };
+        let mut penalty = Penalty::new(vec![stage(1, SHORT)], None).growing(true);
+        penalty.wrong(secs(0));
+        penalty.power_lost(secs(10));
+        penalty.power_came(secs(20), false);
+        assert_eq!(penalty.over(), Some(secs(140)));
+    }
+
+    #[test]
+    fn a_key_makes_a_running_lockout_start_over_and_no_other() {
+        let mut penalty = penalty(None).starting_over(true);
+        penalty.key_pressed(secs(1));
+        assert_eq!(penalty.over(), None);
+        (1..=3).for_each(|at| _ = penalty.wrong(secs(at)));
+        penalty.key_pressed(secs(62));
+        assert_eq!(penalty.over(), Some(secs(122)));
+        penalty.key_pressed(secs(122));
+        assert_eq!(penalty.over(), Some(secs(122)));
+        let mut other = self::penalty(None);
+        (1..=3).for_each(|at| _ = other.wrong(secs(at)));
+        other.key_pressed(secs(62));
+        assert_eq!(other.over(), Some(secs(63)));
     }
 }

@@ -4,24 +4,26 @@ use std::collections::BTreeMap;
 
 use crate::bench::{self, Bench, Contact, Feed, Happening};
 use crate::driver::DeviceTrouble;
-use crate::event::{Nanos, What};
+use crate::driver::stage::Motion;
+use crate::event::{FlashChange, Meter, Nanos, What};
 use crate::oracle::Oracles;
-use crate::port::Waited;
+use crate::port::{Change, Terminal, Waited};
 use crate::profile::codes::Code;
-use crate::profile::{Profile, Signal};
+use crate::profile::{Fact, KeysDuring, OnPowerCycle, Profile, Signal};
 use crate::quantity::Millivolts;
-use crate::scenario::Script;
+use crate::scenario::{Act, Doing, Script};
 use crate::step::Phase;
 use crate::trace::Recorder;
 
 use super::credentials::Credentials;
-use super::cut::{Change, Cutting};
+use super::cut::{CodeChange, Cutting};
+use super::cylinder::{Keys, Moved};
 use super::pattern::{Progress, Track, Wanted};
 use super::penalty::{Penalty, Stage};
 use super::steps::is_signal;
 
 /// Why the steps were left early. What happened is in the trace already.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stop {
     /// An expectation was not met.
     Failed,
@@ -48,10 +50,18 @@ pub struct Armed {
     pub strikes: Option<(Nanos, Nanos)>,
 }
 
-/// One run under way.
-pub struct Runner<'a> {
+/// What the steps of a kind of product mean. The loop around them is the same for all.
+pub trait CarryOut {
+    /// The whole scenario, from the state that it begins in to its last step.
+    fn carry_out(&mut self) -> Step;
+    /// One act.
+    fn act(&mut self, act: &Act) -> Step;
+}
+
+/// One run under way, on a product with the profile `P`.
+pub struct Runner<'a, P = Profile> {
     pub script: &'a Script,
-    pub profile: &'a Profile,
+    pub profile: &'a P,
     pub codes: &'a BTreeMap<String, Code>,
     pub seed: u64,
     pub bench: &'a mut Bench,
@@ -63,24 +73,49 @@ pub struct Runner<'a> {
     /// Whether cut points are counted, and what for.
     pub cutting: Option<Cutting>,
     /// The change of codes that is under way.
-    pub change: Option<Change>,
+    pub change: Option<CodeChange>,
     /// What is watched for the signal that is expected.
     pub tracks: Vec<Track>,
     /// Number of the last step that began.
     pub step: u32,
     /// Steps that have begun and not ended, and whether each carries out a procedure.
     pub inside: Vec<(u32, bool)>,
+    /// A procedure is under way that the lock may refuse: what is typed may then be tried as a code.
+    pub may_be_refused: bool,
     /// The procedure that is being carried out stores a master code.
     pub stores_master: bool,
     /// Contacts that are closed, so that they can be opened on every way out.
     pub closed: Vec<Contact>,
     /// When the supply confirmed that it is on; none while it is off.
     pub power_on: Option<Nanos>,
+    /// The keys of a cylinder.
+    pub keys: Keys,
+    /// What came of the stage's last move, until it is taken.
+    pub moved: Option<Moved>,
+    /// When the board's terminal was last looked at, and the charge that it had drawn by then.
+    charge: Option<(Nanos, u64)>,
+    /// Writes to flash that are not recorded yet, because more may follow.
+    burst: Option<Burst>,
+}
+
+/// Writes to flash at addresses that follow each other.
+struct Burst {
+    at: Nanos,
+    kind: FlashChange,
+    address: Option<u32>,
+    count: u32,
+    ends: Nanos,
 }
 
 /// How long lamps and beeper must be quiet before a pattern counts as over: longer than the pause
 /// between two flashes of one signal.
 pub const QUIET: Nanos = Nanos::from_millis(700);
+
+/// Firmware takes less than this between two words of one record.
+const BURST: Nanos = Nanos::from_millis(1);
+/// How long a phase is taken to last that has no length of its own: a lock that answers a key
+/// writes its record and moves its bolt within this time.
+pub const PHASE: Nanos = Nanos::from_millis(300);
 
 /// How long a supply may take to confirm; its driver reports trouble well before.
 const POWER_MAX: Nanos = Nanos::from_secs(2);
@@ -108,8 +143,31 @@ impl<'a> Runner<'a> {
             _ => None,
         };
         let factory = profile.factory_code();
-        let permanent =
-            factory.is_some_and(|code| code.stays == crate::profile::FactoryStays::Always);
+        let permanent = profile.factory_code_stays();
+        let grows = lockout
+            .is_some_and(|lockout| lockout.on_power_cycle == Fact::Known(OnPowerCycle::Extends));
+        let starts_over = profile.keys_during_lockout() == Some(KeysDuring::Restart);
+        Runner {
+            credentials: Credentials::from_factory(factory.is_some(), permanent),
+            penalty: Penalty::new(stages, counted_within)
+                .growing(grows)
+                .starting_over(starts_over),
+            ..Runner::without_codes(script, profile, codes, seed, bench, recorder, oracles)
+        }
+    }
+}
+
+impl<'a, P> Runner<'a, P> {
+    /// A run on a product without codes and lockout.
+    pub fn without_codes(
+        script: &'a Script,
+        profile: &'a P,
+        codes: &'a BTreeMap<String, Code>,
+        seed: u64,
+        bench: &'a mut Bench,
+        recorder: Recorder,
+        oracles: Oracles,
+    ) -> Runner<'a, P> {
         Runner {
             script,
             profile,
@@ -118,17 +176,22 @@ impl<'a> Runner<'a> {
             bench,
             recorder,
             oracles,
-            credentials: Credentials::from_factory(factory.is_some(), permanent),
-            penalty: Penalty::new(stages, counted_within),
+            credentials: Credentials::from_factory(false, false),
+            penalty: Penalty::new(Vec::new(), None),
             armed: None,
             cutting: None,
             change: None,
             tracks: Vec::new(),
             step: 0,
             inside: Vec::new(),
+            may_be_refused: false,
             stores_master: false,
             closed: Vec::new(),
             power_on: None,
+            charge: None,
+            burst: None,
+            keys: Keys::default(),
+            moved: None,
         }
     }
 
@@ -138,6 +201,7 @@ impl<'a> Runner<'a> {
     }
 
     fn record_at(&mut self, at: Nanos, what: What) -> u64 {
+        self.record_burst();
         let seq = self.recorder.record(at, what);
         let breaches = match self.recorder.events().last() {
             Some(event) => self.oracles.see(event),
@@ -203,9 +267,53 @@ impl<'a> Runner<'a> {
                 self.record_at(at, What::Printed { text });
             }
             // The order is in the trace; what it did is on the sense lines.
-            bench::What::Switched { .. }
-            | bench::What::Measured { .. }
-            | bench::What::CutPoint(_) => {}
+            bench::What::Switched { .. } => {}
+            bench::What::Measured {
+                voltage, current, ..
+            } => {
+                self.record_at(
+                    at,
+                    What::SupplyRead {
+                        millivolts: voltage.0,
+                        microamps: Some(u64::from(current.0)),
+                        since: None,
+                        by: Meter::Supply,
+                    },
+                );
+            }
+            bench::What::Terminal(terminal) => self.note_terminal(at, terminal),
+            bench::What::CutPoint(point) => {
+                let (kind, address) = match point.change {
+                    Change::Word { address, .. } => (FlashChange::Word, Some(address)),
+                    Change::Page { address } => (FlashChange::Page, Some(address)),
+                    Change::Chip => (FlashChange::Chip, None),
+                    Change::Settings => (FlashChange::Settings, None),
+                };
+                self.note_write(at, kind, address, point.ends);
+            }
+            bench::What::Moved {
+                motion,
+                stopped,
+                stands,
+                ..
+            } => {
+                let (axis, to, unit) = match motion {
+                    Motion::Turn { to, .. } => ("turn", i64::from(to.0), "mdeg"),
+                    Motion::Insert { to } => ("insert", i64::from(to.0), "um"),
+                    Motion::Select { slot } => ("magazine", i64::from(slot), "slot"),
+                    Motion::Plunge { to } => ("plunge", i64::from(to.0), "um"),
+                };
+                self.moved = Some(Moved { stopped, stands });
+                let (axis, unit) = (axis.to_owned(), unit.to_owned());
+                let moved = What::Moved {
+                    axis,
+                    to,
+                    unit,
+                    stopped,
+                    stands,
+                };
+                self.record_at(at, moved);
+            }
             bench::What::Fed { feed, .. } => {
                 if let Feed::On { .. } = feed {
                     self.power_on.get_or_insert(at);
@@ -214,6 +322,75 @@ impl<'a> Runner<'a> {
             bench::What::Trouble(trouble) => return self.broken(trouble),
         }
         Ok(())
+    }
+
+    /// Words that are written one after the other are one fact: a record of the lock, mostly.
+    fn note_write(&mut self, at: Nanos, kind: FlashChange, address: Option<u32>, ends: Nanos) {
+        if let Some(Burst {
+            count,
+            kind: FlashChange::Word,
+            address: Some(first),
+            ends: before,
+            ..
+        }) = &mut self.burst
+            && kind == FlashChange::Word
+            && address == first.checked_add(4 * *count)
+            && at.since(*before) < BURST
+        {
+            *count += 1;
+            *before = ends;
+            return;
+        }
+        self.record_burst();
+        self.burst = Some(Burst {
+            at,
+            kind,
+            address,
+            count: 1,
+            ends,
+        });
+    }
+
+    fn record_burst(&mut self) {
+        let Some(burst) = self.burst.take() else {
+            return;
+        };
+        let Burst {
+            at,
+            kind,
+            address,
+            count,
+            ends,
+        } = burst;
+        self.record_at(
+            at,
+            What::FlashChanged {
+                kind,
+                address,
+                count,
+                ends,
+            },
+        );
+    }
+
+    /// Between two looks at the terminal the charge tells the mean current.
+    fn note_terminal(&mut self, at: Nanos, terminal: Terminal) {
+        let before = self.charge.replace((at, terminal.nanocoulombs));
+        let mean = before.and_then(|(since, charge)| {
+            let nanocoulombs = u128::from(terminal.nanocoulombs.saturating_sub(charge));
+            let microamps =
+                (nanocoulombs * 1_000_000).checked_div(u128::from(at.since(since).0))?;
+            Some((u64::try_from(microamps).ok()?, since))
+        });
+        self.record_at(
+            at,
+            What::SupplyRead {
+                millivolts: terminal.millivolts,
+                microamps: mean.map(|(microamps, _)| microamps),
+                since: mean.map(|(_, since)| since),
+                by: Meter::Emulator,
+            },
+        );
     }
 
     /// An instrument failed: that ends the steps.
@@ -294,6 +471,9 @@ impl<'a> Runner<'a> {
         if closed {
             self.change.take_if(|change| change.is_over);
             self.closed.push(contact.clone());
+            if let Contact::Key(_) = contact {
+                self.penalty.key_pressed(self.bench.now());
+            }
         }
         self.record(What::Switched {
             contact: shown.to_owned(),
@@ -372,14 +552,10 @@ impl<'a> Runner<'a> {
                     seen,
                 );
             }
-            let settles = self
-                .tracks
-                .iter()
-                .filter_map(|track| track.settles(QUIET))
-                .min();
+            let settles = self.tracks.iter().filter_map(|track| track.settles(QUIET));
             let next = settles
                 .filter(|at| *at > now)
-                .map_or(quiet_by, |at| at.min(quiet_by));
+                .fold(quiet_by, |next, at| next.min(at));
             self.wait_for_one(next)?;
         }
     }
@@ -434,6 +610,55 @@ impl<'a> Runner<'a> {
             self.recorder.record(now, judged);
         }
         (now, self.recorder)
+    }
+}
+
+impl<P> Runner<'_, P>
+where
+    Self: CarryOut,
+{
+    /// What happens on every way out: the scenario's `finally`, then rest.
+    pub fn clean_up(&mut self) {
+        let script = self.script;
+        self.armed = None;
+        self.tracks.clear();
+        self.inside.clear();
+        // A stop in here is recorded like any other, and rest comes all the same.
+        let _ = self.release_all().and_then(|()| self.all(&script.finally));
+        let rest = self.bench.to_rest();
+        self.record(What::WentToRest {
+            outputs: rest.outputs,
+            failed: rest.failed,
+        });
+    }
+
+    pub fn all(&mut self, acts: &[Act]) -> Step {
+        for act in acts {
+            self.one(act)?;
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, act: &Act) -> Step {
+        self.step += 1;
+        let number = self.step;
+        let procedure = match &act.doing {
+            Doing::Do { procedure, .. } => Some(procedure.clone()),
+            _ => None,
+        };
+        self.record(What::StepStarted {
+            step: number,
+            inside: self.inside.last().map(|(step, _)| *step),
+            place: act.place.clone(),
+            doing: act.to_string(),
+            procedure: procedure.clone(),
+        });
+        self.inside.push((number, procedure.is_some()));
+        let outcome = self.act(act);
+        self.inside.pop();
+        outcome?;
+        self.record(What::StepFinished { step: number });
+        self.enter_phase(act.phase.after, PHASE)
     }
 }
 

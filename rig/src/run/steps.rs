@@ -4,19 +4,18 @@ use crate::bench::Contact;
 use crate::event::{Against, Nanos, Standing, What};
 use crate::oracle::{Keeps, word};
 use crate::profile::codes::Code;
-use crate::profile::{CountedFrom, Erased, Fact, HoldWindow, Relock};
+use crate::profile::{CountedFrom, Erased, Fact, HoldRange, HoldWindow, Relock};
 use crate::quantity::{Millivolts, Percent};
-use crate::scenario::{self, Act, CodeUse, Doing, Effect, Expected, ResolvedSet, When};
-use crate::step::{DoorState, Drop, Phase, Times, WaitFor};
+use crate::scenario::{self, Act, CodeUse, Doing, Effect, Expected, ResolvedSet};
+use crate::step::{
+    BoltState, DoorState, Drop, KnownCode, Phase, PhaseLabel, Refusal, Times, WaitFor,
+};
 
 use super::pattern::{Progress, Track};
-use super::runner::{Armed, QUIET, Runner, Step, Stop};
+use super::runner::{Armed, CarryOut, PHASE, QUIET, Runner, Step, Stop};
 
 /// How long a board may take from power to idle before the first key is pressed.
 const BOOT_MAX: Nanos = Nanos::from_secs(1);
-/// How long a phase is taken to last that has no length of its own: a lock that answers a key
-/// writes its record and moves its bolt within this time.
-const PHASE: Nanos = Nanos::from_millis(300);
 /// How long a finger leaves lamps and beeper to finish before it presses the next key.
 pub const PATIENCE: Nanos = Nanos::from_secs(15);
 /// How long a bolt may take to be thrown again where the manual gives no time.
@@ -24,59 +23,15 @@ const RELOCK_MAX: Nanos = Nanos::from_secs(15);
 /// How much later than reckoned something is taken to be over: the lock's clock and ours differ.
 pub const MARGIN: Nanos = Nanos::from_millis(500);
 
-impl Runner<'_> {
-    /// The whole scenario, from a fresh battery to the last step.
-    pub fn carry_out(&mut self) -> Step {
+impl CarryOut for Runner<'_> {
+    /// From a fresh battery on.
+    fn carry_out(&mut self) -> Step {
         let script = self.script;
         self.set_supply(Some(self.profile.supply.fresh.value))?;
         self.wait(BOOT_MAX)?;
         self.all(&script.setup)?;
-        self.watch_cuts()?;
+        self.watch_cuts();
         self.all(&script.steps)
-    }
-
-    /// What happens on every way out: the scenario's `finally`, then rest.
-    pub fn clean_up(&mut self) {
-        let script = self.script;
-        self.armed = None;
-        self.tracks.clear();
-        self.inside.clear();
-        // A stop in here is recorded like any other, and rest comes all the same.
-        let _ = self.release_all().and_then(|()| self.all(&script.finally));
-        let rest = self.bench.to_rest();
-        self.record(What::WentToRest {
-            outputs: rest.outputs,
-            failed: rest.failed,
-        });
-    }
-
-    pub(super) fn all(&mut self, acts: &[Act]) -> Step {
-        for act in acts {
-            self.one(act)?;
-        }
-        Ok(())
-    }
-
-    fn one(&mut self, act: &Act) -> Step {
-        self.step += 1;
-        let number = self.step;
-        let procedure = match &act.doing {
-            Doing::Do { procedure, .. } => Some(procedure.clone()),
-            _ => None,
-        };
-        self.record(What::StepStarted {
-            step: number,
-            inside: self.inside.last().map(|(step, _)| *step),
-            place: act.place.clone(),
-            doing: act.to_string(),
-            procedure: procedure.clone(),
-        });
-        self.inside.push((number, procedure.is_some()));
-        let outcome = self.act(act);
-        self.inside.pop();
-        outcome?;
-        self.record(What::StepFinished { step: number });
-        self.enter_phase(act.phase.after, PHASE)
     }
 
     fn act(&mut self, act: &Act) -> Step {
@@ -87,20 +42,28 @@ impl Runner<'_> {
                 code,
                 submit,
                 times,
-            } => self.enter_often(code, submit.as_deref(), *times, expect, during),
+            } => {
+                self.enter_often(code, submit.as_deref(), *times, expect, act.phase)?;
+                match expect {
+                    // The next key is a person's next movement.
+                    None => self.wait(self.profile.keypad.pause),
+                    Some(_) => Ok(()),
+                }
+            }
             Doing::Press {
-                contact,
+                contacts,
                 lasts,
                 times,
             } => {
-                let contact = wired(contact);
-                let shown = contact.to_string();
+                let contacts: Vec<Contact> = contacts.iter().map(wired).collect();
                 self.enter_phase(during, *lasts)?;
                 for press in 0..*times {
                     if press > 0 {
                         self.wait(self.profile.keypad.pause)?;
                     }
-                    self.expecting(expect, |run| run.press(&contact, &shown, *lasts))?;
+                    self.expecting(expect, |run| {
+                        run.press(&contacts, &|contact| contact.to_string(), *lasts)
+                    })?;
                 }
                 // The next key is a person's next movement.
                 self.wait(self.profile.keypad.pause)
@@ -124,6 +87,15 @@ impl Runner<'_> {
                     .or_else(|trouble| self.broken(trouble))?;
                 self.wait(PHASE)
             }
+            Doing::Bolt(state) => {
+                let withdrawn = self.level(WITHDRAWN)?;
+                let is = match withdrawn {
+                    true => BoltState::Withdrawn,
+                    false => BoltState::Thrown,
+                };
+                let wanted = format!("the bolt {state}");
+                self.check(wanted, format!("it was {is}"), is == *state)
+            }
             Doing::Wait {
                 until,
                 share,
@@ -133,14 +105,15 @@ impl Runner<'_> {
                 acts,
                 effect,
                 procedure,
-                ..
+                refused,
             } => {
                 self.wait_for_quiet(PATIENCE)?;
-                let around = self.stores_master;
+                let around = (self.stores_master, self.may_be_refused);
                 self.stores_master = matches!(effect, Effect::StoresMasterCode { .. });
                 self.change_begins(effect);
+                self.may_be_refused |= *refused == Refusal::Either;
                 let done = self.expecting(expect, |run| run.all(acts));
-                self.stores_master = around;
+                (self.stores_master, self.may_be_refused) = around;
                 done?;
                 self.take_effect(effect, procedure);
                 Ok(())
@@ -151,7 +124,7 @@ impl Runner<'_> {
                 times,
             } => {
                 for _ in 0..*times {
-                    self.opens(code, submit.as_deref(), during)?;
+                    self.opens(code, submit.as_deref(), act.phase)?;
                 }
                 Ok(())
             }
@@ -165,15 +138,21 @@ impl Runner<'_> {
                 }
                 Ok(())
             }
-            Doing::Interrupt { when, lasts, acts } => match when {
-                When::InPhase { at, how } => self.interrupt(*at, *how, *lasts, acts),
-                When::AtCuts(cuts) => self.interrupt_at(cuts, *lasts, acts),
-            },
+            Doing::Interrupt {
+                at,
+                how,
+                lasts,
+                acts,
+            } => self.interrupt(*at, *how, *lasts, acts),
+            Doing::InterruptAt { cuts, lasts, acts } => self.interrupt_at(cuts, *lasts, acts),
             Doing::Settles(sets) => self.settles(sets),
+            Doing::Handle(_) => unreachable!("no plan for a lock with a keypad handles keys"),
             Doing::Expect => self.expecting(expect, |_| Ok(())),
         }
     }
+}
 
+impl Runner<'_> {
     /// Acts, and then waits for what the lock is to show, counted from the beginning of the action:
     /// a lock may answer while the last key is still down.
     fn expecting(
@@ -253,10 +232,21 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn press(&mut self, contact: &Contact, shown: &str, lasts: Nanos) -> Step {
-        self.switch(contact, shown, true)?;
+    /// Presses contacts together; `shown` is what the trace calls each.
+    fn press(
+        &mut self,
+        contacts: &[Contact],
+        shown: &dyn Fn(&Contact) -> String,
+        lasts: Nanos,
+    ) -> Step {
+        for contact in contacts {
+            self.switch(contact, &shown(contact), true)?;
+        }
         self.wait(lasts)?;
-        self.switch(contact, shown, false)
+        for contact in contacts {
+            self.switch(contact, &shown(contact), false)?;
+        }
+        Ok(())
     }
 
     /// Holds a contact, and measures on its sense line how long it really was closed.
@@ -271,8 +261,9 @@ impl Runner<'_> {
         let shown = contact.to_string();
         self.switch(contact, &shown, true)?;
         self.all(meanwhile)?;
+        let reset = self.profile.reset.as_ref();
         let counted = match (
-            self.profile.reset.counted_from,
+            reset.map_or(CountedFrom::Press, |reset| reset.counted_from),
             meanwhile.is_empty(),
             self.power_on,
         ) {
@@ -313,12 +304,11 @@ impl Runner<'_> {
         };
         let value = opened.since(closed.max(counted)).0;
         let uncertainty = self.bench.file().uncertainty.0;
-        let window = match &self.profile.reset.hold {
-            HoldWindow::Range(range) if asked >= range.from && self.is_resetting() => Some(range),
-            _ => None,
-        };
+        let window = self
+            .reset_window()
+            .filter(|range| asked >= range.from && self.is_resetting());
         let from = window.map(|window| window.from.0);
-        let to = window.and_then(|window| window.to.known()).map(|to| to.0);
+        let to = window.and_then(|window| window.to.known().map(|to| to.0));
         self.record(What::Measured {
             quantity: format!("hold of {contact}"),
             value,
@@ -328,6 +318,13 @@ impl Runner<'_> {
             to,
             stands: Against::judge(value, uncertainty, from, to),
         });
+    }
+
+    fn reset_window(&self) -> Option<HoldRange> {
+        match self.profile.reset.as_ref()?.hold? {
+            HoldWindow::Range(range) => Some(range),
+            HoldWindow::Tap => None,
+        }
     }
 
     fn is_resetting(&self) -> bool {
@@ -351,8 +348,9 @@ impl Runner<'_> {
         match code {
             CodeUse::Named(name) => self.codes[name].clone(),
             CodeUse::Literal(code) => code.clone(),
-            CodeUse::Factory => self
-                .factory_digits()
+            CodeUse::Known(known) => self
+                .profile
+                .known_code(*known)
                 .expect("the plan names it only where there is one"),
         }
     }
@@ -363,7 +361,7 @@ impl Runner<'_> {
     }
 
     pub(super) fn factory_digits(&self) -> Option<Code> {
-        Some(self.profile.factory_code()?.code.value.clone())
+        self.profile.known_code(KnownCode::Factory)
     }
 
     /// How a code stands, lockout aside. Digits decide: a literal may equal a code that has a name.
@@ -384,34 +382,40 @@ impl Runner<'_> {
     }
 
     /// Presses the digits and what ends an entry; returns when the last key is up again.
-    fn enter(&mut self, code: &CodeUse, submit: Option<&str>, during: Option<Phase>) -> Step {
+    fn enter(&mut self, code: &CodeUse, submit: Option<&str>, phase: PhaseLabel) -> Step {
         let digits = self.digits(code);
         let count = digits.digit_count();
         let (press, pause) = (self.profile.keypad.press, self.profile.keypad.pause);
-        let keys: Vec<char> = digits
-            .digits_to_press()
-            .chars()
-            .chain(submit.iter().flat_map(|key| key.chars()))
+        let keys: Vec<&str> = digits
+            .strokes_to_press()
+            .into_iter()
+            .chain(submit)
             .collect();
         let last = keys.len() - 1;
         // The bolt moves when the last key is down; every other phase of an entry is in its middle.
-        let strikes_at = if during == Some(Phase::P6) {
+        let strikes_at = if phase.during == Some(Phase::P6) {
             last
         } else {
             count / 2
         };
+        // And the lock writes then, before it answers.
+        let writes = phase.after.filter(|after| *after == Phase::P5);
         for (index, key) in keys.iter().enumerate() {
             if index == last {
                 self.code_entered(code, &digits);
             }
             if index == strikes_at {
-                self.enter_phase(during, PHASE)?;
+                self.enter_phase(phase.during, PHASE)?;
+            }
+            if index == last {
+                self.enter_phase(writes, PHASE)?;
             }
             let shown = match index < count {
                 true => format!("digit {} of {count}", index + 1),
                 false => format!("key {key}"),
             };
-            self.press(&Contact::Key(*key), &shown, press)?;
+            let together: Vec<Contact> = key.chars().map(Contact::Key).collect();
+            self.press(&together, &|_| shown.clone(), press)?;
             if index != last {
                 self.wait(pause)?;
             }
@@ -423,13 +427,15 @@ impl Runner<'_> {
     fn code_entered(&mut self, code: &CodeUse, digits: &Code) {
         let now = self.bench.now();
         let standing = match self.standing(code) {
-            _ if self.is_changing() => Standing::Offered,
+            _ if self.is_changing() && !self.may_be_refused => Standing::Offered,
             Standing::Valid | Standing::Invalid if self.penalty.runs(now) => Standing::LockedOut,
             standing => standing,
         };
         let kept = self.credentials.kept().iter();
         let kept_by = kept
             .filter(|(code, _)| self.digits(code) == *digits)
+            // A lock that changes codes does not open for one.
+            .filter(|_| !self.may_be_refused)
             // A code that is becoming the master code is no proof that it was one.
             .find(|(_, keeps)| *keeps != Keeps::MasterCode || !self.stores_master)
             .map(|(_, keeps)| keeps.rule().to_owned());
@@ -453,7 +459,7 @@ impl Runner<'_> {
         submit: Option<&str>,
         times: Times,
         expect: &Option<Expected>,
-        during: Option<Phase>,
+        phase: PhaseLabel,
     ) -> Step {
         let count = match times {
             Times::Count(count) => count,
@@ -472,7 +478,7 @@ impl Runner<'_> {
                 .then(|| self.signal("lockout-begins"))
                 .flatten();
             let expect = lockout.map_or_else(|| expect.clone(), Some);
-            self.expecting(&expect, |run| run.enter(code, submit, during))?;
+            self.expecting(&expect, |run| run.enter(code, submit, phase))?;
             if is_tried {
                 self.reckon(code);
             }
@@ -508,10 +514,10 @@ impl Runner<'_> {
         &mut self,
         code: &CodeUse,
         submit: Option<&str>,
-        during: Option<Phase>,
+        phase: PhaseLabel,
     ) -> Step<bool> {
         let before = self.recorder.events().len();
-        self.enter(code, submit, during)?;
+        self.enter(code, submit, phase)?;
         let until = self.bench.now() + self.profile.bolt.withdraws_within;
         let mut looked = before;
         loop {
@@ -527,13 +533,13 @@ impl Runner<'_> {
         }
     }
 
-    fn opens(&mut self, code: &CodeUse, submit: Option<&str>, during: Option<Phase>) -> Step {
+    fn opens(&mut self, code: &CodeUse, submit: Option<&str>, phase: PhaseLabel) -> Step {
         self.wait_for_quiet(PATIENCE)?;
         let accepted = self.profile.signal("accepted").copied();
         if let Some(accepted) = &accepted {
             self.watch(accepted)?;
         }
-        let opened = self.try_code(code, submit, during)?;
+        let opened = self.try_code(code, submit, phase)?;
         let got = if opened {
             "it was withdrawn"
         } else {
@@ -554,7 +560,7 @@ impl Runner<'_> {
 
     fn refuses(&mut self, code: &CodeUse, submit: Option<&str>) -> Step {
         self.wait_for_quiet(PATIENCE)?;
-        let opened = self.try_code(code, submit, None)?;
+        let opened = self.try_code(code, submit, PhaseLabel::default())?;
         self.reckon(code);
         let got = if opened {
             "it was withdrawn"
@@ -614,6 +620,11 @@ impl Runner<'_> {
                 Some(over) if over > now => over.since(now) + MARGIN,
                 _ => return self.enter_phase(during, PHASE),
             },
+            // A share of it ends while the bolt is still withdrawn.
+            WaitFor::Relock if share.is_some() => match self.profile.relocks_after() {
+                Some(Relock::After(after)) => after,
+                _ => Nanos::ZERO,
+            },
             WaitFor::Relock => return self.wait_for_relock(at_most + MARGIN),
             WaitFor::Idle => return self.wait_for_quiet(at_most),
             WaitFor::Handing | WaitFor::EntryTimeOut | WaitFor::ChangeWindow => at_most + MARGIN,
@@ -625,15 +636,20 @@ impl Runner<'_> {
 
     /// What a procedure that went through has changed in the lock.
     fn take_effect(&mut self, effect: &Effect, procedure: &str) {
-        if *effect == Effect::None {
+        let reset = self.profile.reset.as_ref();
+        if !self.credentials.take_effect(effect, reset) {
             return;
         }
-        let reset = &self.profile.reset;
-        self.credentials.take_effect(effect, reset);
-        if *effect == Effect::Resets && reset.erases.counters == Fact::Known(Erased::AtOnce) {
+        self.change_is_over();
+        if *effect == Effect::Unknown {
+            // What was typed may have counted as wrong codes.
+            return self.penalty.power_came(self.bench.now(), true);
+        }
+        let erases_counters =
+            reset.is_some_and(|reset| reset.erases.counters == Fact::Known(Erased::AtOnce));
+        if *effect == Effect::Resets && erases_counters {
             self.penalty.forgiven();
         }
-        self.change_is_over();
         let valid = self
             .credentials
             .valid()
@@ -706,7 +722,7 @@ impl Runner<'_> {
             self.wait_for_quiet(PATIENCE)?;
             let refusals = self.refusals()?;
             let before = self.recorder.events().len();
-            let opened = self.try_code(code, submit.as_deref(), None)?;
+            let opened = self.try_code(code, submit.as_deref(), PhaseLabel::default())?;
             if opened {
                 self.penalty.forgiven();
                 self.lock_again()?;

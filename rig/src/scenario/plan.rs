@@ -3,6 +3,7 @@
 //! refused at its place in the scenario.
 
 mod call;
+mod cylinder;
 mod expand;
 mod show;
 mod values;
@@ -11,12 +12,16 @@ use std::collections::BTreeMap;
 
 use crate::event::Nanos;
 use crate::profile::codes::{Code, Declared};
-use crate::profile::{Button, Profile, Signal};
+use crate::profile::{Button, Product, Profile, Signal};
 use crate::quantity::{Millivolts, Percent};
 use crate::source::{Problems, Refused};
-use crate::step::{Bindings, Bound, Cut, DoorState, Drop, Phase, PhaseLabel, Times, WaitFor};
+use crate::step::{
+    Bindings, BoltState, Bound, Cut, DoorState, Drop, KeyKind, KnownCode, Phase, PhaseLabel,
+    Refusal, Times, WaitFor,
+};
 
 use super::Scenario;
+pub use cylinder::{Handling, KeySet};
 use expand::Expansion;
 
 /// How far inside a hold window a hold is placed, how far below it a hold is too short, and how long
@@ -55,6 +60,8 @@ pub struct Script {
     /// The codes of the scenario that this run uses, to be made by
     /// [`codes::generate`](crate::profile::codes::generate).
     pub codes: BTreeMap<String, Declared>,
+    /// The keys of the scenario, on a cylinder.
+    pub keys: BTreeMap<String, KeyKind>,
     /// Brings about what the scenario says is given.
     pub setup: Vec<Act>,
     /// The scenario's steps.
@@ -91,11 +98,11 @@ pub enum Doing {
         /// How often.
         times: Times,
     },
-    /// Presses and releases a contact.
+    /// Presses and releases contacts, together where there are several.
     Press {
         /// Which.
-        contact: Contact,
-        /// How long it is closed.
+        contacts: Vec<Contact>,
+        /// How long they are closed.
         lasts: Nanos,
         /// How often.
         times: u32,
@@ -118,6 +125,8 @@ pub enum Doing {
     },
     /// Moves the door.
     Door(DoorState),
+    /// The bolt must be there.
+    Bolt(BoltState),
     /// Lets time pass.
     Wait {
         /// What for.
@@ -133,8 +142,8 @@ pub enum Doing {
         procedure: String,
         /// Its steps. Of one that must be refused they end with the first that would be answered.
         acts: Vec<Act>,
-        /// The lock must not carry it out.
-        refused: bool,
+        /// Whether the lock must not carry it out.
+        refused: Refusal,
         /// What a success changes in the lock.
         effect: Effect,
     },
@@ -158,31 +167,31 @@ pub enum Doing {
     },
     /// Makes the supply fail while acts are carried out; what would come later is not done.
     Interrupt {
-        /// Then.
-        when: When,
+        /// In this phase: the first act that is labelled with it.
+        at: Phase,
+        /// In this way.
+        how: Drop,
         /// For so long.
+        lasts: Nanos,
+        /// The acts.
+        acts: Vec<Act>,
+    },
+    /// Loses the supply at exact points: the first among those of the acts, each further one in the
+    /// recovery from the one before. There is at least one.
+    InterruptAt {
+        /// The points.
+        cuts: Vec<Cut>,
+        /// For so long each time.
         lasts: Nanos,
         /// The acts.
         acts: Vec<Act>,
     },
     /// The lock must hold exactly one of these sets of codes.
     Settles(Vec<ResolvedSet>),
+    /// Handles the keys of a cylinder; in no plan for a lock with a keypad.
+    Handle(Handling),
     /// Only waits for what is expected.
     Expect,
-}
-
-/// When a supply fails.
-#[derive(Clone, Debug, PartialEq)]
-pub enum When {
-    /// In a phase: in the first act that is labelled with it.
-    InPhase {
-        /// This one.
-        at: Phase,
-        /// In this way.
-        how: Drop,
-    },
-    /// At an exact point of the acts, and then at one of each recovery; at least one.
-    AtCuts(Vec<Cut>),
 }
 
 /// A code that a run uses.
@@ -192,8 +201,8 @@ pub enum CodeUse {
     Named(String),
     /// A literal in the file.
     Literal(Code),
-    /// The code that the factory sets.
-    Factory,
+    /// One that the profile gives, or that manuals warn of.
+    Known(KnownCode),
 }
 
 /// A contact of the bench.
@@ -210,6 +219,13 @@ pub enum Contact {
 pub enum Effect {
     /// Nothing, or only what the procedures inside it change.
     None,
+    /// What a success would change, or nothing: it has to be found out.
+    Unknown,
+    /// The code no longer opens.
+    DeletesUserCode {
+        /// The code.
+        code: CodeUse,
+    },
     /// What the profile says that a reset erases.
     Resets,
     /// This code opens from now on; what was in the slot does not.
@@ -223,6 +239,11 @@ pub enum Effect {
     StoresMasterCode {
         /// The code.
         code: CodeUse,
+    },
+    /// This key turns the cylinder from now on, and no other.
+    LearnsKey {
+        /// The key.
+        key: String,
     },
 }
 
@@ -266,7 +287,10 @@ impl Act {
             | Doing::Opens { code, .. }
             | Doing::Refuses { code, .. }
             | Doing::Do {
-                effect: Effect::StoresUserCode { code, .. } | Effect::StoresMasterCode { code },
+                effect:
+                    Effect::StoresUserCode { code, .. }
+                    | Effect::DeletesUserCode { code }
+                    | Effect::StoresMasterCode { code },
                 ..
             } => vec![code],
             Doing::Settles(sets) => sets.iter().flat_map(|set| &set.codes).collect(),
@@ -279,7 +303,9 @@ impl Act {
         match &self.doing {
             Doing::Hold { during: acts, .. }
             | Doing::Do { acts, .. }
-            | Doing::Interrupt { acts, .. } => acts,
+            | Doing::Interrupt { acts, .. }
+            | Doing::InterruptAt { acts, .. }
+            | Doing::Handle(Handling::StopAt { acts, .. }) => acts,
             _ => &[],
         }
     }
@@ -324,6 +350,14 @@ pub fn plan(scenario: &Scenario, profile: &Profile) -> Result<Vec<PlannedRun>, R
     }
 }
 
+/// The runs of a scenario on any product.
+pub fn plan_on(scenario: &Scenario, product: &Product) -> Result<Vec<PlannedRun>, Refused> {
+    match product {
+        Product::Lock(profile) => plan(scenario, profile),
+        Product::Cylinder(cylinder) => cylinder::plan(scenario, cylinder),
+    }
+}
+
 /// A script that an earlier variant has already is not run a second time.
 fn without_twin(script: Script, earlier: &[PlannedRun]) -> Course {
     let twin = earlier
@@ -340,12 +374,7 @@ fn without_twin(script: Script, earlier: &[PlannedRun]) -> Course {
 
 /// Every combination of the variants' values, with its label.
 fn combinations(scenario: &Scenario) -> Vec<(String, Bindings)> {
-    let codes: Bindings = scenario
-        .codes
-        .names()
-        .map(|name| (name.to_owned(), Bound::Code(name.to_owned())))
-        .collect();
-    let mut combinations = vec![(String::new(), codes)];
+    let mut combinations = vec![(String::new(), scenario.declared())];
     for (name, values) in scenario.variants.iter() {
         combinations = combinations
             .iter()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::KnownCode;
 use crate::source::{Node, Problem, Problems, Read, Span, Spanned, Value, is_name};
 
 /// A value, or the name of a variant or parameter that gives it.
@@ -15,15 +16,21 @@ pub enum Arg<T> {
     Name(Spanned<String>),
 }
 
-/// A code: `$name` of one that the scenario declares, or quoted digits where the literal is the
-/// point.
+/// A code: `$name` of one that the scenario declares, a known one by its word, or quoted digits
+/// where the literal is the point.
 #[derive(Clone, PartialEq, Eq)]
 pub enum CodeWord {
     /// `$name`
     Name(Spanned<String>),
     /// `"000000"`
     Digits(Spanned<String>),
+    /// `factory`
+    Known(Spanned<KnownCode>),
 }
+
+/// A key of a cylinder: `$name` of one that the scenario declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyWord(pub Spanned<String>);
 
 /// A value whose type only its use decides: an entry of `with` or `variants`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +45,10 @@ pub enum Bound {
     Code(String),
     /// A code written out in digits.
     Digits(String),
+    /// A code that the product or its manual gives.
+    Known(KnownCode),
+    /// A key of the scenario, by its name there.
+    Key(String),
 }
 
 /// What each `$name` stands for at some point of a plan.
@@ -90,10 +101,16 @@ impl<T: Read + Clone> Arg<T> {
                 }
                 value
             }
-            Some(_) => problems.add(Problem::new(
-                name.span,
-                format!("'${}' is a code, which cannot stand here", name.value),
-            )),
+            Some(bound) => {
+                let what = match bound {
+                    Bound::Key(_) => "a key",
+                    _ => "a code",
+                };
+                problems.add(Problem::new(
+                    name.span,
+                    format!("'${}' is {what}, which cannot stand here", name.value),
+                ))
+            }
             None => problems.add(undeclared(name, bindings.keys().map(String::as_str))),
         }
     }
@@ -110,7 +127,7 @@ impl<T> Arg<T> {
 }
 
 /// A name that nothing declares.
-pub(super) fn undeclared<'n>(
+pub(crate) fn undeclared<'n>(
     name: &Spanned<String>,
     known: impl IntoIterator<Item = &'n str>,
 ) -> Problem {
@@ -126,6 +143,7 @@ impl CodeWord {
     pub fn span(&self) -> Span {
         match self {
             Self::Name(text) | Self::Digits(text) => text.span,
+            Self::Known(known) => known.span,
         }
     }
 
@@ -133,18 +151,43 @@ impl CodeWord {
     pub fn resolve(&self, bindings: &Bindings, problems: &mut Problems) -> Option<Bound> {
         let name = match self {
             Self::Digits(digits) => return Some(Bound::Digits(digits.value.clone())),
+            Self::Known(known) => return Some(Bound::Known(known.value)),
             Self::Name(name) => name,
         };
         match bindings.get(&name.value) {
-            Some(Bound::Written(node)) => {
+            Some(Bound::Written(node)) => known_code(node).map(Bound::Known).or_else(|| {
                 let found = node.describe();
                 problems.add(Problem::new(
                     name.span,
                     format!("expected a code, found {found} behind '${}'", name.value),
                 ))
-            }
+            }),
             Some(code) => Some(code.clone()),
             None => problems.add(undeclared(name, bindings.keys().map(String::as_str))),
+        }
+    }
+}
+
+impl KeyWord {
+    /// The name in the scenario of the key that it stands for.
+    pub fn resolve(&self, bindings: &Bindings, problems: &mut Problems) -> Option<String> {
+        let name = &self.0;
+        match bindings.get(&name.value) {
+            Some(Bound::Key(key)) => Some(key.clone()),
+            Some(_) => problems.add(
+                Problem::new(name.span, format!("'${}' is no key", name.value))
+                    .hint("declare it under keys: current, other, blank or unsupported"),
+            ),
+            None => problems.add(undeclared(name, bindings.keys().map(String::as_str))),
+        }
+    }
+}
+
+impl Read for KeyWord {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+        match name_of(node, problems)? {
+            Some(name) => Some(Self(name)),
+            None => problems.expected_hint("a key", node, "write $name"),
         }
     }
 }
@@ -155,6 +198,7 @@ impl std::fmt::Debug for CodeWord {
         match self {
             Self::Name(name) => write!(f, "${}", name.value),
             Self::Digits(digits) => write!(f, "a code of {} digits", digits.value.len()),
+            Self::Known(known) => write!(f, "{}", known.value),
         }
     }
 }
@@ -164,8 +208,33 @@ impl Read for CodeWord {
         if let Some(name) = name_of(node, problems)? {
             return Some(Self::Name(name));
         }
+        if let Some(known) = known_code(node) {
+            return Some(Self::Known(Spanned::new(known, node.span)));
+        }
+        if let Some(word) = node.scalar().filter(|word| is_name(word)) {
+            let words: Vec<String> = KnownCode::ALL.iter().map(|known| known.word()).collect();
+            let known = words.iter().map(String::as_str);
+            let found = format!("expected a code, found {}", node.describe());
+            return problems.add(
+                Problem::new(node.span, found)
+                    .did_you_mean(word, known.chain(["$name", "\"digits in quotes\""])),
+            );
+        }
         read_digits(node, problems).map(Self::Digits)
     }
+}
+
+/// The known code that a word stands for, if it does.
+pub(crate) fn known_code(node: &Node) -> Option<KnownCode> {
+    let Value::Scalar {
+        text,
+        quoted: false,
+    } = &node.value
+    else {
+        return None;
+    };
+    let mut known = KnownCode::ALL.iter();
+    known.find(|known| known.word() == *text).copied()
 }
 
 /// Quoted digits, at least one.
@@ -228,10 +297,24 @@ impl JsonSchema for CodeWord {
         "Code".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let words: Vec<String> = KnownCode::ALL.iter().map(|known| known.word()).collect();
         json_schema!({
-            "description": "$name of a declared code, or digits in quotes",
+            "description": "$name of a declared code, a known one, or digits in quotes",
             "type": "string",
-            "pattern": r"^(\$[a-z][a-z0-9-]*|[0-9]+)$",
+            "pattern": format!(r"^(\$[a-z][a-z0-9-]*|[0-9]+|{})$", words.join("|")),
+        })
+    }
+}
+
+impl JsonSchema for KeyWord {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Key".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "$name of a declared key",
+            "type": "string",
+            "pattern": NAME_PATTERN,
         })
     }
 }

@@ -4,11 +4,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::argument::undeclared;
 use super::{
-    Ability, Arg, Bindings, CodeSet, CodeWord, CutAt, CutMode, DoorState, Drop, ExpectedSignal,
-    HoldFor, Phase, PhaseLabel, SupplyLevel, Times, WaitFor, Written, YesNo,
+    Ability, Arg, Bindings, BoltState, CodeSet, CodeWord, CutAt, CutMode, DoorState, Drop,
+    ExpectedSignal, HoldFor, KeyWord, Phase, PhaseLabel, Pulled, Pushed, Refusal, SupplyLevel,
+    Times, WaitFor, Written, YesNo,
 };
 use crate::event::Nanos;
-use crate::quantity::Percent;
+use crate::quantity::{Micrometres, Millidegrees, MillinewtonMetres, Percent};
 use crate::source::{
     Named, Node, OneOrMore, Problem, Problems, Read, Span, Spanned, Value, file_table, key_of,
 };
@@ -80,10 +81,10 @@ verbs! {
         /// By when, if not as the profile says.
         pub within: Option<Nanos>,
     }
-    /// Presses and releases a key or button.
+    /// Presses and releases a key or button, or several at once.
     Press as "a 'press' step" {
-        /// A button or key by its name, or a key by its label in quotes.
-        pub press: Spanned<String>,
+        /// A button or key by its name, or a key by its label in quotes; a list is pressed together.
+        pub press: OneOrMore<Spanned<String>>,
         /// How long, if not as long as the profile's keys are pressed.
         pub r#for: Option<Arg<Nanos>>,
         /// How often.
@@ -137,12 +138,17 @@ verbs! {
         pub r#do: Spanned<String>,
         /// Its arguments.
         pub with: Named<Written> = default,
-        /// The lock must not carry it out: nothing that the procedure expects is seen.
-        pub refused: YesNo = default,
+        /// Whether the lock must not carry it out.
+        pub refused: Refusal = default,
         /// What the lock shows in the end, in place of what the procedure expects there.
         pub expect: Option<Spanned<ExpectedSignal>>,
         /// By when, if not as the profile says.
         pub within: Option<Nanos>,
+    }
+    /// The bolt must be there now.
+    Bolt as "a 'bolt' step" {
+        /// Where.
+        pub bolt: BoltState,
     }
     /// The code must open: accepted is shown and the bolt is withdrawn. Then it is locked again.
     Opens as "an 'opens' step" {
@@ -157,6 +163,46 @@ verbs! {
         pub refuses: CodeWord,
         /// How often.
         pub times: Arg<Times> = default,
+    }
+    /// Pushes a key of a cylinder in, up to its shoulder.
+    Insert as "an 'insert' step" {
+        /// The key.
+        pub insert: KeyWord,
+        /// How far it stays short of its shoulder.
+        pub short: Arg<Micrometres> = default,
+        /// Whether the cylinder must keep it out.
+        pub refused: Arg<Refusal> = default,
+    }
+    /// Pulls the key out, straight.
+    Withdraw as "a 'withdraw' step" {
+        /// `key`
+        pub withdraw: Pulled,
+        /// Not straight: by so much it is turned on the way, and back.
+        pub turning: Arg<Millidegrees> = default,
+        /// Whether the cylinder must hold it.
+        pub refused: Arg<Refusal> = default,
+    }
+    /// Turns the key to an angle; 0 is where keys go in and out, clockwise is positive.
+    Turn as "a 'turn' step" {
+        /// The angle.
+        pub turn: Arg<Millidegrees>,
+        /// The torque that stops it, if not the profile's.
+        pub torque: Option<Arg<MillinewtonMetres>>,
+        /// Whether the cylinder must stop it.
+        pub refused: Arg<Refusal> = default,
+    }
+    /// Pushes the learning tool in until the cylinder clicks, and pulls it out again.
+    Plunge as "a 'plunge' step" {
+        /// `tool`
+        pub plunge: Pushed,
+        /// How far, of the whole way.
+        pub depth: Option<Arg<Percent>>,
+        /// How often.
+        pub times: Arg<Times> = default,
+        /// It is left in.
+        pub stays: YesNo = default,
+        /// Whether the cylinder must not click.
+        pub refused: Arg<Refusal> = default,
     }
     /// Carries out steps and makes the supply fail in one phase of them; what comes after it is
     /// not done any more.
@@ -181,14 +227,14 @@ verbs! {
 }
 
 file_table! {
-    /// When and how the supply fails: in a phase, or at one exact point, which takes a virtual bench.
+    /// When and how the supply fails, or somebody stops in the middle.
     pub struct Interruption as "an interruption" {
         /// In this phase.
         pub at: Option<Spanned<Arg<Phase>>>,
-        /// In this way.
+        /// The supply fails in this way; left out, whoever works on a lock without one stops there.
         pub supply: Option<Arg<Drop>>,
-        /// At this point, which `lockrig cuts` names. Of several each is counted from the power-on
-        /// after the one before.
+        /// The supply fails at this point, which `lockrig cuts` names; only on a virtual bench. Of several
+        /// each is counted from the power-on after the one before.
         pub cut: Option<OneOrMore<Cut>>,
         /// For so long; then the battery is fresh.
         pub r#for: Arg<Nanos>,
@@ -218,10 +264,15 @@ impl Step {
             Action::Do(step) => step.expect.as_ref(),
             Action::Expect(step) => Some(&step.expect),
             Action::Door(_)
+            | Action::Bolt(_)
             | Action::Wait(_)
             | Action::Opens(_)
             | Action::Refuses(_)
             | Action::Interrupt(_)
+            | Action::Insert(_)
+            | Action::Withdraw(_)
+            | Action::Turn(_)
+            | Action::Plunge(_)
             | Action::Settles(_) => None,
         }
     }
@@ -237,9 +288,14 @@ impl Step {
             Action::Expect(step) => step.within,
             Action::Wait(step) => step.within,
             Action::Door(_)
+            | Action::Bolt(_)
             | Action::Opens(_)
             | Action::Refuses(_)
             | Action::Interrupt(_)
+            | Action::Insert(_)
+            | Action::Withdraw(_)
+            | Action::Turn(_)
+            | Action::Plunge(_)
             | Action::Settles(_) => None,
         }
     }
@@ -312,17 +368,16 @@ impl Step {
                 step.times.resolve(bindings, problems);
             }
             Action::Interrupt(step) => {
-                let interrupt = &step.interrupt;
-                let at = interrupt.at.as_ref().map(|at| &at.value);
+                let at = step.interrupt.at.as_ref().map(|at| &at.value);
                 check(at, bindings, problems);
-                check(interrupt.supply.as_ref(), bindings, problems);
-                interrupt.r#for.resolve(bindings, problems);
-                let cuts = interrupt.cut.as_ref().map(OneOrMore::as_slice);
-                let in_phase = (interrupt.at.is_some(), interrupt.supply.is_some());
-                let says_when = matches!(
-                    (cuts, in_phase),
-                    (None, (true, true)) | (Some([_, ..]), (false, false))
-                );
+                check(step.interrupt.supply.as_ref(), bindings, problems);
+                step.interrupt.r#for.resolve(bindings, problems);
+                let cuts = step.interrupt.cut.as_ref().map(OneOrMore::as_slice);
+                let says_when = match (cuts, at) {
+                    (None, Some(_)) => true,
+                    (Some([_, ..]), None) => step.interrupt.supply.is_none(),
+                    _ => false,
+                };
                 if !says_when {
                     problems.add::<()>(
                         Problem::new(self.span, "an interruption that does not say when")
@@ -339,7 +394,26 @@ impl Step {
                     }
                 }
             }
-            Action::Expect(_) => {}
+            Action::Insert(step) => {
+                step.insert.resolve(bindings, problems);
+                step.short.resolve(bindings, problems);
+                step.refused.resolve(bindings, problems);
+            }
+            Action::Withdraw(step) => {
+                step.turning.resolve(bindings, problems);
+                step.refused.resolve(bindings, problems);
+            }
+            Action::Turn(step) => {
+                step.turn.resolve(bindings, problems);
+                check(step.torque.as_ref(), bindings, problems);
+                step.refused.resolve(bindings, problems);
+            }
+            Action::Plunge(step) => {
+                check(step.depth.as_ref(), bindings, problems);
+                step.times.resolve(bindings, problems);
+                step.refused.resolve(bindings, problems);
+            }
+            Action::Bolt(_) | Action::Expect(_) => {}
         }
         if let (Some(expected), None) = (self.expect(), self.within())
             && expected.value == ExpectedSignal::Nothing

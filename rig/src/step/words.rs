@@ -64,6 +64,36 @@ file_words! {
 }
 
 file_words! {
+    /// A code that the product or its manual gives, or that every manual warns of.
+    pub enum KnownCode as "a known code" {
+        /// The code that the factory sets.
+        Factory,
+        /// The code that only resets.
+        ResetCode,
+        /// The same digits, but where two are pressed together one after the other.
+        ResetCodeInTurn,
+        /// Zeros only.
+        Zeros,
+        /// 1, 2, 3 and so on.
+        Sequence,
+        /// The same digit again and again.
+        Repeated,
+        /// A day and a month, with a year where there is room.
+        Date,
+    }
+}
+
+file_words! {
+    /// Where a bolt is.
+    pub enum BoltState as "a bolt's state" {
+        /// Withdrawn: open.
+        Withdrawn,
+        /// Thrown: locked.
+        Thrown,
+    }
+}
+
+file_words! {
     /// `yes` or `no`.
     #[derive(Default)]
     pub enum YesNo as "yes or no" {
@@ -72,6 +102,50 @@ file_words! {
         /// No.
         #[default]
         No,
+    }
+}
+
+file_words! {
+    /// How a key is cut.
+    pub enum KeyKind as "a kind of key" {
+        /// It turns the cylinder when the run begins.
+        Current,
+        /// Another one that the cylinder can learn.
+        Other,
+        /// Not cut.
+        Blank,
+        /// With a cut that the cylinder cannot learn.
+        Unsupported,
+    }
+}
+
+file_words! {
+    /// Whether a lock must not let something happen.
+    #[derive(Default)]
+    pub enum Refusal as "whether it is refused" {
+        /// It must let it happen.
+        #[default]
+        No,
+        /// It must not.
+        Yes,
+        /// It may, or may not: what comes of it is looked at later.
+        Either,
+    }
+}
+
+file_words! {
+    /// What is pulled out of a cylinder.
+    pub enum Pulled as "what is withdrawn" {
+        /// The key.
+        Key,
+    }
+}
+
+file_words! {
+    /// What is pushed into a cylinder's slot.
+    pub enum Pushed as "what is pushed" {
+        /// The learning tool.
+        Tool,
     }
 }
 
@@ -148,6 +222,8 @@ pub enum SupplyLevel {
     Fresh,
     /// Just below the level at which the profile's product warns.
     Low,
+    /// Just below the level at which codes cannot be changed.
+    NoChanges,
     /// Just below the level at which it refuses.
     Critical,
     /// What the profile calls sag: spent cells under load.
@@ -201,8 +277,38 @@ pub enum Ability {
     KeptUserCodes,
     /// The lock documents what it does on a low battery.
     LowBattery,
+    /// The factory leaves a code that no change revokes.
+    PermanentFactoryCode,
+    /// The factory's code works again after a reset.
+    FactoryCodeAfterReset,
+    /// A second lockout comes after fewer wrong codes, or lasts longer.
+    SecondLockout,
+    /// No manual says that a power cycle ends a lockout.
+    LockoutSurvives,
+    /// A power cycle makes a lockout longer.
+    LockoutGrows,
+    /// It is documented what keys do during a lockout.
+    KeysDuringLockout,
+    /// An entry is forgotten after a documented pause.
+    EntryTimeOut,
+    /// A new code of zeros is refused.
+    ZerosRefused,
+    /// A new code of zeros deletes the old one.
+    ZerosDelete,
+    /// Weak codes are refused.
+    WeakRefused,
+    /// A change asks for the old code.
+    ChangeByOldCode,
+    /// A code for resets alone, with keys that are pressed together.
+    PairedResetCode,
+    /// A stage turns its key.
+    Stage,
+    /// And changes one key for another.
+    KeyExchange,
     /// The profile has this procedure.
     Procedure(String),
+    /// The procedure of the first name takes an argument of the second.
+    Parameter(String, String),
     /// The profile knows this signal.
     Signal(String),
 }
@@ -222,6 +328,20 @@ impl Ability {
         ("reset.open-door", Ability::OpenDoorReset),
         ("reset.keeps-user-codes", Ability::KeptUserCodes),
         ("low-battery", Ability::LowBattery),
+        ("factory-code.permanent", Ability::PermanentFactoryCode),
+        ("factory-code.after-reset", Ability::FactoryCodeAfterReset),
+        ("lockout.second", Ability::SecondLockout),
+        ("lockout.survives", Ability::LockoutSurvives),
+        ("lockout.grows", Ability::LockoutGrows),
+        ("lockout.keys", Ability::KeysDuringLockout),
+        ("entry.time-out", Ability::EntryTimeOut),
+        ("codes.zeros-refused", Ability::ZerosRefused),
+        ("codes.zeros-delete", Ability::ZerosDelete),
+        ("codes.weak-refused", Ability::WeakRefused),
+        ("change.by-old-code", Ability::ChangeByOldCode),
+        ("reset-code.pair", Ability::PairedResetCode),
+        ("stage", Ability::Stage),
+        ("key-exchange", Ability::KeyExchange),
     ];
 }
 
@@ -229,6 +349,7 @@ impl fmt::Display for Ability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Procedure(name) => write!(f, "procedure.{name}"),
+            Self::Parameter(name, parameter) => write!(f, "procedure.{name}.{parameter}"),
             Self::Signal(name) => write!(f, "signal.{name}"),
             word => f.write_str(
                 Self::WORDS
@@ -304,6 +425,7 @@ const LEVELS: &[(&str, SupplyLevel)] = &[
     ("off", SupplyLevel::Off),
     ("fresh", SupplyLevel::Fresh),
     ("low", SupplyLevel::Low),
+    ("no-changes", SupplyLevel::NoChanges),
     ("critical", SupplyLevel::Critical),
     ("sag", SupplyLevel::Sag),
 ];
@@ -459,6 +581,14 @@ impl Read for Ability {
             (None, Some(("procedure", name))) if is_name(name) => {
                 Some(Self::Procedure(name.to_owned()))
             }
+            (None, Some(("procedure", name)))
+                if name
+                    .split_once('.')
+                    .is_some_and(|(name, parameter)| is_name(name) && is_name(parameter)) =>
+            {
+                let (name, parameter) = name.split_once('.')?;
+                Some(Self::Parameter(name.to_owned(), parameter.to_owned()))
+            }
             (None, Some(("signal", name))) if is_name(name) => Some(Self::Signal(name.to_owned())),
             _ => problems.add(
                 Problem::new(
@@ -467,10 +597,11 @@ impl Read for Ability {
                 )
                 .did_you_mean(
                     text,
-                    Self::WORDS
-                        .iter()
-                        .map(|(word, _)| *word)
-                        .chain(["procedure.<name>", "signal.<name>"]),
+                    Self::WORDS.iter().map(|(word, _)| *word).chain([
+                        "procedure.<name>",
+                        "procedure.<name>.<parameter>",
+                        "signal.<name>",
+                    ]),
                 ),
             ),
         }
@@ -485,7 +616,10 @@ impl JsonSchema for Ability {
         let words: Vec<&str> = Self::WORDS.iter().map(|(word, _)| *word).collect();
         json_schema!({ "anyOf": [
             { "enum": words },
-            { "type": "string", "pattern": r"^(procedure|signal)\.[a-z][a-z0-9-]*$" },
+            {
+                "type": "string",
+                "pattern": r"^(procedure|signal)\.[a-z][a-z0-9-]*$|^procedure\.[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$",
+            },
         ]})
     }
 }

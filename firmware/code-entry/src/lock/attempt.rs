@@ -4,7 +4,7 @@ use super::BoltPosition;
 use super::{Lock, Outputs};
 use crate::code::Code;
 use crate::parser::Entry;
-use crate::personality::{FactoryRule, Kind};
+use crate::personality::{FactoryRule, Kind, Trigger};
 use crate::record::{Record, Storage, StorageFault};
 use crate::report::{Report, SupplyLevel};
 use crate::signal::Signal;
@@ -27,9 +27,20 @@ impl<S: Storage> Lock<S> {
             out.signal(Signal::LowBattery);
             return Ok(());
         }
-        let Some(slot) = self.attempt(now_ms, Credential::User, &entry.code(), out)? else {
+        let by_master = |trigger: &Trigger| *trigger == Trigger::Master;
+        let changes = &self.personality.changes;
+        let credential = if changes.iter().any(|change| by_master(&change.trigger)) {
+            Credential::UserOrMaster
+        } else {
+            Credential::User
+        };
+        let Some(slot) = self.attempt(now_ms, credential, &entry.code(), out)? else {
             return Ok(());
         };
+        if slot == MASTER {
+            self.begin_change(now_ms, 0, by_master, out);
+            return Ok(());
+        }
         out.report(Report::Accepted { slot });
         out.signal(Signal::Accepted);
         if self.supply_level() != SupplyLevel::Fresh {
@@ -105,37 +116,56 @@ impl<S: Storage> Lock<S> {
     /// masks, so that time does not tell how many digits were right.
     fn find(&self, credential: Credential, code: &Code) -> Option<u8> {
         let mut found = Match::default();
+        let codes = &self.personality.codes;
+        let compare_factory = |found: &mut Match| {
+            let factory = codes.factory.iter();
+            factory.for_each(|factory| found.compare(0, factory, code));
+        };
         match credential {
-            Credential::User => {
-                let codes = &self.personality.codes;
+            Credential::User | Credential::UserOrMaster => {
+                if credential == Credential::UserOrMaster {
+                    found.compare(MASTER, &self.record.master, code);
+                }
                 let factory_works = match codes.factory_rule {
                     FactoryRule::Permanent => true,
                     FactoryRule::RevokedOnFirstChange => !self.record.owned,
                     FactoryRule::None | FactoryRule::Works => false,
                 };
                 if factory_works {
-                    codes
-                        .factory
-                        .iter()
-                        .for_each(|factory| found.compare(0, factory, code));
+                    compare_factory(&mut found);
                 }
                 for (slot, user) in (1..).zip(&self.record.users) {
                     found.compare(slot, user, code);
                 }
             }
-            Credential::Master => found.compare(0, &self.record.master, code),
+            Credential::Master => found.compare(MASTER, &self.record.master, code),
+            Credential::Factory => compare_factory(&mut found),
+            Credential::ResetCode => found.compare(0, &codes.reset_code, code),
         }
-        // Blank slots equal a blank entry.
-        found.slot().filter(|_| !code.is_all_zeros())
+        // Blank slots equal a blank entry; and zeros open nothing, whatever is stored.
+        found.slot().filter(|slot| {
+            if *slot == MASTER {
+                !code.is_blank()
+            } else {
+                !code.is_all_zeros()
+            }
+        })
     }
 }
 
 /// Which codes an attempt is compared with.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Credential {
     User,
+    /// A user's, or else the master's: its slot is [`MASTER`].
+    UserOrMaster,
     Master,
+    Factory,
+    ResetCode,
 }
+
+/// What an attempt with the master code gives in place of a slot.
+const MASTER: u8 = u8::MAX;
 
 /// The outcome of comparing an entry with many codes, kept without a branch.
 #[derive(Default)]

@@ -4,7 +4,7 @@ use super::attempt::Credential;
 use super::{Lock, Mode, Outputs};
 use crate::code::Code;
 use crate::parser::{Context, Entry};
-use crate::personality::{Change, MasterRule, Step, Target, Trigger};
+use crate::personality::{Change, MasterRule, Step, Target, Trigger, Zeros};
 use crate::record::{Record, Storage, StorageFault};
 use crate::report::{Refusal, Report};
 use crate::signal::Signal;
@@ -62,7 +62,7 @@ impl<S: Storage> Lock<S> {
                 new: Code::BLANK,
                 until_ms,
             });
-            self.parser.expect(Context::Change);
+            self.parser.expect(self.context(number, 0));
             out.signal(Signal::ProgrammingOpen);
         }
         true
@@ -75,6 +75,26 @@ impl<S: Storage> Lock<S> {
             MasterRule::Set => !self.record.master.is_blank(),
         };
         master && self.guard_holds(change.guard)
+    }
+
+    /// What the entry for a step is typed as.
+    fn context(&self, change: usize, step: usize) -> Context {
+        match self.personality.changes[change].steps[step] {
+            Step::ResetCode => Context::ResetCode,
+            _ => Context::Change,
+        }
+    }
+
+    /// The change that this function stands for, among those that start like the one that is open.
+    fn function(&self, open: usize, entered: &Code) -> Option<usize> {
+        let changes = &self.personality.changes;
+        changes.iter().position(|change| {
+            let Some(Step::Function(digit)) = change.steps.first() else {
+                return false;
+            };
+            let chosen = Code::from_digits(&[*digit]).is_ok_and(|code| code == *entered);
+            chosen && change.trigger == changes[open].trigger && self.permits(change)
+        })
     }
 
     /// An entry for the change that is open.
@@ -90,55 +110,70 @@ impl<S: Storage> Lock<S> {
             return Ok(());
         }
         let code = entry.code();
-        let steps = &self.personality.changes[progress.change].steps;
-        let last = progress.step + 1 == steps.len();
-        let refusal = match steps[progress.step] {
-            Step::Old => match self.attempt(now_ms, Credential::User, &code, out)? {
-                Some(slot) => {
-                    progress.own_slot = slot.max(1);
+        let step = self.personality.changes[progress.change].steps[progress.step];
+        let credential = match step {
+            Step::Old => Some(Credential::User),
+            Step::Master => Some(Credential::Master),
+            Step::Factory => Some(Credential::Factory),
+            Step::ResetCode => Some(Credential::ResetCode),
+            Step::Function(_) | Step::New | Step::Again => None,
+        };
+        if let Some(credential) = credential {
+            let Some(slot) = self.attempt(now_ms, credential, &code, out)? else {
+                out.report(Report::ChangeRefused(Refusal::Code));
+                return Ok(());
+            };
+            if step == Step::Old {
+                progress.own_slot = slot.max(1);
+            }
+        }
+        let refusal = match step {
+            Step::Function(_) => match self.function(progress.change, &code) {
+                Some(change) => {
+                    progress.change = change;
                     None
                 }
-                None => {
-                    out.report(Report::ChangeRefused(Refusal::Code));
-                    return Ok(());
-                }
+                None => Some(Refusal::Function),
             },
-            Step::Master => {
-                if self
-                    .attempt(now_ms, Credential::Master, &code, out)?
-                    .is_none()
-                {
-                    out.report(Report::ChangeRefused(Refusal::Code));
-                    return Ok(());
-                }
-                None
-            }
             Step::New => {
                 progress.new = code;
+                let zeros_refused = self.personality.codes.zeros == Zeros::Refused;
                 if !self.personality.fits_length(&code) {
                     Some(Refusal::Length)
                 } else {
-                    code.is_all_zeros().then_some(Refusal::Zeros)
+                    (zeros_refused && code.is_all_zeros()).then_some(Refusal::Zeros)
                 }
             }
             Step::Again => (code != progress.new).then_some(Refusal::Mismatch),
+            Step::Old | Step::Master | Step::Factory | Step::ResetCode => None,
         };
         if let Some(refusal) = refusal {
             self.refuse(refusal, out);
             return Ok(());
         }
-        if last {
-            return self.store(progress, out);
-        }
         progress.step += 1;
+        if progress.step == self.personality.changes[progress.change].steps.len() {
+            return self.store(now_ms, progress, out);
+        }
         self.mode = Mode::Changing(progress);
+        self.parser
+            .expect(self.context(progress.change, progress.step));
         self.window_restarts(now_ms);
-        out.signal(Signal::ProgrammingOpen);
+        out.signal(if step == Step::New {
+            Signal::NewCodeTaken
+        } else {
+            Signal::StepTaken
+        });
         Ok(())
     }
 
     /// Puts the new code in its place, in one commit.
-    fn store(&mut self, progress: Progress, out: &mut impl Outputs) -> Result<(), StorageFault> {
+    fn store(
+        &mut self,
+        now_ms: u64,
+        progress: Progress,
+        out: &mut impl Outputs,
+    ) -> Result<(), StorageFault> {
         let change = &self.personality.changes[progress.change];
         if !self.guard_holds(change.guard) {
             self.refuse(Refusal::NotPermitted, out);
@@ -156,11 +191,26 @@ impl<S: Storage> Lock<S> {
             Target::Slot(slot) => slot,
             Target::Tapped => progress.taps,
             Target::Own => progress.own_slot,
+            Target::Free => match self.free_slot() {
+                Some(slot) => slot,
+                None => {
+                    self.refuse(Refusal::Slot, out);
+                    return Ok(());
+                }
+            },
             Target::Master => 0,
+            Target::Hand => {
+                self.ready();
+                out.report(Report::ChangeAccepted);
+                out.signal(Signal::ChangeAccepted);
+                return self.learn_hand(now_ms, out);
+            }
         };
+        let deletes = progress.new.is_all_zeros();
+        let new = if deletes { Code::BLANK } else { progress.new };
         match usize::from(slot).checked_sub(1) {
-            Some(index) => record.users[index] = progress.new,
-            None => record.master = progress.new,
+            Some(index) => record.users[index] = new,
+            None => record.master = new,
         }
         self.commit(record)?;
         self.ready();
@@ -168,8 +218,16 @@ impl<S: Storage> Lock<S> {
         out.report(Report::Codes {
             users: record.user_count(),
         });
-        out.signal(Signal::ChangeAccepted);
+        // Zeros in place of a new code are taken without a word.
+        if !deletes || progress.new.is_blank() {
+            out.signal(Signal::ChangeAccepted);
+        }
         Ok(())
+    }
+
+    fn free_slot(&self) -> Option<u8> {
+        (1..=self.personality.codes.user_slots)
+            .find(|slot| self.record.users[usize::from(*slot) - 1].is_blank())
     }
 
     fn refuse(&mut self, refusal: Refusal, out: &mut impl Outputs) {

@@ -297,7 +297,7 @@ fn the_master_code_is_entered_twice_and_then_asked_for() {
         "the release is no tap"
     );
     board.keys("8642#");
-    assert_eq!(board.told(), "signal programming-open");
+    assert_eq!(board.told(), "signal new-code-taken");
     board.keys("8642#");
     assert_eq!(
         board.told(),
@@ -310,7 +310,7 @@ fn the_master_code_is_entered_twice_and_then_asked_for() {
     board.keys("8642#");
     assert_eq!(
         board.told(),
-        "signal programming-open; commit; attempt failures=1; commit; signal programming-open"
+        "signal programming-open; commit; attempt failures=1; commit; signal step-taken"
     );
     board.keys("2468#");
     assert_eq!(
@@ -363,11 +363,11 @@ fn six_zeros_then_old_then_new_twice() {
     board.wait(PRESS_MS);
     assert_eq!(
         board.told(),
-        "commit; attempt failures=1; commit; signal programming-open"
+        "commit; attempt failures=1; commit; signal step-taken"
     );
     board.keys("246802");
     board.wait(PRESS_MS);
-    assert_eq!(board.told(), "signal programming-open");
+    assert_eq!(board.told(), "signal new-code-taken");
     board.keys("246802");
     assert_eq!(
         board.told(),
@@ -522,4 +522,20 @@ fn what_was_typed_before_a_trigger_is_forgotten() {
     board.tap(Button::Reset);
     board.keys("2468#");
     assert!(board.opens_with("2468"));
+}
+
+#[test]
+fn after_a_change_that_nobody_finished_a_code_opens() {
+    let mut lock = six_zeros();
+    lock.changes[0].window_ms = 10_000;
+    let mut board = Board::new(lock);
+    for keys in ["000000", "123456", "000000", "000000"] {
+        board.keys(keys);
+        board.wait(PRESS_MS);
+    }
+    board.seen();
+    board.wait(10_000);
+    assert_eq!(board.told(), "timeout; signal time-out; idle");
+    board.keys("123456");
+    assert!(board.told().contains("accepted"));
 }

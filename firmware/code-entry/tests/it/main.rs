@@ -12,6 +12,7 @@ mod lockout;
 mod opening;
 mod page;
 mod power;
+mod programming;
 mod record;
 mod reset;
 mod rules;

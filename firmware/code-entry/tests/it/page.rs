@@ -4,12 +4,15 @@ use code_entry::personality::{PAGE_BYTES, PAGE_MAGIC, RuleError};
 use code_entry::{PageError, Personality};
 use rstest::rstest;
 
-use crate::products::{safe, six_zeros, smart_lock};
+use crate::products::{functions, paired, permanent, safe, six_zeros, smart_lock};
 
 #[rstest]
 #[case::safe(safe())]
 #[case::smart_lock(smart_lock())]
 #[case::six_zeros(six_zeros())]
+#[case::functions(functions())]
+#[case::permanent(permanent())]
+#[case::paired(paired())]
 fn a_personality_survives_its_page(#[case] personality: Personality) {
     let page = personality.to_page().expect("it fits");
     assert_eq!(page.len(), PAGE_BYTES);

@@ -1,9 +1,9 @@
-//! Two products as unlike as possible, as test fixtures. The shipped profiles are made elsewhere, from manuals.
+//! Products as unlike as possible, as test fixtures. The shipped profiles are made elsewhere, from manuals.
 
 use code_entry::personality::{
     BoltRules, Change, CodeRules, EntryRules, FactoryRule, Guard, Kind, LockoutKeys,
     LockoutPowerCycle, LockoutRules, LockoutStage, MasterRule, Overflow, Parts, ResetRules,
-    ResetTrigger, Step, SupplyRules, Target, Trigger,
+    ResetTrigger, Step, SupplyRules, Target, Trigger, Zeros,
 };
 use code_entry::{
     Button, Code, Colour, Key, Light, Pattern, Personality, Signal, SignalTable, Train,
@@ -30,6 +30,8 @@ pub fn safe() -> Personality {
             factory: [code("159")].into_iter().collect(),
             factory_rule: FactoryRule::RevokedOnFirstChange,
             factory_master: Code::BLANK,
+            reset_code: Code::BLANK,
+            zeros: Zeros::Refused,
         },
         changes: [Change {
             trigger: Trigger::Tap(Button::Reset),
@@ -112,6 +114,8 @@ pub fn smart_lock() -> Personality {
             factory: Default::default(),
             factory_rule: FactoryRule::None,
             factory_master: Code::BLANK,
+            reset_code: Code::BLANK,
+            zeros: Zeros::Refused,
         },
         changes: [
             slot(MasterRule::Unset, &[Step::New]),
@@ -189,6 +193,75 @@ pub fn six_zeros() -> Personality {
     }]
     .into_iter()
     .collect();
+    lock
+}
+
+/// A smart lock whose master code, `0000` from the factory, opens a menu: 1 adds a code, 3 deletes one, 4 changes the
+/// master code, 0 lets the bolt learn the door's hand.
+pub fn functions() -> Personality {
+    let function = |steps: &[Step], target| Change {
+        trigger: Trigger::Master,
+        guard: Guard::default(),
+        master: MasterRule::Any,
+        steps: steps.iter().copied().collect(),
+        target,
+        window_ms: 10_000,
+        window_restarts: true,
+    };
+    let mut lock = smart_lock();
+    lock.product = "menu lock".try_into().expect("short");
+    lock.codes.user_slots = 2;
+    lock.codes.factory = [code("1234")].into_iter().collect();
+    lock.codes.factory_rule = FactoryRule::Works;
+    lock.codes.factory_master = code("0000");
+    lock.changes = [
+        function(&[Step::Function(1), Step::New], Target::Free),
+        function(&[Step::Function(3), Step::Old], Target::Own),
+        function(&[Step::Function(4), Step::New], Target::Master),
+        function(&[Step::Function(0)], Target::Hand),
+    ]
+    .into_iter()
+    .collect();
+    lock.bolt.learns_hand = false;
+    lock
+}
+
+/// A safe of five-digit codes whose factory code always opens: `*`, the factory code, the new code; zeros delete.
+pub fn permanent() -> Personality {
+    let mut lock = six_zeros();
+    lock.product = "permanent safe".try_into().expect("short");
+    lock.entry.digits_min = 5;
+    lock.entry.digits_max = 5;
+    lock.entry.clear = Some(Key::Hash);
+    lock.codes.factory = [code("24680")].into_iter().collect();
+    lock.codes.factory_rule = FactoryRule::Permanent;
+    lock.codes.zeros = Zeros::Deletes;
+    lock.changes[0].trigger = Trigger::Keys([Key::Star].into_iter().collect());
+    lock.changes[0].steps = [Step::Factory, Step::New].into_iter().collect();
+    lock.changes[0].target = Target::Slot(1);
+    lock
+}
+
+/// A safe whose lost code is replaced by `67*` and a reset code, of which one stroke is two keys at once.
+pub fn paired() -> Personality {
+    let mut lock = six_zeros();
+    lock.product = "paired safe".try_into().expect("short");
+    lock.entry.submit.push(Key::Hash).expect("room");
+    lock.entry.chord_ms = 80;
+    lock.codes.reset_code = code("362(03)19");
+    let change = lock.changes[0].clone();
+    let keys = [Key::Two, Key::Two, Key::Star];
+    lock.changes[0].trigger = Trigger::Keys(keys.into_iter().collect());
+    let keys = [Key::Six, Key::Seven, Key::Star];
+    let reset = Change {
+        trigger: Trigger::Keys(keys.into_iter().collect()),
+        steps: [Step::ResetCode, Step::New, Step::Again]
+            .into_iter()
+            .collect(),
+        target: Target::Slot(1),
+        ..change
+    };
+    lock.changes.push(reset).expect("room");
     lock
 }
 

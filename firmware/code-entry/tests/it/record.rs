@@ -1,7 +1,9 @@
 //! Records and codes as bytes.
 
 use code_entry::personality::FactoryRule;
-use code_entry::{Code, CodeError, Record, RecordError, StorageFault};
+use code_entry::{
+    Code, CodeError, Record, RecordError, StorageFault, ZERO_WITH_ONE, ZERO_WITH_THREE,
+};
 use rstest::rstest;
 
 use crate::products::{code, safe, six_zeros, smart_lock};
@@ -140,7 +142,7 @@ fn blank_is_no_code_and_stays_blank() {
 #[rstest]
 #[case::erased([0xFF; 5])]
 #[case::half_erased([0x21, 0xFF, 0xFF, 0xFF, 0xFF])]
-#[case::eleven([0x0B, 0, 0, 0, 0])]
+#[case::thirteen([0x0D, 0, 0, 0, 0])]
 #[case::hole([0x21, 0x03, 0x50, 0, 0])]
 #[case::late([0, 0, 0, 0, 0x10])]
 #[case::no_first([0x20, 0, 0, 0, 0])]
@@ -155,6 +157,11 @@ fn bytes_that_are_no_code(#[case] bytes: [u8; 5]) {
 #[case("12:4", CodeError::Digit)]
 #[case("12/4", CodeError::Digit)]
 #[case("-1", CodeError::Digit)]
+#[case("(02)", CodeError::Digit)]
+#[case("(10)", CodeError::Digit)]
+#[case("12(01", CodeError::Digit)]
+#[case("01)", CodeError::Digit)]
+#[case("123456789(01)1", CodeError::Length)]
 fn text_that_is_no_code(#[case] text: &str, #[case] error: CodeError) {
     assert_eq!(Code::parse(text), Err(error));
 }
@@ -162,10 +169,22 @@ fn text_that_is_no_code(#[case] text: &str, #[case] error: CodeError) {
 #[test]
 fn digits_that_are_none() {
     assert_eq!(Code::from_digits(&[9, 0]), Ok(code("90")));
-    assert_eq!(Code::from_digits(&[10]), Err(CodeError::Digit));
+    assert_eq!(Code::from_digits(&[12]), Err(CodeError::Digit));
     assert_eq!(Code::from_digits(&[]), Err(CodeError::Length));
     assert_eq!(Code::from_digits(&[1; 10]), Ok(code("1111111111")));
     assert_eq!(Code::from_digits(&[1; 11]), Err(CodeError::Length));
+}
+
+#[test]
+fn a_pair_of_keys_is_one_stroke_and_no_digit() {
+    let pairs = code("(03)19(01)");
+    assert_eq!(Ok(pairs), Code::from_digits(&[11, 1, 9, 10]));
+    assert_eq!((ZERO_WITH_ONE, ZERO_WITH_THREE), (10, 11));
+    assert_eq!(pairs.digit_count(), 4);
+    assert_eq!(pairs.to_bytes(), [0x2C, 0xBA, 0, 0, 0]);
+    assert_eq!(Code::from_bytes(pairs.to_bytes()), Ok(pairs));
+    assert_ne!(code("(01)"), code("(03)"));
+    assert_eq!(code("123456789(03)").digit_count(), 10);
 }
 
 #[test]
@@ -212,7 +231,7 @@ fn errors_say_what_is_wrong() {
     assert_eq!(CodeError::Length.to_string(), "a code has 1 to 10 digits");
     assert_eq!(
         CodeError::Digit.to_string(),
-        "a code has only the digits 0 to 9"
+        "a code has only the digits 0 to 9 and the pairs (01) and (03)"
     );
     assert_eq!(
         RecordError::Length.to_string(),

@@ -6,7 +6,7 @@ use code_entry::personality::{
 use code_entry::{Button, Code, Key, Personality};
 use rstest::rstest;
 
-use crate::products::{code, safe, six_zeros, smart_lock};
+use crate::products::{code, functions, paired, permanent, safe, six_zeros, smart_lock};
 
 fn hold(button: Button, hold_ms: u32) -> Trigger {
     Trigger::Hold { button, hold_ms }
@@ -40,6 +40,9 @@ fn keys(lock: &mut Personality, keys: &[Key]) {
 #[case::safe(safe())]
 #[case::smart_lock(smart_lock())]
 #[case::six_zeros(six_zeros())]
+#[case::functions(functions())]
+#[case::permanent(permanent())]
+#[case::paired(paired())]
 fn the_products_fit_together(#[case] personality: Personality) {
     assert_eq!(personality.check(), Ok(()));
 }
@@ -64,7 +67,6 @@ type Change = fn(&mut Personality);
 #[case::factory_missing(|p: &mut Personality| p.codes.factory.clear(), RuleError::FactoryCode)]
 #[case::factory_though_none(|p: &mut Personality| p.codes.factory_rule = FactoryRule::None, RuleError::FactoryCode)]
 #[case::more_factory_than_slots(|p: &mut Personality| p.codes.factory.push(code("753")).expect("room"), RuleError::FactoryCode)]
-#[case::master_zeros(|p: &mut Personality| p.codes.factory_master = code("0000"), RuleError::FactoryCode)]
 #[case::master_too_short(|p: &mut Personality| p.codes.factory_master = code("12"), RuleError::FactoryCode)]
 #[case::no_window(|p: &mut Personality| p.changes[0].window_ms = 0, RuleError::Time)]
 #[case::no_hold(|p: &mut Personality| p.changes[0].trigger = hold(Button::Reset, 0), RuleError::Time)]
@@ -74,6 +76,34 @@ type Change = fn(&mut Personality);
 #[case::no_steps(|p: &mut Personality| steps(p, &[]), RuleError::Steps)]
 #[case::no_new(|p: &mut Personality| steps(p, &[Step::Old]), RuleError::Steps)]
 #[case::again_first(|p: &mut Personality| steps(p, &[Step::Again, Step::New]), RuleError::Steps)]
+#[case::new_hand(|p: &mut Personality| p.changes[0].target = Target::Hand, RuleError::Steps)]
+#[case::hand_for_nothing(
+    |p: &mut Personality| { steps(p, &[]); p.changes[0].target = Target::Hand },
+    RuleError::Steps
+)]
+#[case::again_without_new(
+    |p: &mut Personality| { steps(p, &[Step::Old, Step::Again]); p.changes[0].target = Target::Own },
+    RuleError::Steps
+)]
+#[case::deleted_without_old(
+    |p: &mut Personality| { steps(p, &[Step::Master]); p.changes[0].target = Target::Own },
+    RuleError::Steps
+)]
+#[case::free_without_new(
+    |p: &mut Personality| { steps(p, &[Step::Old]); p.changes[0].target = Target::Free },
+    RuleError::Steps
+)]
+#[case::no_factory_code_to_ask_for(
+    |p: &mut Personality| {
+        p.codes.factory.clear();
+        p.codes.factory_rule = FactoryRule::None;
+        steps(p, &[Step::Factory, Step::New]);
+    },
+    RuleError::Steps
+)]
+#[case::no_reset_code_to_ask_for(|p: &mut Personality| steps(p, &[Step::ResetCode, Step::New]), RuleError::Steps)]
+#[case::function_of_two_digits(|p: &mut Personality| steps(p, &[Step::Function(10), Step::New]), RuleError::Steps)]
+#[case::late_function(|p: &mut Personality| steps(p, &[Step::Old, Step::Function(1), Step::New]), RuleError::Steps)]
 #[case::slot_zero(|p: &mut Personality| p.changes[0].target = Target::Slot(0), RuleError::Steps)]
 #[case::slot_beyond(|p: &mut Personality| p.changes[0].target = Target::Slot(2), RuleError::Steps)]
 #[case::own_without_old(|p: &mut Personality| p.changes[0].target = Target::Own, RuleError::Steps)]
@@ -138,6 +168,15 @@ fn a_contradiction(#[case] change: Change, #[case] error: RuleError) {
     |p: &mut Personality| { p.codes.user_slots = 2; p.codes.factory.push(code("753")).expect("room") }
 )]
 #[case::factory_master(|p: &mut Personality| p.codes.factory_master = code("8888"))]
+#[case::factory_master_of_zeros(|p: &mut Personality| p.codes.factory_master = code("0000"))]
+#[case::ask_for_the_factory_code(|p: &mut Personality| steps(p, &[Step::Factory, Step::New]))]
+#[case::ask_for_the_reset_code(
+    |p: &mut Personality| { p.codes.reset_code = code("(01)"); steps(p, &[Step::ResetCode, Step::New]) }
+)]
+#[case::function_nine(|p: &mut Personality| steps(p, &[Step::Function(9), Step::New]))]
+#[case::delete_own(|p: &mut Personality| { steps(p, &[Step::Old]); p.changes[0].target = Target::Own })]
+#[case::hand(|p: &mut Personality| { steps(p, &[Step::Function(0)]); p.changes[0].target = Target::Hand })]
+#[case::free(|p: &mut Personality| p.changes[0].target = Target::Free)]
 #[case::one_key(|p: &mut Personality| keys(p, &[Key::Star]))]
 #[case::digits_and_star(|p: &mut Personality| keys(p, &[Key::Two, Key::Two, Key::Star]))]
 #[case::new_again(|p: &mut Personality| steps(p, &[Step::New, Step::Again]))]

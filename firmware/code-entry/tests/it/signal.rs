@@ -49,7 +49,7 @@ fn each_signal_has_a_name() {
     assert_eq!(
         names.join(" "),
         "key-click accepted wrong-code change-accepted change-refused reset-armed reset-done lockout-begins \
-         lockout-key low-battery time-out programming-open bolt-jammed fault"
+         lockout-key low-battery time-out programming-open step-taken new-code-taken bolt-jammed fault"
     );
 }
 
@@ -76,6 +76,10 @@ fn each_signal_has_a_name() {
     "change refused reason=mismatch"
 )]
 #[case(Report::ChangeRefused(Refusal::Slot), "change refused reason=slot")]
+#[case(
+    Report::ChangeRefused(Refusal::Function),
+    "change refused reason=function"
+)]
 #[case(
     Report::ChangeRefused(Refusal::Battery),
     "change refused reason=battery"

@@ -1,17 +1,17 @@
 //! Procedures written out: what a call's arguments mean, what comes before it, what must be seen.
 
-use super::expand::{Expansion, Scope, plain};
+use super::expand::{Expansion, Scope, lacks, plain};
 use super::{Act, Doing, Effect, Expected};
 use crate::profile::{EffectOf, Parameter, Procedure};
 use crate::source::{Node, Problem, Problems, Span, Value};
-use crate::step::{Bindings, Bound, Do, Step, YesNo};
+use crate::step::{Ability, Bindings, Bound, Do, Refusal, Step, known_code};
 
 /// A procedure that is to be carried out.
 pub(super) struct Call<'c> {
     pub(super) name: &'c str,
     pub(super) span: Span,
     pub(super) arguments: Bindings,
-    pub(super) refused: bool,
+    pub(super) refused: Refusal,
     pub(super) expect: Option<Expected>,
 }
 
@@ -29,7 +29,10 @@ impl Expansion<'_> {
                 Ok(reference) => scope.bindings.get(&reference.value)?.clone(),
                 Err(node) => match &node.value {
                     Value::Scalar { text, quoted: true } => Bound::Digits(text.clone()),
-                    _ => Bound::Written(node.clone()),
+                    _ => match known_code(node) {
+                        Some(known) => Bound::Known(known),
+                        None => Bound::Written(node.clone()),
+                    },
                 },
             };
             arguments.insert(name.value.clone(), bound);
@@ -38,7 +41,7 @@ impl Expansion<'_> {
             name: &call.r#do.value,
             span: step.span,
             arguments,
-            refused: call.refused == YesNo::Yes,
+            refused: call.refused,
             expect: self.expected(step),
         };
         self.call(&call, scope, acts)?;
@@ -68,7 +71,7 @@ impl Expansion<'_> {
                     name: &after.value,
                     span: call.span,
                     arguments: Bindings::new(),
-                    refused: false,
+                    refused: Refusal::No,
                     expect: None,
                 };
                 self.call(&first, scope, acts)?;
@@ -101,10 +104,13 @@ impl Expansion<'_> {
         let mut expanded = expanded?;
         let usual = last_expected(&mut expanded).and_then(|act| act.expect.clone());
         let as_usual = call.expect.is_none() || call.expect == usual;
-        let effect = if call.refused || !as_usual {
-            Effect::None
-        } else {
-            self.effect(procedure.effect, &bindings, call.span)?
+        if call.refused != Refusal::No || !as_usual {
+            without_effects(&mut expanded);
+        }
+        let effect = match call.refused {
+            Refusal::No if as_usual => self.effect(procedure.effect, &bindings, call.span)?,
+            Refusal::No | Refusal::Yes => Effect::None,
+            Refusal::Either => Effect::Unknown,
         };
         let mut expect = None;
         if let Some(wanted) = &call.expect {
@@ -113,8 +119,12 @@ impl Expansion<'_> {
                 None => expect = Some(wanted.clone()),
             }
         }
-        if call.refused {
-            until_unanswered(&mut expanded);
+        match call.refused {
+            Refusal::No => {}
+            Refusal::Yes => {
+                until_unanswered(&mut expanded);
+            }
+            Refusal::Either => without_answers(&mut expanded),
         }
         let doing = Doing::Do {
             procedure: call.name.to_owned(),
@@ -138,6 +148,9 @@ impl Expansion<'_> {
                 (Some(bound), Parameter::Value(default)) => {
                     self.slot_number(bound, default.0.scalar())?
                 }
+                (Some(Bound::Written(node)), Parameter::Code(_)) if known_code(node).is_some() => {
+                    Bound::Known(known_code(node)?)
+                }
                 (Some(bound @ Bound::Written(_)), Parameter::Code(_)) => {
                     let Bound::Written(node) = bound else {
                         return None;
@@ -149,9 +162,16 @@ impl Expansion<'_> {
                     ));
                 }
                 (Some(bound), Parameter::Code(_)) => bound.clone(),
-                (None, Parameter::Value(default)) => Bound::Written(default.0.clone()),
+                (None, Parameter::Value(default)) => match default.name() {
+                    Ok(other) => bindings.get(&other.value)?.clone(),
+                    Err(node) => match known_code(node) {
+                        Some(known) => Bound::Known(known),
+                        None => Bound::Written(node.clone()),
+                    },
+                },
                 // It was reported that a code is missing.
                 (None, Parameter::Code(_)) => return None,
+                (_, Parameter::Key) => return self.skip(lacks(self.profile, &Ability::Stage)),
             };
             bindings.insert(name.value.clone(), bound);
         }
@@ -192,6 +212,8 @@ impl Expansion<'_> {
         Some(match effect {
             EffectOf::Nothing => Effect::None,
             EffectOf::Resets => Effect::Resets,
+            EffectOf::DeletesUserCode => Effect::DeletesUserCode { code: code(self)? },
+            EffectOf::LearnsKey => return self.skip(lacks(self.profile, &Ability::Stage)),
             EffectOf::StoresMasterCode => Effect::StoresMasterCode { code: code(self)? },
             EffectOf::StoresUserCode => Effect::StoresUserCode {
                 code: code(self)?,
@@ -217,6 +239,26 @@ fn last_expected(acts: &mut [Act]) -> Option<&mut Act> {
         }
     }
     None
+}
+
+/// Nobody knows what a lock shows that may carry something out or not.
+fn without_answers(acts: &mut [Act]) {
+    for act in acts {
+        act.expect = None;
+        if let Doing::Do { acts, .. } = &mut act.doing {
+            without_answers(acts);
+        }
+    }
+}
+
+/// What does not come to its usual end does not change what the procedures inside it would.
+fn without_effects(acts: &mut [Act]) {
+    for act in acts {
+        if let Doing::Do { acts, effect, .. } = &mut act.doing {
+            *effect = Effect::None;
+            without_effects(acts);
+        }
+    }
 }
 
 /// A procedure that the lock must not carry out ends with the first act that it would answer, and

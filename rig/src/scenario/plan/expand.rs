@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::call::Call;
-use super::{Act, CodeUse, Doing, Expected, ResolvedSet, Script, When};
+use super::{Act, CodeUse, Doing, Expected, ResolvedSet, Script};
 use crate::profile::codes::Declared;
 use crate::profile::{Procedure, Profile, names_in};
 use crate::scenario::Scenario;
 use crate::source::{Node, Problems, Source, Span, Value};
 use crate::step::{
     Ability, Action, Bindings, Bound, CodeSet, DoorState, ExpectedSignal, Hold, Interrupt,
-    Interruption, Phase, Step, SupplyLevel,
+    KnownCode, Phase, Refusal, Step, SupplyLevel,
 };
 
 /// What a product lacks, in words.
@@ -31,6 +31,35 @@ pub(super) fn lacks(profile: &Profile, ability: &Ability) -> String {
         Ability::OpenDoorReset => format!("the reset of '{id}' works with any door"),
         Ability::KeptUserCodes => format!("the sources of '{id}' keep no code through a reset"),
         Ability::LowBattery => format!("the sources of '{id}' give no low-battery level"),
+        Ability::Parameter(name, parameter) if profile.procedures.get(name).is_some() => {
+            format!("'{name}' of '{id}' takes no '{parameter}'")
+        }
+        Ability::Parameter(name, _) => format!("'{id}' has no procedure '{name}'"),
+        Ability::PermanentFactoryCode => {
+            format!("the sources of '{id}' give no factory code that stays")
+        }
+        Ability::FactoryCodeAfterReset => {
+            format!("the sources of '{id}' give no factory code that a reset brings back")
+        }
+        Ability::SecondLockout => format!("the sources of '{id}' document no second lockout"),
+        Ability::LockoutSurvives => {
+            format!("a power cycle ends a lockout of '{id}', its manual says")
+        }
+        Ability::LockoutGrows => {
+            format!("no source says that a power cycle makes a lockout of '{id}' longer")
+        }
+        Ability::KeysDuringLockout => {
+            format!("the sources of '{id}' do not say what keys do during a lockout")
+        }
+        Ability::EntryTimeOut => {
+            format!("the sources of '{id}' give no pause after which an entry is forgotten")
+        }
+        Ability::ZerosRefused => format!("no source says that '{id}' refuses a code of zeros"),
+        Ability::ZerosDelete => format!("no source says that zeros delete a code of '{id}'"),
+        Ability::WeakRefused => format!("no source says that '{id}' refuses weak codes"),
+        Ability::ChangeByOldCode => format!("no change of '{id}' asks for the old code"),
+        Ability::PairedResetCode => format!("the sources of '{id}' document no reset code"),
+        Ability::Stage | Ability::KeyExchange => format!("'{id}' is no mechanical cylinder"),
         Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door => {
             format!("'{id}' has no {ability}")
         }
@@ -105,6 +134,7 @@ impl<'e> Expansion<'e> {
         codes.retain(|name, _| used.contains(name));
         Some(Script {
             codes,
+            keys: Default::default(),
             setup,
             steps,
             finally,
@@ -120,7 +150,7 @@ impl<'e> Expansion<'e> {
                 name: "lock",
                 span: self.scenario.scenario.span,
                 arguments: Bindings::new(),
-                refused: false,
+                refused: Refusal::No,
                 expect: None,
             };
             self.call(&call, scope, &mut acts)?;
@@ -183,7 +213,12 @@ impl<'e> Expansion<'e> {
             }
             let mut arguments = Bindings::new();
             arguments.insert("code".into(), code.resolve(scope.bindings, self.problems)?);
-            if procedure.with.get("slot").is_some() {
+            let names_slot = procedure.with.get("slot").is_some();
+            if index > 0 && !names_slot {
+                let wanted = Ability::Parameter("set-code".into(), "slot".into());
+                return self.skip(lacks(self.profile, &wanted));
+            }
+            if names_slot {
                 let written = Node {
                     span: code.span(),
                     value: Value::Scalar {
@@ -197,7 +232,7 @@ impl<'e> Expansion<'e> {
                 name: "set-code",
                 span: code.span(),
                 arguments,
-                refused: false,
+                refused: Refusal::No,
                 expect: None,
             };
             self.call(&call, scope, &mut acts)?;
@@ -231,7 +266,12 @@ impl<'e> Expansion<'e> {
                 }
             }
             Action::Press(press) => Doing::Press {
-                contact: self.contact(&press.press)?,
+                contacts: press
+                    .press
+                    .as_slice()
+                    .iter()
+                    .map(|name| self.contact(name))
+                    .collect::<Option<_>>()?,
                 lasts: match &press.r#for {
                     Some(lasts) => lasts.resolve(bindings, self.problems)?,
                     None => self.profile.keypad.press,
@@ -251,6 +291,7 @@ impl<'e> Expansion<'e> {
                 }
             }
             Action::Door(door) => Doing::Door(door.door.resolve(bindings, self.problems)?),
+            Action::Bolt(bolt) => Doing::Bolt(bolt.bolt),
             Action::Wait(wait) => match self.wait(wait, scope)? {
                 Some(doing) => doing,
                 None => return Some(()),
@@ -274,6 +315,9 @@ impl<'e> Expansion<'e> {
                 }
             }
             Action::Interrupt(interrupt) => self.interrupt(interrupt, scope)?,
+            Action::Insert(_) | Action::Withdraw(_) | Action::Turn(_) | Action::Plunge(_) => {
+                return self.skip(lacks(self.profile, &Ability::Stage));
+            }
             Action::Settles(settles) => Doing::Settles(
                 settles
                     .settles
@@ -330,45 +374,52 @@ impl<'e> Expansion<'e> {
     fn interrupt(&mut self, interrupt: &Interrupt, scope: &Scope<'_>) -> Option<Doing> {
         let bindings = scope.bindings;
         let acts = self.acts(&interrupt.steps, scope);
-        let Interruption {
-            at,
-            supply,
-            cut,
-            r#for,
-        } = &interrupt.interrupt;
-        let lasts = r#for.resolve(bindings, self.problems);
-        let when = match (at, supply, cut) {
-            (Some(at), Some(how), _) => {
-                let at = at.resolve(bindings, self.problems);
-                let how = how.resolve(bindings, self.problems);
-                let (at, how) = (at?, how?);
-                if !acts.as_ref()?.iter().any(|act| has_phase(act, at)) {
-                    let id = self.profile.id();
-                    return self.skip(format!("'{id}' has no phase {at} in this flow"));
-                }
-                When::InPhase { at, how }
-            }
-            (_, _, Some(cuts)) => When::AtCuts(cuts.as_slice().to_vec()),
-            // The scenario was checked: it says when.
-            _ => return None,
+        if let Some(cuts) = &interrupt.interrupt.cut {
+            let lasts = interrupt.interrupt.r#for.resolve(bindings, self.problems);
+            return Some(Doing::InterruptAt {
+                cuts: cuts.as_slice().to_vec(),
+                lasts: lasts?,
+                acts: acts?,
+            });
+        }
+        // The scenario was checked: it says when.
+        let at = interrupt
+            .interrupt
+            .at
+            .as_ref()?
+            .resolve(bindings, self.problems);
+        let how = match &interrupt.interrupt.supply {
+            Some(how) => how.resolve(bindings, self.problems),
+            None => self.skip(lacks(self.profile, &Ability::Stage)),
         };
-        let (acts, lasts) = (acts?, lasts?);
-        Some(Doing::Interrupt { when, lasts, acts })
+        let lasts = interrupt.interrupt.r#for.resolve(bindings, self.problems);
+        let (acts, at, how, lasts) = (acts?, at?, how?, lasts?);
+        if !acts.iter().any(|act| has_phase(act, at)) {
+            let id = self.profile.id();
+            return self.skip(format!("'{id}' has no phase {at} in this flow"));
+        }
+        Some(Doing::Interrupt {
+            at,
+            how,
+            lasts,
+            acts,
+        })
     }
 
     fn code_set(&mut self, name: &str, set: &CodeSet, scope: &Scope<'_>) -> Option<ResolvedSet> {
-        let codes = match set {
+        let factory = CodeUse::Known(KnownCode::Factory);
+        let mut codes: Vec<CodeUse> = match set {
             CodeSet::Codes(codes) => codes
                 .iter()
                 .map(|code| self.code(code, scope).map(|(code, _)| code))
                 .collect::<Option<_>>()?,
-            CodeSet::Factory => self
-                .profile
-                .factory_code()
-                .map(|_| CodeUse::Factory)
-                .into_iter()
-                .collect(),
+            CodeSet::Factory if self.profile.factory_code().is_some() => vec![factory.clone()],
+            CodeSet::Factory => Vec::new(),
         };
+        // One that stays belongs to every set.
+        if self.profile.factory_code_stays() && !codes.contains(&factory) {
+            codes.push(factory);
+        }
         Some(ResolvedSet {
             name: name.to_owned(),
             codes,

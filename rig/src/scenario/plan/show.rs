@@ -2,17 +2,23 @@
 
 use std::fmt;
 
-use super::{
-    Act, CodeUse, Contact, Course, Doing, Effect, Expected, PlannedRun, ResolvedSet, When,
-};
-use crate::step::{Cut, Times, WaitFor};
+use super::{Act, CodeUse, Contact, Course, Doing, Effect, Expected, PlannedRun, ResolvedSet};
+use crate::step::{Cut, KnownCode, Refusal, Times, WaitFor};
 
 impl fmt::Display for CodeUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named(name) => f.write_str(name),
             Self::Literal(code) => write!(f, "a literal {code}"),
-            Self::Factory => f.write_str("the factory code"),
+            Self::Known(known) => f.write_str(match known {
+                KnownCode::Factory => "the factory code",
+                KnownCode::ResetCode => "the reset code",
+                KnownCode::ResetCodeInTurn => "the reset code, one key after the other",
+                KnownCode::Zeros => "zeros",
+                KnownCode::Sequence => "a sequence",
+                KnownCode::Repeated => "a repeated digit",
+                KnownCode::Date => "a date",
+            }),
         }
     }
 }
@@ -44,15 +50,18 @@ impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("no effect"),
+            Self::Unknown => f.write_str("may have an effect"),
+            Self::DeletesUserCode { code } => write!(f, "deletes {code}"),
             Self::Resets => f.write_str("resets"),
             Self::StoresUserCode { code, slot } => write!(f, "stores {code} in slot {slot}"),
             Self::StoresMasterCode { code } => write!(f, "stores {code} as the master code"),
+            Self::LearnsKey { key } => write!(f, "learns key {key}"),
         }
     }
 }
 
 /// `, 3 times`, or nothing for once.
-fn often(times: u32) -> String {
+pub(super) fn often(times: u32) -> String {
     match times {
         1 => String::new(),
         times => format!(" {times} times"),
@@ -70,10 +79,17 @@ impl fmt::Display for Doing {
                 }
             },
             Self::Press {
-                contact,
+                contacts,
                 lasts,
                 times,
-            } => write!(f, "press {contact} for {lasts}{}", often(*times)),
+            } => {
+                f.write_str("press ")?;
+                for (at, contact) in contacts.iter().enumerate() {
+                    let with = if at > 0 { " with " } else { "" };
+                    write!(f, "{with}{contact}")?;
+                }
+                write!(f, " for {lasts}{}", often(*times))
+            }
             Self::Hold { contact, lasts, .. } => write!(f, "hold {contact} for {lasts}"),
             Self::Supply { millivolts, lasts } => {
                 match millivolts {
@@ -86,6 +102,7 @@ impl fmt::Display for Doing {
                 }
             }
             Self::Door(state) => write!(f, "leave the door {state}"),
+            Self::Bolt(state) => write!(f, "find the bolt {state}"),
             Self::Wait { until, share, .. } => {
                 f.write_str("wait ")?;
                 if let Some(share) = share {
@@ -99,26 +116,28 @@ impl fmt::Display for Doing {
             Self::Do {
                 procedure, refused, ..
             } => {
-                let refused = if *refused { ", which is refused" } else { "" };
+                let refused = match refused {
+                    Refusal::No => "",
+                    Refusal::Yes => ", which is refused",
+                    Refusal::Either => ", which may be refused",
+                };
                 write!(f, "do {procedure}{refused}")
             }
             Self::Opens { code, times, .. } => write!(f, "open with {code}{}", often(*times)),
             Self::Refuses { code, times, .. } => {
                 write!(f, "be refused with {code}{}", often(*times))
             }
-            Self::Interrupt { when, lasts, .. } => match when {
-                When::InPhase { at, how } => {
-                    write!(f, "lose the supply in {at} ({how}) for {lasts}")
+            Self::Interrupt { at, how, lasts, .. } => {
+                write!(f, "lose the supply in {at} ({how}) for {lasts}")
+            }
+            Self::InterruptAt { cuts, lasts, .. } => {
+                f.write_str("lose the supply")?;
+                for (nth, Cut { at, mode }) in cuts.iter().enumerate() {
+                    let then = if nth > 0 { ", then" } else { "" };
+                    write!(f, "{then} at {at} ({mode})")?;
                 }
-                When::AtCuts(cuts) => {
-                    f.write_str("lose the supply")?;
-                    for (nth, Cut { at, mode }) in cuts.iter().enumerate() {
-                        let then = if nth > 0 { ", then" } else { "" };
-                        write!(f, "{then} at {at} ({mode})")?;
-                    }
-                    write!(f, " for {lasts}")
-                }
-            },
+                write!(f, " for {lasts}")
+            }
             Self::Settles(sets) => {
                 f.write_str("find which codes the lock holds: ")?;
                 for (at, set) in sets.iter().enumerate() {
@@ -127,6 +146,7 @@ impl fmt::Display for Doing {
                 }
                 Ok(())
             }
+            Self::Handle(handling) => handling.fmt(f),
             Self::Expect => f.write_str("wait for an answer"),
         }
     }

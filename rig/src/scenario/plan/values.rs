@@ -4,11 +4,13 @@ use super::expand::{Expansion, Scope, lacks};
 use super::{CodeUse, Contact, Doing, SUPPLY_MARGIN, TIME_MARGIN};
 use crate::event::Nanos;
 use crate::profile::codes::{Code, Declared, Right};
-use crate::profile::{Button, CodeRules, Fact, HoldWindow, Parameter, Relock};
+use crate::profile::{
+    Button, CodeRules, Fact, HoldWindow, LearnsHanding, OTHER_BUTTON, Parameter, Relock,
+};
 use crate::quantity::Millivolts;
 use crate::source::{Problem, Read, Span, Spanned};
 use crate::step::{
-    Ability, Arg, Bound, CodeKind, CodeWord, HoldFor, SupplyLevel, Times, Wait, WaitFor, YesNo,
+    Ability, Arg, Bound, CodeKind, CodeWord, HoldFor, KnownCode, SupplyLevel, Times, Wait, WaitFor,
 };
 
 impl Expansion<'_> {
@@ -20,7 +22,8 @@ impl Expansion<'_> {
         scope: &Scope<'_>,
     ) -> Option<Nanos> {
         let id = self.profile.id();
-        let range = match (self.profile.reset.hold, length) {
+        let hold = self.profile.reset.as_ref().and_then(|reset| reset.hold);
+        let range = match (hold.unwrap_or(HoldWindow::Tap), length) {
             (_, HoldFor::Exactly(time)) => return Some(time),
             (HoldWindow::Range(range), _) => range,
             // The product's own press is the only one that its manual knows.
@@ -80,7 +83,9 @@ impl Expansion<'_> {
                 Some(Relock::Never) => return Some(None),
                 None => None,
             },
-            WaitFor::Handing if self.profile.bolt.learns_handing == YesNo::No => return Some(None),
+            WaitFor::Handing if self.profile.bolt.learns_handing == LearnsHanding::No => {
+                return Some(None);
+            }
             WaitFor::Handing => self.profile.handing_lasts(),
             WaitFor::EntryTimeOut => self.profile.idle_time_out().map(|time| time + TIME_MARGIN),
             WaitFor::ChangeWindow => self.profile.change_window().map(|time| time + TIME_MARGIN),
@@ -153,6 +158,30 @@ impl Expansion<'_> {
                     ),
                 )),
             },
+            Bound::Known(known) => {
+                if self.profile.known_code(*known).is_none() {
+                    let id = self.profile.id();
+                    return self.skip(match known {
+                        KnownCode::Factory => lacks(self.profile, &Ability::FactoryCode),
+                        KnownCode::ResetCode | KnownCode::ResetCodeInTurn => {
+                            lacks(self.profile, &Ability::PairedResetCode)
+                        }
+                        weak => format!("no code of '{id}' is a {weak}"),
+                    });
+                }
+                let submit = match known {
+                    KnownCode::ResetCode | KnownCode::ResetCodeInTurn => {
+                        let reset = rules.reset.as_ref();
+                        label(reset.and_then(|reset| reset.submit.as_ref()))
+                    }
+                    _ => user,
+                };
+                Some((CodeUse::Known(*known), submit))
+            }
+            Bound::Key(name) => self.problems.add(Problem::new(
+                span,
+                format!("'${name}' is a key, and a code is needed"),
+            )),
             Bound::Written(node) => self.problems.expected("a code", node),
         }
     }
@@ -167,7 +196,7 @@ impl Expansion<'_> {
             Declared::Made(CodeKind::Master) => rules.master.as_ref()?.digits.fewest_made().into(),
             Declared::Made(_) => rules.user.digits.fewest_made().into(),
             Declared::Literal(code) => code.digit_count(),
-            Declared::Factory => self.profile.factory_code()?.code.digit_count(),
+            Declared::Factory => self.profile.factory_code()?.digit_count(),
             // Refused when the file was read.
             Declared::Near { .. } => return None,
         };
@@ -206,9 +235,21 @@ impl Expansion<'_> {
     }
 
     pub(super) fn contact(&mut self, name: &str) -> Option<Contact> {
-        let button = Button::ALL.iter().find(|button| button.word() == name);
+        let button = match name {
+            OTHER_BUTTON => match self.profile.other_button() {
+                Some(button) => Some(button),
+                None => {
+                    let id = self.profile.id();
+                    return self.skip(format!("'{id}' has a use for every button"));
+                }
+            },
+            name => Button::ALL
+                .iter()
+                .find(|button| button.word() == name)
+                .copied(),
+        };
         match (button, self.profile.keypad.key(name)) {
-            (Some(button), _) => Some(Contact::Button(*button)),
+            (Some(button), _) => Some(Contact::Button(button)),
             (None, Some(label)) => Some(Contact::Key(label.to_owned())),
             // An unknown name was reported with the names that there are.
             (None, None) => None,
@@ -227,6 +268,7 @@ impl Expansion<'_> {
             SupplyLevel::Sag => Some(Some(supply.sag.value)),
             SupplyLevel::Volts(voltage) => Some(Some(voltage)),
             SupplyLevel::Low => below(self.profile.warns_below()),
+            SupplyLevel::NoChanges => below(self.profile.refuses_changes_below()),
             SupplyLevel::Critical => below(self.profile.refuses_opening_below()),
         };
         if found.is_none() {

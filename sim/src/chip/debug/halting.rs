@@ -165,6 +165,17 @@ impl Chip {
         }
     }
 
+    /// Halts the core where it stands, as a debugger does that was there all the time: no time
+    /// passes. False, if the core does not run: it has no supply.
+    pub fn halt_at_once(&mut self) -> bool {
+        if self.power != Power::On {
+            return false;
+        }
+        self.enter_debug_mode();
+        self.control_halting(DHCSR_KEY << 16 | C_HALT | C_DEBUGEN);
+        true
+    }
+
     /// Reads a debug register.
     pub(super) fn read_debug(&mut self, address: u32) -> u32 {
         const S_REGRDY: u32 = 1 << 16;

@@ -1,0 +1,1 @@
+//! Here the firmware would be. Its tests on a bench are in `tests/lock.rs`.

@@ -1,0 +1,368 @@
+//! A sense board: a microcontroller board that runs StandardFirmata (protocol 2), such as an Arduino
+//! Uno, its digital pins wired to the lines of the board under test.
+//!
+//! The driver asks for the version until the board answers (many boards start anew when their port is
+//! opened, and take some seconds), makes the pins that are used inputs, and has their ports reported.
+//! From then on the board tells every change. An edge has the time at which its report arrived: later
+//! than it happened by one round of the sketch's loop, three bytes on the wire, and what adapter and
+//! system add. The bench file's `uncertainty` has to cover that.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{DeviceTrouble, Driver, Trouble};
+use crate::event::Nanos;
+
+/// Digital pins that the protocol can name.
+pub const PINS: u8 = 128;
+/// How long a board may take to start and answer.
+pub const START_MAX: Nanos = Nanos::from_millis(4_500);
+/// How long between two questions whether it has started.
+const ASK_AGAIN: Nanos = Nanos::from_millis(500);
+/// The longest message that is kept; the name of its firmware is longer than anything that matters.
+const MESSAGE_MAX: usize = 256;
+
+const DIGITAL_MESSAGE: u8 = 0x90;
+const ANALOG_MESSAGE: u8 = 0xe0;
+const REPORT_DIGITAL: u8 = 0xd0;
+const SYSEX: u8 = 0xf0;
+const SYSEX_END: u8 = 0xf7;
+const SET_PIN_MODE: u8 = 0xf4;
+const VERSION: u8 = 0xf9;
+const INPUT: u8 = 0;
+/// The protocol that is spoken here.
+const PROTOCOL: u8 = 2;
+
+/// What the board tells.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fact {
+    /// A pin changed.
+    Edge {
+        /// This one.
+        pin: u8,
+        /// To this level.
+        high: bool,
+    },
+    /// It did not do what it was told.
+    Trouble(DeviceTrouble),
+}
+
+/// The driver.
+#[derive(Clone, Debug)]
+pub struct Firmata {
+    device: String,
+    /// The level of each pin that is used; none until the board told it.
+    pins: BTreeMap<u8, Option<bool>>,
+    stage: Stage,
+    outbox: Vec<u8>,
+    message: Vec<u8>,
+    /// Bytes that belong to no message.
+    garbage: usize,
+    facts: VecDeque<(Nanos, Fact)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// Nothing was asked yet.
+    Apart,
+    /// Asked for the version.
+    Asked { again: Nanos, until: Nanos },
+    /// Asked for reports of the ports; some have not come yet.
+    Reporting { until: Nanos },
+    /// Every pin's level is known.
+    Known,
+    /// It did not answer.
+    GivenUp,
+}
+
+impl Firmata {
+    /// A board that `device` names in messages, with these pins in use.
+    pub fn new(device: impl Into<String>, pins: impl IntoIterator<Item = u8>) -> Firmata {
+        Firmata {
+            device: device.into(),
+            pins: pins.into_iter().map(|pin| (pin, None)).collect(),
+            stage: Stage::Apart,
+            outbox: Vec::new(),
+            message: Vec::new(),
+            garbage: 0,
+            facts: VecDeque::new(),
+        }
+    }
+
+    /// Finds the board and has its pins reported.
+    pub fn connect(&mut self, now: Nanos) {
+        self.outbox.push(VERSION);
+        self.stage = Stage::Asked {
+            again: now + ASK_AGAIN,
+            until: now + START_MAX,
+        };
+    }
+
+    /// Whether every level is known, or the board was given up.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.stage, Stage::Known | Stage::GivenUp)
+    }
+
+    /// The level that the board told last; none before it told any.
+    pub fn level(&self, pin: u8) -> Option<bool> {
+        self.pins.get(&pin).copied().flatten()
+    }
+
+    fn ports(&self) -> Vec<u8> {
+        let mut ports: Vec<u8> = self.pins.keys().map(|pin| pin / 8).collect();
+        ports.dedup();
+        ports
+    }
+
+    fn byte(&mut self, at: Nanos, byte: u8) {
+        let in_sysex = self.message.first() == Some(&SYSEX);
+        if in_sysex && byte == SYSEX_END {
+            // Names, capabilities: nothing that is needed here.
+            self.message.clear();
+            return;
+        }
+        if byte >= 0x80 && !in_sysex {
+            self.garbage += self.message.len();
+            self.message.clear();
+        }
+        if self.message.is_empty() && byte < 0x80 || self.message.len() >= MESSAGE_MAX {
+            self.garbage += self.message.len() + 1;
+            self.message.clear();
+            return;
+        }
+        self.message.push(byte);
+        let [command, low, high] = self.message[..] else {
+            return;
+        };
+        match command {
+            SYSEX => return,
+            VERSION => self.version(at, low, high),
+            command if command & 0xf0 == DIGITAL_MESSAGE => {
+                self.report(at, command & 0x0f, low | high << 7);
+            }
+            command if command & 0xf0 == ANALOG_MESSAGE => {}
+            _ => self.garbage += self.message.len(),
+        }
+        self.message.clear();
+    }
+
+    /// The board said which protocol it speaks, by itself after a start or because it was asked.
+    fn version(&mut self, at: Nanos, major: u8, minor: u8) {
+        if major != PROTOCOL {
+            let trouble = self.trouble(
+                Trouble::Garbled,
+                format!("it speaks version {major}.{minor} of the protocol"),
+                "load StandardFirmata of protocol 2 onto the board",
+            );
+            self.give_up(at, trouble);
+            return;
+        }
+        let until = match self.stage {
+            Stage::Asked { until, .. } => until,
+            Stage::Reporting { .. } => return,
+            // Its pins are outputs again, and what they did meanwhile nobody knows.
+            Stage::Known => {
+                let trouble = self.trouble(
+                    Trouble::Lost,
+                    "it started anew".to_owned(),
+                    "is its supply steady? does another program open its port?",
+                );
+                self.give_up(at, trouble);
+                return;
+            }
+            Stage::Apart | Stage::GivenUp => return,
+        };
+        for pin in self.pins.keys() {
+            self.outbox.extend([SET_PIN_MODE, *pin, INPUT]);
+        }
+        for port in self.ports() {
+            self.outbox.extend([REPORT_DIGITAL | port, 1]);
+        }
+        self.stage = Stage::Reporting { until };
+        self.settle();
+    }
+
+    /// The levels of a port's pins.
+    fn report(&mut self, at: Nanos, port: u8, levels: u8) {
+        if !matches!(self.stage, Stage::Reporting { .. } | Stage::Known) {
+            return;
+        }
+        for (pin, known) in &mut self.pins {
+            if pin / 8 != port {
+                continue;
+            }
+            let high = levels >> (pin % 8) & 1 == 1;
+            // The first report says how things were found.
+            if known.replace(high).is_some_and(|before| before != high) {
+                self.facts.push_back((at, Fact::Edge { pin: *pin, high }));
+            }
+        }
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        if matches!(self.stage, Stage::Reporting { .. }) && self.pins.values().all(Option::is_some)
+        {
+            self.stage = Stage::Known;
+        }
+    }
+
+    fn give_up(&mut self, now: Nanos, trouble: DeviceTrouble) {
+        self.stage = Stage::GivenUp;
+        self.facts.push_back((now, Fact::Trouble(trouble)));
+    }
+
+    fn trouble(&self, what: Trouble, saw: String, hint: &str) -> DeviceTrouble {
+        DeviceTrouble {
+            device: self.device.clone(),
+            doing: "having its pins reported".to_owned(),
+            what,
+            saw,
+            hint: hint.to_owned(),
+        }
+    }
+}
+
+impl Driver for Firmata {
+    type Fact = Fact;
+
+    fn receive(&mut self, at: Nanos, bytes: &[u8]) {
+        for byte in bytes {
+            self.byte(at, *byte);
+        }
+    }
+
+    fn tick(&mut self, now: Nanos) {
+        let until = match self.stage {
+            Stage::Asked { until, .. } | Stage::Reporting { until } => until,
+            _ => return,
+        };
+        if until <= now {
+            let trouble = match self.garbage {
+                0 => self.trouble(
+                    Trouble::Silent,
+                    format!("no answer within {START_MAX}"),
+                    "does StandardFirmata run on it? is the baud rate right (57600)?",
+                ),
+                count => self.trouble(
+                    Trouble::Garbled,
+                    format!("{count} bytes that are no message"),
+                    "is the baud rate right (57600)? is it the sense board's port?",
+                ),
+            };
+            self.give_up(now, trouble);
+        } else if let Stage::Asked { again, until } = self.stage
+            && again <= now
+        {
+            self.outbox.push(VERSION);
+            self.stage = Stage::Asked {
+                again: now + ASK_AGAIN,
+                until,
+            };
+        }
+    }
+
+    fn deadline(&self) -> Option<Nanos> {
+        match self.stage {
+            Stage::Asked { again, until } => Some(again.min(until)),
+            Stage::Reporting { until } => Some(until),
+            _ => None,
+        }
+    }
+
+    fn outbox(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    fn fact(&mut self) -> Option<(Nanos, Fact)> {
+        self.facts.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ASK_AGAIN, Driver, Fact, Firmata, START_MAX, Trouble};
+    use crate::event::Nanos;
+
+    const VERSION: [u8; 3] = [0xf9, 2, 5];
+
+    fn facts(board: &mut Firmata) -> Vec<(u64, Fact)> {
+        std::iter::from_fn(|| board.fact())
+            .map(|(at, fact)| (at.0, fact))
+            .collect()
+    }
+
+    fn known() -> Firmata {
+        let mut board = Firmata::new("sense board", [2, 9, 10]);
+        board.connect(Nanos(0));
+        board.receive(Nanos(1), &VERSION);
+        board.receive(Nanos(2), &[0x90, 0x04, 0, 0x91, 0, 0]);
+        assert!(board.is_idle());
+        board.outbox();
+        board
+    }
+
+    #[test]
+    fn a_board_that_starts_late_is_asked_again_and_then_told_what_to_report() {
+        let mut board = Firmata::new("sense board", [2, 9, 10]);
+        board.connect(Nanos(0));
+        assert_eq!(board.outbox(), [0xf9]);
+        board.tick(ASK_AGAIN);
+        assert_eq!(board.outbox(), [0xf9]);
+        assert_eq!(board.deadline(), Some(ASK_AGAIN + ASK_AGAIN));
+        // What a starting board says by itself: half a message, its version, its name.
+        board.receive(Nanos(9), &[0x33, 0xf9, 2]);
+        board.receive(Nanos(9), &[5, 0xf0, 0x79, 2, 5, b'S', 0, 0xf7, 0xf9, 2, 5]);
+        assert_eq!(
+            board.outbox(),
+            [0xf4, 2, 0, 0xf4, 9, 0, 0xf4, 10, 0, 0xd0, 1, 0xd1, 1]
+        );
+        assert_eq!(board.level(2), None);
+        board.receive(Nanos(10), &[0x90, 0x04, 0]);
+        assert!(!board.is_idle(), "the second port has not been told");
+        board.receive(Nanos(10), &[0x91, 0x02, 0]);
+        assert!(board.is_idle());
+        assert_eq!((board.level(2), board.level(10)), (Some(true), Some(false)));
+        assert_eq!(facts(&mut board), [], "so it was found");
+    }
+
+    #[test]
+    fn a_change_is_told_once_with_the_time_of_its_report() {
+        let mut board = known();
+        board.receive(Nanos(20), &[0x91, 0x06]);
+        assert_eq!(facts(&mut board), []);
+        board.receive(Nanos(30), &[1, 0x91, 0x06, 1, 0xe0, 0, 0]);
+        let edge = |pin, high| (30, Fact::Edge { pin, high });
+        assert_eq!(facts(&mut board), [edge(9, true), edge(10, true)]);
+    }
+
+    #[test]
+    fn a_silent_board_a_babbling_one_and_an_old_one_are_trouble() {
+        let trouble = |bytes: &[u8]| {
+            let mut board = Firmata::new("sense board", [2]);
+            board.connect(Nanos(0));
+            board.receive(Nanos(1), bytes);
+            board.tick(START_MAX);
+            assert!(board.is_idle());
+            match facts(&mut board).as_slice() {
+                [(_, Fact::Trouble(trouble))] => (trouble.what, trouble.saw.clone()),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(trouble(&[]).0, Trouble::Silent);
+        assert_eq!(trouble(b"boot\r\n").0, Trouble::Garbled);
+        assert_eq!(trouble(&[0xf9, 1, 0]).0, Trouble::Garbled);
+        assert_eq!(trouble(&VERSION).1, "no answer within 4.5 s", "no report");
+    }
+
+    #[test]
+    fn a_board_that_starts_anew_is_lost() {
+        let mut board = known();
+        board.receive(Nanos(50), &VERSION);
+        let [(50, Fact::Trouble(trouble))] = &facts(&mut board)[..] else {
+            panic!("it has to be told");
+        };
+        assert_eq!(trouble.what, Trouble::Lost);
+        board.receive(Nanos(60), &[0x90, 0, 0]);
+        assert_eq!(facts(&mut board), []);
+    }
+}
