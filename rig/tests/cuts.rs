@@ -9,6 +9,9 @@ use insta::assert_snapshot;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// One product is enough where the command is the subject.
+const SAFE: &str = "stack-on-red-button";
+
 fn here(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/cuts")
@@ -32,14 +35,7 @@ fn text(bytes: &[u8]) -> String {
 fn cuts(desk: &TempDir, report: &str, more: &[&str]) -> (Option<i32>, Value) {
     let flow = here("change.yaml");
     let flow = flow.to_str().expect("a path in Unicode");
-    let mut arguments = vec![
-        "cuts",
-        flow,
-        "--bench",
-        "virtual-safe",
-        "--report-dir",
-        report,
-    ];
+    let mut arguments = vec!["cuts", flow, "--profile", SAFE, "--report-dir", report];
     arguments.extend(more);
     let told = lockrig(desk, &arguments);
     let index = fs::read_to_string(desk.path().join(report).join("cuts.json"))
@@ -50,7 +46,7 @@ fn cuts(desk: &TempDir, report: &str, more: &[&str]) -> (Option<i32>, Value) {
 
 fn run(desk: &TempDir, scenario: &Path, more: &[&str]) -> Output {
     let scenario = scenario.to_str().expect("a path in Unicode");
-    let mut arguments = vec!["run", scenario, "--bench", "virtual-safe"];
+    let mut arguments = vec!["run", scenario, "--profile", SAFE];
     arguments.extend(more);
     lockrig(desk, &arguments)
 }
