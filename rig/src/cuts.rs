@@ -31,7 +31,7 @@ use crate::oracle::Facts;
 use crate::port::{Change, CutPoint};
 use crate::profile::codes::Code;
 use crate::profile::{Product, Profile};
-use crate::run::{self, Answer, Point, Recovery, Setup};
+use crate::run::{self, Answer, Begins, Point, Recovery, Setup};
 use crate::scenario::{CodeUse, Doing, PlannedRun, Script};
 use crate::step::{Cut, CutAt, CutKind, CutMode, KnownCode};
 use crate::verdict::Verdict;
@@ -291,8 +291,8 @@ struct Behind {
     seen: Arc<Vec<(Nanos, What)>>,
 }
 
-/// Is told of a write to flash before it happens, and of what was seen until then; whether to go on.
-type Begins<'b> = &'b mut dyn FnMut(&mut Bench, CutPoint, &[(Nanos, What)]) -> bool;
+/// A recovery that a row leads to, and the codes that it is to be asked for.
+type Asked<'r> = (&'r Row, u64, Vec<(CodeUse, Code)>);
 
 /// What decides whether what a lock holds is right.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -751,7 +751,7 @@ impl<'e> Work<'e> {
             .map(|code| (code.clone(), digits(self.flow, code)))
             .collect();
         let mut asked = HashSet::new();
-        let mut unknown: Vec<(&Row, u64, Vec<(CodeUse, Code)>)> = Vec::new();
+        let mut unknown: Vec<Asked<'_>> = Vec::new();
         for row in rows {
             let Some(&key) = self.explorer.recoveries.get(&row.state) else {
                 continue;

@@ -30,7 +30,7 @@ use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
 pub use cut::{
-    Answer, Point, Recovery, answer, cut, keeps_rules, recover, release, restore, words,
+    Answer, Begins, Point, Recovery, answer, cut, keeps_rules, recover, release, restore, words,
 };
 pub use cylinder::beyond;
 use runner::{CarryOut, Runner, Stop};

@@ -110,6 +110,9 @@ struct Done {
     took: Duration,
 }
 
+/// A board with its product, and the flows with the texts that they are written in.
+type Flows = (Group, Vec<(Flow, String)>);
+
 impl Cuts {
     pub fn execute(self) -> Result<u8, Failure> {
         let library = Library::load(&self.selection)?;
@@ -151,10 +154,7 @@ impl Cuts {
     }
 
     /// The flows of each board and product, each once, and why others are not among them.
-    fn flows(
-        &self,
-        library: &Library,
-    ) -> Result<(Vec<(Group, Vec<(Flow, String)>)>, Vec<String>), Failure> {
+    fn flows(&self, library: &Library) -> Result<(Vec<Flows>, Vec<String>), Failure> {
         let (mut groups, mut skipped, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for bench in &library.benches {
             if bench.value.emulates.is_none() {

@@ -411,6 +411,12 @@ fn pass(bench: &mut Bench, until: Nanos) -> Result<(), DeviceTrouble> {
     }
 }
 
+/// Is told of a write to flash before it happens, and of what was seen until then; whether to go on.
+pub type Begins<'b> = &'b mut dyn FnMut(&mut Bench, CutPoint, &[(Nanos, What)]) -> bool;
+
+/// When a cut came, of which kind, and what was seen of the lock after it.
+pub type Stage<'s> = (Nanos, CutMode, &'s [(Nanos, What)]);
+
 /// What was seen of a lock between power-on and rest.
 #[derive(Clone, Debug)]
 pub struct Recovery {
@@ -461,7 +467,7 @@ impl Recovery {
 pub fn recover(
     bench: &mut Bench,
     mode: CutMode,
-    begins: &mut dyn FnMut(&mut Bench, CutPoint, &[(Nanos, What)]) -> bool,
+    begins: Begins<'_>,
 ) -> Result<Option<Recovery>, DeviceTrouble> {
     let power_on = bench.now();
     let (quiet, longest) = match mode {
@@ -660,7 +666,7 @@ pub fn keeps_rules(
     facts: &Facts,
     before: &[Event],
     fresh: u32,
-    recoveries: &[(Nanos, CutMode, &[(Nanos, What)])],
+    recoveries: &[Stage<'_>],
 ) -> Option<String> {
     let mut oracles = Oracles::new(facts.clone());
     for event in before {

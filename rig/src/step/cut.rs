@@ -55,7 +55,9 @@ pub enum CutMode {
     Sag(u32),
 }
 
-const MODES: [(&str, fn(u32) -> CutMode); 8] = [
+type Make = fn(u32) -> CutMode;
+
+const MODES: [(&str, Make); 8] = [
     ("prefix", CutMode::Prefix),
     ("bit-lost", CutMode::BitLost),
     ("bit-stray", CutMode::BitStray),
