@@ -3,6 +3,7 @@
 pub(crate) mod board;
 mod check;
 mod console;
+mod cuts;
 pub(crate) mod error;
 pub(crate) mod files;
 mod flash;
@@ -55,6 +56,8 @@ Exit codes:
 enum Verb {
     /// Carry out scenarios and judge what was seen
     Run(run::Run),
+    /// Lose the supply at every point of a flow, and find out which codes then open
+    Cuts(cuts::Cuts),
     /// Read files and match them with each other and the benches; applies no power
     Check(check::Check),
     /// List scenarios, profiles, benches and images
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.verb {
         Verb::Run(run) => run.execute(),
+        Verb::Cuts(cuts) => cuts.execute(),
         Verb::Check(check) => check.execute(),
         Verb::List(list) => list.execute(),
         Verb::Report(report) => report.execute(),

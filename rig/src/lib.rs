@@ -15,7 +15,7 @@
 //! - [`step`]: the words that scenarios and procedures are written in; [`profile`]: what one product
 //!   promises; [`scenario`]: what to do and what must be seen, and the plan of runs that the two make.
 //! - [`run`]: one run: act, wait, check; [`oracle`]: what must hold in every run, whatever its
-//!   scenario expects; [`campaign`]: many runs.
+//!   scenario expects; [`campaign`]: many runs; [`cuts`]: every loss of supply that a run can suffer.
 //! - [`mod@bench`]: the instruments around one board, and one face for all of them; [`driver`]: one
 //!   instrument over a port; [`port`]: what a driver stands on, and the one clock.
 //! - [`serve`]: the virtual bench on real ports, for other tools.
@@ -31,6 +31,7 @@
 pub mod bench;
 pub mod campaign;
 pub mod cli;
+pub mod cuts;
 pub mod driver;
 pub mod event;
 pub mod image;

@@ -175,6 +175,35 @@ pub trait Branch {
 
     /// Connects the supply again.
     fn restore(&mut self);
+
+    /// The words of flash or settings memory from an address on, which is a multiple of four and
+    /// within them, as the chip reads them now.
+    fn flash(&self, address: u32, words: usize) -> Vec<u32>;
+
+    /// A hash of what outlives a loss of supply: flash, bolt, door, what the supply is told. Forks
+    /// of one bench for which it is equal behave alike from the next power-on.
+    fn lasting_state(&self) -> u64;
+
+    /// The same with some pages of flash, by their first addresses, left out.
+    fn lasting_state_without(&self, pages: &[u32]) -> u64;
+
+    /// Of a board without supply: the words of flash from an address on, as they will read once it has one.
+    fn flash_after_power_on(&self, address: u32, words: usize) -> Vec<u32>;
+
+    /// From now on it is noted on which words of flash, from this page on, depends what the board does.
+    fn note_dependence(&mut self, from: u32);
+
+    /// What was noted since; none if that does not tell everything.
+    fn dependence(&self) -> Option<Dependence>;
+}
+
+/// On what the behaviour of a board depended for a while.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Dependence {
+    /// Addresses of the words that were read, or programmed, as they were in the beginning; ascending.
+    pub words: Vec<u32>,
+    /// Pages that were erased, whatever they held; ascending.
+    pub erased: Vec<u32>,
 }
 
 /// The terminal at which the supply feeds the board, at one moment, as the emulator knows it.
@@ -204,6 +233,10 @@ pub enum Change {
     Word {
         /// Its address.
         address: u32,
+        /// What it holds.
+        before: u32,
+        /// What it is to hold.
+        after: u32,
     },
     /// A page is erased.
     Page {
@@ -227,6 +260,28 @@ pub enum Torn {
     Prefix {
         /// How many.
         bits: u32,
+    },
+    /// Its first so many bytes changed.
+    Bytes {
+        /// How many, of the word or page.
+        count: u32,
+    },
+    /// All of it happened but for one bit.
+    Without {
+        /// Its place in the word or page, from bit 0 of the lowest word.
+        bit: u32,
+    },
+    /// All of a word's write happened, and one bit that should have stayed was programmed with it.
+    Stray {
+        /// Its place in the word.
+        bit: u32,
+    },
+    /// So many of 256 of its bits changed; those of a smaller share are among those of a larger one.
+    Share {
+        /// How many of 256.
+        of_256: u32,
+        /// In which order.
+        seed: u64,
     },
     /// Each of its bits changed or did not.
     BitSubset {

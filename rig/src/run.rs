@@ -6,6 +6,7 @@
 //! compared with what is seen and never asked of the board.
 
 mod credentials;
+mod cut;
 mod cylinder;
 mod judge;
 mod pattern;
@@ -28,6 +29,9 @@ use crate::scenario::{Act, PlannedRun, Script};
 use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
+pub use cut::{
+    Answer, Begins, Point, Recovery, answer, cut, keeps_rules, recover, release, restore, words,
+};
 pub use cylinder::beyond;
 use runner::{CarryOut, Runner, Stop};
 
@@ -57,6 +61,20 @@ pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::
     with_runner(setup, trace, |runner, _| runner.carry_out().err())
 }
 
+/// Carries out a run on a virtual bench and keeps a fork of the bench at every cut point of the
+/// scenario's steps.
+pub fn watched(setup: Setup<'_>) -> (Vec<Event>, Vec<Point>) {
+    let mut points = Vec::new();
+    let (events, _) = with_runner(setup, Box::new(std::io::sink()), |runner, _| {
+        *runner.cutting() = Some(cut::Cutting::collecting());
+        let stopped = runner.carry_out().err();
+        let cutting = runner.cutting().take();
+        points = cutting.map_or(Vec::new(), cut::Cutting::into_points);
+        stopped
+    });
+    (events, points)
+}
+
 /// Carries out a run whose acts come from outside, one after the other. The script's own come first.
 pub fn by_hand(
     setup: Setup<'_>,
@@ -80,6 +98,7 @@ trait UnderWay {
     fn carry_out(&mut self) -> Result<(), Stop>;
     fn all(&mut self, acts: &[Act]) -> Result<(), Stop>;
     fn events(&self) -> &[Event];
+    fn cutting(&mut self) -> &mut Option<cut::Cutting>;
 }
 
 impl<'a, P> UnderWay for Runner<'a, P>
@@ -96,6 +115,10 @@ where
 
     fn events(&self) -> &[Event] {
         self.recorder.events()
+    }
+
+    fn cutting(&mut self) -> &mut Option<cut::Cutting> {
+        &mut self.cutting
     }
 }
 
@@ -279,7 +302,7 @@ pub fn unable(
 }
 
 /// What the oracles need to know.
-fn facts(profile: &Profile, bench: &Bench) -> Facts {
+pub fn facts(profile: &Profile, bench: &Bench) -> Facts {
     let lockout = profile.lockout.as_ref();
     let reset = profile.reset.as_ref();
     let on_power_cycle = match lockout.map(|lockout| &lockout.on_power_cycle) {

@@ -5,14 +5,16 @@
 //! one product is decided by `scenario::plan`, which replaces every `$name`.
 
 mod argument;
+mod cut;
 mod verbs;
 mod words;
 
 pub use argument::{Arg, Bindings, Bound, CodeWord, KeyWord, Written};
 pub(crate) use argument::{known_code, read_digits, undeclared};
+pub use cut::{CutAt, CutKind, CutMode};
 pub use verbs::{
-    Action, Bolt, Do, Door, Enter, Expect, Hold, Insert, Interrupt, Interruption, Opens, Plunge,
-    Press, Refuses, Settles, Step, Supply, Turn, Wait, Withdraw,
+    Action, Bolt, Cut, Do, Door, Enter, Expect, Hold, Insert, Interrupt, Interruption, Opens,
+    Plunge, Press, Refuses, Settles, Step, Supply, Turn, Wait, Withdraw,
 };
 pub use words::{
     Ability, BoltState, CodeKind, CodeSet, DoorState, Drop, ExpectedSignal, HoldFor, KeyKind,

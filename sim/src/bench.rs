@@ -15,11 +15,12 @@ pub mod cylinder;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::str::FromStr;
 
 use crate::board::contact::{Contact, ContactSpec};
 use crate::board::noise::Noise;
-use crate::board::supply::{BROWN_OUT, BROWN_OUT_RELEASE};
+use crate::board::supply::{BROWN_OUT, BROWN_OUT_RELEASE, Feed};
 use crate::board::{Activity, Board, BoardSpec, Inputs, Line, Pins, Touch};
 use crate::chip::debug::{DebugPort, Target};
 use crate::chip::nvmc::{FlashOperation, Torn};
@@ -404,6 +405,36 @@ impl VirtualBench {
     pub fn restore(&mut self) {
         self.disconnected = false;
         self.connect(self.now.max(self.chip.now()));
+    }
+
+    /// A hash of what outlives a loss of supply: flash with its unsettled bits, where the bolt and the
+    /// door are, and what the supply is told. Two forks of one bench for which it is equal behave
+    /// alike from the next power-on, but for the noise of measurements.
+    pub fn lasting_state(&self) -> u64 {
+        self.lasting_state_without(&[])
+    }
+
+    /// The same with some pages of flash, by their first addresses, left out.
+    pub fn lasting_state_without(&self, pages: &[u32]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.chip.hash_lasting(&mut hasher, pages);
+        self.board.withdrawn_permille().hash(&mut hasher);
+        for ((touch, _), contact) in self.spec.relays.iter().zip(&self.contacts) {
+            if matches!(touch, Touch::Door | Touch::Jam) {
+                contact.is_closed().hash(&mut hasher);
+            }
+        }
+        match self.supply.feed() {
+            Feed::Source { volts, ohms, limit } => [volts, ohms, limit].map(f64::to_bits),
+            Feed::PulledDown { ohms } => [0, 0, ohms.to_bits()],
+        }
+        .hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// From now on it is noted on which words of flash, from this page on, depends what the chip does.
+    pub fn note_dependence(&mut self, from: u32) {
+        self.chip.note_dependence(from);
     }
 
     /// Lets time pass until the next observation, which is returned and whose moment is now, or

@@ -12,6 +12,7 @@
 mod bus;
 pub(crate) mod core;
 pub mod debug;
+pub mod dependence;
 pub mod memory;
 pub mod nvmc;
 pub mod peripherals;
@@ -22,7 +23,7 @@ use self::core::system::SV_CALL;
 use self::core::{Bus, Core, Doing, Exit, Registers, Stretch, exception, execute};
 use self::debug::halting::{Halting, Reason};
 use self::debug::{DebugPort, PortState};
-use self::memory::Memory;
+use self::memory::{FLASH_BYTES, Memory};
 use self::peripherals::{Outcome, Peripherals, Processor, ResetCause};
 use crate::time::Ticks;
 
@@ -209,6 +210,25 @@ impl Chip {
         self.power != Power::Unsupplied
     }
 
+    /// From now on it is noted on which words of flash, from this page on, depends what happens.
+    pub fn note_dependence(&mut self, from: u32) {
+        self.memory.note_dependence(from);
+    }
+
+    /// What was noted since.
+    pub fn dependence(&self) -> Option<&dependence::Dependence> {
+        self.memory.dependence()
+    }
+
+    /// Adds to a hash what outlives a loss of supply: flash but for some pages, UICR, and bits of them
+    /// that read differently after every power-on.
+    pub(crate) fn hash_lasting(&self, hasher: &mut impl std::hash::Hasher, without: &[u32]) {
+        self.memory.hash_flash(hasher, without);
+        if self.peripherals.nvmc.hash_unsettled(hasher, without) {
+            hasher.write_u64(self.power_cycles);
+        }
+    }
+
     /// The core's registers, as they stand between two instructions.
     pub fn core_state(&self) -> CoreState {
         let core = &self.core;
@@ -303,12 +323,23 @@ impl Chip {
         self.power_cycles += 1;
     }
 
+    /// Of a chip without supply: how a word of flash will read once it has one.
+    pub fn word_after_power_on(&self, address: u32) -> u32 {
+        let noise = self.power_on_noise();
+        let nvmc = &self.peripherals.nvmc;
+        nvmc.word_after_power_on(&self.memory, address, noise)
+    }
+
+    fn power_on_noise(&self) -> u64 {
+        self.seed ^ self.power_cycles.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
     /// VDD rises above the power-on level.
     pub fn power_on(&mut self) {
         if self.power != Power::Unsupplied {
             return;
         }
-        let noise = self.seed ^ self.power_cycles.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let noise = self.power_on_noise();
         self.memory.scramble_ram(noise);
         self.peripherals.nvmc.power_on(&mut self.memory, noise);
         self.power = Power::On;
@@ -492,11 +523,17 @@ impl Chip {
                 flash,
                 ram,
                 ram_code,
+                dependence,
             } = &mut self.memory;
+            let flash_limit = match dependence {
+                Some(dependence) => dependence.from(),
+                None => FLASH_BYTES,
+            };
             let flash_idle = self.flash_busy == Ticks::ZERO;
             let bus = FastBus {
                 flash,
                 flash_idle,
+                flash_limit,
                 ram,
                 ram_code,
                 stored: false,
@@ -535,6 +572,7 @@ impl Chip {
     /// horizon, all rounds until then.
     fn step(&mut self, horizon: Ticks) {
         let at = self.core.registers.r[15];
+        self.memory.note(|dependence| dependence.note_code(at));
         let op = self.decode(at);
         if !self.core.registers.thumb || op.code == Code::Careful {
             return self.fault();
@@ -710,6 +748,7 @@ impl Chip {
     fn special(&mut self) {
         self.poll = None;
         let at = self.core.registers.r[15];
+        self.memory.note(|dependence| dependence.note_code(at));
         let op = self.decode(at);
         let (slots, cycles) = match op.code {
             Code::Cps => {

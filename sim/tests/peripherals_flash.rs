@@ -280,6 +280,68 @@ fn an_erase_is_torn_as_told() {
 }
 
 #[test]
+fn a_write_is_torn_by_bytes_and_by_single_bits() {
+    // Before 0xffff_00ff, after 0x5555_0000.
+    for (torn, left) in [
+        (Torn::Bytes { count: 0 }, 0xffff_00ff),
+        (Torn::Bytes { count: 1 }, 0xffff_0000),
+        (Torn::Bytes { count: 3 }, 0xff55_0000),
+        (Torn::Bytes { count: 4 }, 0x5555_0000),
+        (Torn::Without { bit: 7 }, 0x5555_0080),
+        (Torn::Without { bit: 31 }, 0xd555_0000),
+        (Torn::Without { bit: 30 }, 0x5555_0000),
+        (Torn::Stray { bit: 30 }, 0x1555_0000),
+        (Torn::Stray { bit: 31 }, 0x5555_0000),
+    ] {
+        assert_eq!(torn_write(torn).word(PAGE), left, "{torn:?}");
+    }
+}
+
+#[test]
+fn an_erase_is_torn_by_bytes_single_bits_and_shares() {
+    let all = zeros(&torn_erase(Torn::DroppedBefore));
+    let bytes = torn_erase(Torn::Bytes { count: 4 * 5 + 1 });
+    assert_eq!(bytes.word(PAGE + 16), u32::MAX);
+    assert_eq!(bytes.word(PAGE + 20), 0xff);
+    assert_eq!(bytes.word(PAGE + 24), 6);
+    let without = torn_erase(Torn::Without { bit: 32 * 3 + 5 });
+    assert_eq!(zeros(&without), 1);
+    assert_eq!(without.word(PAGE + 12), !(1 << 5));
+    assert_eq!(zeros(&torn_erase(Torn::Stray { bit: 3 })), 0);
+    let shares = [0, 64, 128, 255, 256].map(|of_256| torn_erase(Torn::Share { of_256, seed: 4 }));
+    assert_eq!(zeros(&shares[0]), all);
+    assert_eq!(zeros(&shares[4]), 0);
+    for (share, next) in shares.iter().zip(&shares[1..]) {
+        assert!(zeros(share) > zeros(next));
+        for word in 0..256 {
+            let at = PAGE + 4 * word;
+            assert_eq!(
+                share.word(at) & !next.word(at),
+                0,
+                "what is erased stays so"
+            );
+        }
+    }
+    let quarter = all - zeros(&shares[1]);
+    assert!(
+        (all * 22 / 100..all * 28 / 100).contains(&quarter),
+        "{quarter} of {all}"
+    );
+}
+
+#[test]
+fn the_seed_of_a_metastable_cut_decides_how_its_bits_read() {
+    let words: std::collections::BTreeSet<u32> = (0..8)
+        .map(|seed| {
+            let mut flash = torn_write(Torn::Metastable { seed });
+            flash.power_on(1);
+            flash.word(PAGE)
+        })
+        .collect();
+    assert!(words.len() > 5);
+}
+
+#[test]
 fn metastable_bits_read_anew_at_each_power_on_until_they_are_programmed_or_erased() {
     let mut flash = torn_write(Torn::Metastable { seed: 5 });
     let unsettled = 0xffff_00ff & !0x5555_0000;

@@ -23,7 +23,7 @@ pub struct Image {
 }
 
 /// Every image.
-pub const IMAGES: [Image; 3] = [
+pub const IMAGES: [Image; 4] = [
     Image {
         name: "reference-safe",
         features: &["safe"],
@@ -36,6 +36,11 @@ pub const IMAGES: [Image; 3] = [
     Image {
         name: "comparison",
         features: &["safe", "tick-timer0"],
+    },
+    // Known to be bad: what the rig has to find.
+    Image {
+        name: "museum-one-page",
+        features: &["safe", "museum-one-page"],
     },
 ];
 

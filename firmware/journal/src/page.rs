@@ -90,7 +90,11 @@ impl<F: NorFlash> Page<F> {
 
     /// How the page reads now.
     pub(crate) fn survey(&self, flash: &mut F) -> Result<Standing, OpenError<F::Error>> {
+        // Most pages that are not sealed are known by one of two words, without a sum over all.
         let kind = self.word(flash, 0)?;
+        if !matches!(kind, RECORD | FORMATTED) || self.word(flash, Self::SEAL_AT)? != SEAL {
+            return Ok(Standing::Unsealed);
+        }
         let stamp = Stamp {
             version: self.word(flash, 1)?,
             sequence: self.word(flash, 2)?,
@@ -98,8 +102,7 @@ impl<F: NorFlash> Page<F> {
         let length = self.word(flash, 3)? as usize;
         let known = match kind {
             RECORD => stamp.version > 0,
-            FORMATTED => stamp == Stamp::default() && length == 0,
-            _ => false,
+            _ => stamp == Stamp::default() && length == 0,
         };
         if !known || length > (Self::SEAL_AT - HEADER_WORDS - 1) * WORD {
             return Ok(Standing::Unsealed);
@@ -109,7 +112,7 @@ impl<F: NorFlash> Page<F> {
         for index in 0..check_at {
             crc = crc.word(self.word(flash, index)?);
         }
-        if self.word(flash, check_at)? != crc.value() || self.word(flash, Self::SEAL_AT)? != SEAL {
+        if self.word(flash, check_at)? != crc.value() {
             return Ok(Standing::Unsealed);
         }
         if self.word(flash, Self::PROOF_AT)? != PROOF {

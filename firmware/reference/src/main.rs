@@ -24,6 +24,8 @@ mod debounce;
 mod fault;
 mod flash;
 mod inputs;
+#[cfg(feature = "museum-one-page")]
+mod one_page;
 mod personality;
 mod pins;
 mod registers;

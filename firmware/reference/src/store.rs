@@ -1,9 +1,13 @@
 //! The lock's record in the journal.
 
 use code_entry::{Record, Storage, StorageFault};
-use journal::{CommitError, Journal, OpenError};
+#[cfg(not(feature = "museum-one-page"))]
+use journal::Journal;
+use journal::{CommitError, OpenError};
 
 use crate::flash::{JournalPages, Refused};
+#[cfg(feature = "museum-one-page")]
+use crate::one_page::Journal;
 
 /// Where the lock commits its record.
 pub struct Store<'chip> {

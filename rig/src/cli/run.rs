@@ -162,7 +162,7 @@ impl Run {
         }
         let snapshots = self.snapshots(&library.project)?;
         let orphans = self.orphans(snapshots.as_deref(), &plan)?;
-        let folder = self.folder()?;
+        let folder = report_folder(self.report_dir.as_deref())?;
         // A folder that cannot be written is found before any power is applied.
         self.write_index(&folder, planned, false, &plan.skipped)
             .map_err(|why| unusable(&folder, &why))?;
@@ -285,30 +285,6 @@ impl Run {
                 .map_err(|why| Failure::usage(format!("deleting '{}': {why}", orphan.display())))?;
         }
         Ok(())
-    }
-
-    fn folder(&self) -> Result<PathBuf, Failure> {
-        if let Some(folder) = &self.report_dir {
-            return match std::fs::create_dir_all(folder) {
-                Ok(()) => Ok(folder.clone()),
-                Err(why) => Err(unusable(folder, &why)),
-            };
-        }
-        let reports = Path::new("reports");
-        std::fs::create_dir_all(reports).map_err(|why| unusable(reports, &why))?;
-        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ");
-        // Campaigns that begin in the same second have folders of their own.
-        let mut folder = reports.join(now.to_string());
-        for another in 2.. {
-            match std::fs::create_dir(&folder) {
-                Ok(()) => break,
-                Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => {
-                    folder = reports.join(format!("{now}.{another}"));
-                }
-                Err(why) => return Err(unusable(&folder, &why)),
-            }
-        }
-        Ok(folder)
     }
 
     /// Says why there is nothing to run or to skip.
@@ -594,8 +570,33 @@ fn no_twin(bench: &BenchFile, twin: &Behaviour) -> Failure {
     )
 }
 
+/// The folder that is asked for, or a new one.
+pub(super) fn report_folder(asked: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(folder) = asked {
+        return match std::fs::create_dir_all(folder) {
+            Ok(()) => Ok(folder.to_owned()),
+            Err(why) => Err(unusable(folder, &why)),
+        };
+    }
+    let reports = Path::new("reports");
+    std::fs::create_dir_all(reports).map_err(|why| unusable(reports, &why))?;
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H-%M-%SZ");
+    // Campaigns that begin in the same second have folders of their own.
+    let mut folder = reports.join(now.to_string());
+    for another in 2.. {
+        match std::fs::create_dir(&folder) {
+            Ok(()) => break,
+            Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => {
+                folder = reports.join(format!("{now}.{another}"));
+            }
+            Err(why) => return Err(unusable(&folder, &why)),
+        }
+    }
+    Ok(folder)
+}
+
 /// A report folder in which nothing can be kept.
-fn unusable(folder: &Path, why: &std::io::Error) -> Failure {
+pub(super) fn unusable(folder: &Path, why: &std::io::Error) -> Failure {
     Failure::hinted(
         format!("writing to the report folder '{}': {why}", folder.display()),
         Some("nothing was run; --report-dir names another folder".to_owned()),
@@ -651,7 +652,7 @@ impl Plan {
 }
 
 /// A run on a bench that lacks what the scenario needs is skipped, and says what is missing.
-fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -> PlannedRun {
+pub(super) fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -> PlannedRun {
     let has = bench.abilities();
     let missing: Vec<String> = scenario
         .needs
@@ -700,7 +701,7 @@ fn is_of_the_bench(need: &Ability) -> bool {
 }
 
 /// The run's name, which is also its folder's: nothing in it needs quoting in a shell.
-fn id(run: &PlannedRun, bench: &str) -> String {
+pub(super) fn id(run: &PlannedRun, bench: &str) -> String {
     let name = format!("{}@{}@{bench}", plain(&run.scenario), run.profile);
     match run.variant.is_empty() {
         true => name,
@@ -800,7 +801,7 @@ fn progress(total: usize, format: Format) -> ProgressBar {
 }
 
 /// Ctrl-C and SIGTERM: the runs that are under way go to rest and end, none begins.
-fn watch_signals(interrupt: Interrupt, cancelled: Arc<AtomicBool>) {
+pub(super) fn watch_signals(interrupt: Interrupt, cancelled: Arc<AtomicBool>) {
     tokio::spawn(async move {
         loop {
             signals::ended().await;

@@ -16,6 +16,8 @@ pub struct FailureCount {
     charged: bool,
     /// The last code that was entered is surely wrong.
     is_wrong: bool,
+    /// And nothing was said of it yet: a console lags behind what is stored.
+    unanswered: bool,
     /// What happened since the last count that may lower it by the manual.
     allowed_by: Option<&'static str>,
     seen: u32,
@@ -27,6 +29,7 @@ impl Oracle for FailureCount {
         let text = match &event.what {
             What::CodeEntered { standing, .. } => {
                 self.is_wrong = matches!(standing, Standing::Invalid | Standing::LockedOut);
+                self.unanswered = true;
                 return None;
             }
             What::Printed { text } => text,
@@ -37,14 +40,17 @@ impl Oracle for FailureCount {
             "reset done" if facts.reset_erases_counters => {
                 self.allowed_by = Some("reset.erases.counters: at-once");
             }
+            // The success is stored before it is said: what was counted until then is forgiven.
+            _ if word(text) == "accepted" => (self.last, self.charged) = (None, false),
             _ => {}
         }
         // A right code may have been stored as a success before the power went; a wrong one not.
-        if word(text) == "boot" && self.is_wrong {
-            self.charged = false;
+        if word(text) == "boot" {
+            self.charged = !self.is_wrong && (self.charged || self.unanswered);
         }
         let count = number(text, "failures")?;
         self.seen += 1;
+        self.unanswered = false;
         let succeeded = std::mem::replace(&mut self.charged, word(text) == "attempt");
         let allowed_by = self.allowed_by.take();
         let previous = self.last.replace(count)?;

@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use lockrig_sim::bench::cylinder::{CylinderBench, CylinderSpec};
 use lockrig_sim::bench::{self, BenchSpec, VirtualBench};
 use lockrig_sim::board::Line;
-use lockrig_sim::chip::nvmc::{FlashChange, FlashOperation};
+use lockrig_sim::chip::nvmc::{self, FlashChange, FlashOperation};
 use lockrig_sim::time::Ticks;
 
 use super::{
-    Branch, Change, CutPoint, Interrupt, Level, LineId, Observation, PortId, PortProblem,
-    PortTrouble, Ports, ProbePort, Seen, Terminal, Torn, Waited, sim_probe,
+    Branch, Change, CutPoint, Dependence, Interrupt, Level, LineId, Observation, PortId,
+    PortProblem, PortTrouble, Ports, ProbePort, Seen, Terminal, Torn, Waited, sim_probe,
 };
 use crate::event::Nanos;
 
@@ -348,12 +348,16 @@ impl Branch for SimPorts {
             return;
         };
         board.cut(match torn {
-            Torn::DroppedBefore => lockrig_sim::chip::nvmc::Torn::DroppedBefore,
-            Torn::DroppedAfter => lockrig_sim::chip::nvmc::Torn::DroppedAfter,
-            Torn::Prefix { bits } => lockrig_sim::chip::nvmc::Torn::Prefix { bits },
-            Torn::BitSubset { seed } => lockrig_sim::chip::nvmc::Torn::BitSubset { seed },
-            Torn::PartialErase { seed } => lockrig_sim::chip::nvmc::Torn::PartialErase { seed },
-            Torn::Metastable { seed } => lockrig_sim::chip::nvmc::Torn::Metastable { seed },
+            Torn::DroppedBefore => nvmc::Torn::DroppedBefore,
+            Torn::DroppedAfter => nvmc::Torn::DroppedAfter,
+            Torn::Prefix { bits } => nvmc::Torn::Prefix { bits },
+            Torn::Bytes { count } => nvmc::Torn::Bytes { count },
+            Torn::Without { bit } => nvmc::Torn::Without { bit },
+            Torn::Stray { bit } => nvmc::Torn::Stray { bit },
+            Torn::Share { of_256, seed } => nvmc::Torn::Share { of_256, seed },
+            Torn::BitSubset { seed } => nvmc::Torn::BitSubset { seed },
+            Torn::PartialErase { seed } => nvmc::Torn::PartialErase { seed },
+            Torn::Metastable { seed } => nvmc::Torn::Metastable { seed },
         });
     }
 
@@ -362,6 +366,46 @@ impl Branch for SimPorts {
             board.restore();
         }
     }
+
+    fn flash(&self, address: u32, words: usize) -> Vec<u32> {
+        let Some(board) = self.world.board() else {
+            return Vec::new();
+        };
+        let memory = board.chip().memory();
+        (0..words as u32)
+            .map(|word| memory.flash_word(address + 4 * word))
+            .collect()
+    }
+
+    fn lasting_state(&self) -> u64 {
+        self.lasting_state_without(&[])
+    }
+
+    fn lasting_state_without(&self, pages: &[u32]) -> u64 {
+        let board = self.world.board();
+        board.map_or(0, |board| board.lasting_state_without(pages))
+    }
+
+    fn flash_after_power_on(&self, address: u32, words: usize) -> Vec<u32> {
+        let Some(board) = self.world.board() else {
+            return Vec::new();
+        };
+        (0..words as u32)
+            .map(|word| board.chip().word_after_power_on(address + 4 * word))
+            .collect()
+    }
+
+    fn note_dependence(&mut self, from: u32) {
+        if let Some(mut board) = self.world.board() {
+            board.note_dependence(from);
+        }
+    }
+
+    fn dependence(&self) -> Option<Dependence> {
+        let board = self.world.board()?;
+        let (words, erased) = board.chip().dependence()?.result()?;
+        Some(Dependence { words, erased })
+    }
 }
 
 fn cut_point(operation: FlashOperation) -> CutPoint {
@@ -369,7 +413,15 @@ fn cut_point(operation: FlashOperation) -> CutPoint {
         begins: nanos(operation.started),
         ends: nanos(operation.ends),
         change: match operation.change {
-            FlashChange::Write { address, .. } => Change::Word { address },
+            FlashChange::Write {
+                address,
+                before,
+                wanted,
+            } => Change::Word {
+                address,
+                before,
+                after: before & wanted,
+            },
             FlashChange::ErasePage { page } => Change::Page { address: page },
             FlashChange::EraseAll => Change::Chip,
             FlashChange::EraseUicr => Change::Settings,

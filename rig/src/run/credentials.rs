@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::oracle::Keeps;
-use crate::profile::Erased;
-use crate::scenario::CodeUse;
+use crate::profile::{AfterReset, Erased, Fact, Reset};
+use crate::scenario::{CodeUse, Effect};
 use crate::step::KnownCode;
 
 /// The codes of a lock, by the names that the scenario gives them.
@@ -111,6 +111,31 @@ impl Credentials {
         let master = self.master.clone().filter(|_| is_kept);
         let master = master.map(|code| (code, Keeps::MasterCode));
         self.kept = user_codes.chain(factory).chain(master).collect();
+    }
+
+    /// A procedure went through; returns whether that changes codes. `reset` is what the manual says of one.
+    pub fn take_effect(&mut self, effect: &Effect, reset: Option<&Reset>) -> bool {
+        match effect {
+            Effect::Resets => {
+                let Some(reset) = reset else { return false };
+                let user = reset.erases.user_codes.known().copied();
+                let master = reset
+                    .erases
+                    .master_code
+                    .and_then(|fact| fact.known().copied());
+                self.reset(user, master);
+                let at_once = user == Some(Erased::AtOnce);
+                if at_once && reset.factory_code_afterwards == Fact::Known(AfterReset::Works) {
+                    self.restore_factory();
+                }
+            }
+            Effect::StoresUserCode { code, slot } => self.store(*slot, code),
+            Effect::DeletesUserCode { code } => self.delete(code),
+            Effect::StoresMasterCode { code } => self.store_master(code),
+            Effect::Unknown => self.unsettle(),
+            Effect::None | Effect::LearnsKey { .. } => return false,
+        }
+        true
     }
 
     /// What outlived the last reset, and by which rule of the manual.

@@ -18,6 +18,13 @@ pub fn verdict(
     if let Some(Stop::Aborted) = stopped {
         return (Verdict::Aborted, None, "stopped before the end".to_owned());
     }
+    if let Some(Stop::NoSuchCut) = stopped {
+        let missing = events.iter().rev().find_map(|event| match &event.what {
+            What::Checked { wanted, got, .. } => Some(format!("{wanted}: {got}")),
+            _ => None,
+        });
+        return (Verdict::Usage, None, missing.unwrap_or_default());
+    }
     let first = |wanted: Verdict| {
         events.iter().find_map(|event| {
             let (verdict, because) = speaks_for(&event.what, known)?;

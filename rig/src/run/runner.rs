@@ -16,6 +16,7 @@ use crate::step::Phase;
 use crate::trace::Recorder;
 
 use super::credentials::Credentials;
+use super::cut::{CodeChange, Cutting};
 use super::cylinder::{Keys, Moved};
 use super::pattern::{Progress, Track, Wanted};
 use super::penalty::{Penalty, Stage};
@@ -32,6 +33,8 @@ pub enum Stop {
     Broken,
     /// A person or a signal.
     Aborted,
+    /// The scenario names a cut point that this run does not have.
+    NoSuchCut,
 }
 
 /// Ends early with [`Stop`].
@@ -67,6 +70,10 @@ pub struct Runner<'a, P = Profile> {
     pub credentials: Credentials,
     pub penalty: Penalty,
     pub armed: Option<Armed>,
+    /// Whether cut points are counted, and what for.
+    pub cutting: Option<Cutting>,
+    /// The change of codes that is under way.
+    pub change: Option<CodeChange>,
     /// What is watched for the signal that is expected.
     pub tracks: Vec<Track>,
     /// Number of the last step that began.
@@ -172,6 +179,8 @@ impl<'a, P> Runner<'a, P> {
             credentials: Credentials::from_factory(false, false),
             penalty: Penalty::new(Vec::new(), None),
             armed: None,
+            cutting: None,
+            change: None,
             tracks: Vec::new(),
             step: 0,
             inside: Vec::new(),
@@ -244,6 +253,9 @@ impl<'a, P> Runner<'a, P> {
     /// Records what came from the bench.
     fn note(&mut self, happening: Happening) -> Step {
         let at = happening.at;
+        if self.cutting.is_some() {
+            self.count_cut(&happening)?;
+        }
         match happening.what {
             bench::What::Line { line, on, .. } => {
                 for track in self.tracks.iter_mut().filter(|track| track.line == line) {
@@ -272,7 +284,7 @@ impl<'a, P> Runner<'a, P> {
             bench::What::Terminal(terminal) => self.note_terminal(at, terminal),
             bench::What::CutPoint(point) => {
                 let (kind, address) = match point.change {
-                    Change::Word { address } => (FlashChange::Word, Some(address)),
+                    Change::Word { address, .. } => (FlashChange::Word, Some(address)),
                     Change::Page { address } => (FlashChange::Page, Some(address)),
                     Change::Chip => (FlashChange::Chip, None),
                     Change::Settings => (FlashChange::Settings, None),
@@ -457,6 +469,7 @@ impl<'a, P> Runner<'a, P> {
     pub fn switch(&mut self, contact: &Contact, shown: &str, closed: bool) -> Step {
         self.closed.retain(|other| other != contact);
         if closed {
+            self.change.take_if(|change| change.is_over);
             self.closed.push(contact.clone());
             if let Contact::Key(_) = contact {
                 self.penalty.key_pressed(self.bench.now());

@@ -4,7 +4,7 @@ use crate::bench::Contact;
 use crate::event::{Against, Nanos, Standing, What};
 use crate::oracle::{Keeps, word};
 use crate::profile::codes::Code;
-use crate::profile::{AfterReset, CountedFrom, Erased, Fact, HoldRange, HoldWindow, Relock};
+use crate::profile::{CountedFrom, Erased, Fact, HoldRange, HoldWindow, Relock};
 use crate::quantity::{Millivolts, Percent};
 use crate::scenario::{self, Act, CodeUse, Doing, Effect, Expected, ResolvedSet};
 use crate::step::{
@@ -17,11 +17,11 @@ use super::runner::{Armed, CarryOut, PHASE, QUIET, Runner, Step, Stop};
 /// How long a board may take from power to idle before the first key is pressed.
 const BOOT_MAX: Nanos = Nanos::from_secs(1);
 /// How long a finger leaves lamps and beeper to finish before it presses the next key.
-const PATIENCE: Nanos = Nanos::from_secs(15);
+pub const PATIENCE: Nanos = Nanos::from_secs(15);
 /// How long a bolt may take to be thrown again where the manual gives no time.
 const RELOCK_MAX: Nanos = Nanos::from_secs(15);
 /// How much later than reckoned something is taken to be over: the lock's clock and ours differ.
-const MARGIN: Nanos = Nanos::from_millis(500);
+pub const MARGIN: Nanos = Nanos::from_millis(500);
 
 impl CarryOut for Runner<'_> {
     /// From a fresh battery on.
@@ -30,6 +30,7 @@ impl CarryOut for Runner<'_> {
         self.set_supply(Some(self.profile.supply.fresh.value))?;
         self.wait(BOOT_MAX)?;
         self.all(&script.setup)?;
+        self.watch_cuts();
         self.all(&script.steps)
     }
 
@@ -109,6 +110,7 @@ impl CarryOut for Runner<'_> {
                 self.wait_for_quiet(PATIENCE)?;
                 let around = (self.stores_master, self.may_be_refused);
                 self.stores_master = matches!(effect, Effect::StoresMasterCode { .. });
+                self.change_begins(effect);
                 self.may_be_refused |= *refused == Refusal::Either;
                 let done = self.expecting(expect, |run| run.all(acts));
                 (self.stores_master, self.may_be_refused) = around;
@@ -142,6 +144,7 @@ impl CarryOut for Runner<'_> {
                 lasts,
                 acts,
             } => self.interrupt(*at, *how, *lasts, acts),
+            Doing::InterruptAt { cuts, lasts, acts } => self.interrupt_at(cuts, *lasts, acts),
             Doing::Settles(sets) => self.settles(sets),
             Doing::Handle(_) => unreachable!("no plan for a lock with a keypad handles keys"),
             Doing::Expect => self.expecting(expect, |_| Ok(())),
@@ -341,7 +344,7 @@ impl Runner<'_> {
         })
     }
 
-    fn digits(&self, code: &CodeUse) -> Code {
+    pub(super) fn digits(&self, code: &CodeUse) -> Code {
         match code {
             CodeUse::Named(name) => self.codes[name].clone(),
             CodeUse::Literal(code) => code.clone(),
@@ -357,7 +360,7 @@ impl Runner<'_> {
         self.inside.iter().any(|(_, procedure)| *procedure)
     }
 
-    fn factory_digits(&self) -> Option<Code> {
+    pub(super) fn factory_digits(&self) -> Option<Code> {
         self.profile.known_code(KnownCode::Factory)
     }
 
@@ -508,7 +511,12 @@ impl Runner<'_> {
     }
 
     /// Enters a code and tells whether the bolt was withdrawn.
-    fn try_code(&mut self, code: &CodeUse, submit: Option<&str>, phase: PhaseLabel) -> Step<bool> {
+    pub(super) fn try_code(
+        &mut self,
+        code: &CodeUse,
+        submit: Option<&str>,
+        phase: PhaseLabel,
+    ) -> Step<bool> {
         let before = self.recorder.events().len();
         self.enter(code, submit, phase)?;
         let until = self.bench.now() + self.profile.bolt.withdraws_within;
@@ -568,7 +576,7 @@ impl Runner<'_> {
     }
 
     /// Throws the bolt as this product does it: by its `lock` procedure, or by waiting.
-    fn lock_again(&mut self) -> Step {
+    pub(super) fn lock_again(&mut self) -> Step {
         self.wait_for_quiet(PATIENCE)?;
         let script = self.script;
         self.all(&script.lock)?;
@@ -629,35 +637,19 @@ impl Runner<'_> {
 
     /// What a procedure that went through has changed in the lock.
     fn take_effect(&mut self, effect: &Effect, procedure: &str) {
-        match effect {
-            Effect::Resets => {
-                let Some(reset) = &self.profile.reset else {
-                    return;
-                };
-                let user = reset.erases.user_codes.known().copied();
-                let master = reset
-                    .erases
-                    .master_code
-                    .and_then(|fact| fact.known().copied());
-                self.credentials.reset(user, master);
-                let at_once = user == Some(Erased::AtOnce);
-                if at_once && reset.factory_code_afterwards == Fact::Known(AfterReset::Works) {
-                    self.credentials.restore_factory();
-                }
-                if reset.erases.counters == Fact::Known(Erased::AtOnce) {
-                    self.penalty.forgiven();
-                }
-            }
-            Effect::StoresUserCode { code, slot } => self.credentials.store(*slot, code),
-            Effect::DeletesUserCode { code } => self.credentials.delete(code),
-            Effect::StoresMasterCode { code } => self.credentials.store_master(code),
-            Effect::Unknown => {
-                self.credentials.unsettle();
-                // What was typed may have counted as wrong codes.
-                self.penalty.power_came(self.bench.now(), true);
-                return;
-            }
-            Effect::None | Effect::LearnsKey { .. } => return,
+        let reset = self.profile.reset.as_ref();
+        if !self.credentials.take_effect(effect, reset) {
+            return;
+        }
+        self.change_is_over();
+        if *effect == Effect::Unknown {
+            // What was typed may have counted as wrong codes.
+            return self.penalty.power_came(self.bench.now(), true);
+        }
+        let erases_counters =
+            reset.is_some_and(|reset| reset.erases.counters == Fact::Known(Erased::AtOnce));
+        if *effect == Effect::Resets && erases_counters {
+            self.penalty.forgiven();
         }
         let valid = self
             .credentials
@@ -696,6 +688,11 @@ impl Runner<'_> {
         self.tracks.clear();
         self.wait(lasts)?;
         self.set_supply(Some(self.profile.supply.fresh.value))?;
+        self.comes_back()
+    }
+
+    /// The supply is back after it failed on purpose.
+    pub(super) fn comes_back(&mut self) -> Step {
         self.wait(BOOT_MAX)?;
         self.credentials.unsettle();
         self.penalty.power_came(self.bench.now(), true);
@@ -781,7 +778,7 @@ impl Runner<'_> {
 
     /// What this product shows when it refuses a code, ready to be seen, and by when it is over. The last
     /// code before a lockout has a signal of its own.
-    fn refusals(&mut self) -> Step<Vec<(Vec<Track>, Nanos)>> {
+    pub(super) fn refusals(&mut self) -> Step<Vec<(Vec<Track>, Nanos)>> {
         let names = ["wrong-code", "lockout-begins"];
         let signals = names.map(|name| self.profile.signal(name).copied());
         let mut refusals = Vec::new();
@@ -793,7 +790,11 @@ impl Runner<'_> {
 
     /// Whether the lock answered the code that was entered since an event: by one of the signals, or on
     /// its console; where no signal is known, by any sign at all.
-    fn has_refused(&mut self, mut refusals: Vec<(Vec<Track>, Nanos)>, before: usize) -> Step<bool> {
+    pub(super) fn has_refused(
+        &mut self,
+        mut refusals: Vec<(Vec<Track>, Nanos)>,
+        before: usize,
+    ) -> Step<bool> {
         let longest = refusals.iter().map(|(_, within)| *within).max();
         self.wait(longest.unwrap_or_default())?;
         self.wait_for_quiet(PATIENCE)?;

@@ -16,8 +16,8 @@ use crate::profile::{Button, Product, Profile, Signal};
 use crate::quantity::{Millivolts, Percent};
 use crate::source::{Problems, Refused};
 use crate::step::{
-    Bindings, BoltState, Bound, DoorState, Drop, KeyKind, KnownCode, Phase, PhaseLabel, Refusal,
-    Times, WaitFor,
+    Bindings, BoltState, Bound, Cut, DoorState, Drop, KeyKind, KnownCode, Phase, PhaseLabel,
+    Refusal, Times, WaitFor,
 };
 
 use super::Scenario;
@@ -176,6 +176,16 @@ pub enum Doing {
         /// The acts.
         acts: Vec<Act>,
     },
+    /// Loses the supply at exact points: the first among those of the acts, each further one in the
+    /// recovery from the one before. There is at least one.
+    InterruptAt {
+        /// The points.
+        cuts: Vec<Cut>,
+        /// For so long each time.
+        lasts: Nanos,
+        /// The acts.
+        acts: Vec<Act>,
+    },
     /// The lock must hold exactly one of these sets of codes.
     Settles(Vec<ResolvedSet>),
     /// Handles the keys of a cylinder; in no plan for a lock with a keypad.
@@ -294,6 +304,7 @@ impl Act {
             Doing::Hold { during: acts, .. }
             | Doing::Do { acts, .. }
             | Doing::Interrupt { acts, .. }
+            | Doing::InterruptAt { acts, .. }
             | Doing::Handle(Handling::StopAt { acts, .. }) => acts,
             _ => &[],
         }

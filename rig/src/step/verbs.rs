@@ -4,9 +4,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::argument::undeclared;
 use super::{
-    Ability, Arg, Bindings, BoltState, CodeSet, CodeWord, DoorState, Drop, ExpectedSignal, HoldFor,
-    KeyWord, Phase, PhaseLabel, Pulled, Pushed, Refusal, SupplyLevel, Times, WaitFor, Written,
-    YesNo,
+    Ability, Arg, Bindings, BoltState, CodeSet, CodeWord, CutAt, CutMode, DoorState, Drop,
+    ExpectedSignal, HoldFor, KeyWord, Phase, PhaseLabel, Pulled, Pushed, Refusal, SupplyLevel,
+    Times, WaitFor, Written, YesNo,
 };
 use crate::event::Nanos;
 use crate::quantity::{Micrometres, Millidegrees, MillinewtonMetres, Percent};
@@ -230,13 +230,28 @@ file_table! {
     /// When and how the supply fails, or somebody stops in the middle.
     pub struct Interruption as "an interruption" {
         /// In this phase.
-        pub at: Spanned<Arg<Phase>>,
+        pub at: Option<Spanned<Arg<Phase>>>,
         /// The supply fails in this way; left out, whoever works on a lock without one stops there.
         pub supply: Option<Arg<Drop>>,
+        /// The supply fails at this point, which `lockrig cuts` names; only on a virtual bench. Of several
+        /// each is counted from the power-on after the one before.
+        pub cut: Option<OneOrMore<Cut>>,
         /// For so long; then the battery is fresh.
         pub r#for: Arg<Nanos>,
     }
 }
+
+file_table! {
+    /// One exact loss of supply.
+    pub struct Cut as "a cut" {
+        /// At this point.
+        pub at: CutAt,
+        /// What it leaves of a write to flash that is under way.
+        pub mode: CutMode,
+    }
+}
+
+impl Copy for Cut {}
 
 impl Step {
     /// What the lock is expected to show.
@@ -353,9 +368,22 @@ impl Step {
                 step.times.resolve(bindings, problems);
             }
             Action::Interrupt(step) => {
-                step.interrupt.at.resolve(bindings, problems);
+                let at = step.interrupt.at.as_ref().map(|at| &at.value);
+                check(at, bindings, problems);
                 check(step.interrupt.supply.as_ref(), bindings, problems);
                 step.interrupt.r#for.resolve(bindings, problems);
+                let cuts = step.interrupt.cut.as_ref().map(OneOrMore::as_slice);
+                let says_when = match (cuts, at) {
+                    (None, Some(_)) => true,
+                    (Some([_, ..]), None) => step.interrupt.supply.is_none(),
+                    _ => false,
+                };
+                if !says_when {
+                    problems.add::<()>(
+                        Problem::new(self.span, "an interruption that does not say when")
+                            .hint("write either 'at' with 'supply', or 'cut'"),
+                    );
+                }
             }
             Action::Settles(step) => {
                 for (_, set) in step.settles.iter() {

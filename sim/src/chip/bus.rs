@@ -4,7 +4,7 @@
 use super::core::system::{self, Asked, System};
 use super::core::{Bus, Stretch};
 use super::debug::rom;
-use super::memory::{FLASH_BYTES, Flash, Memory, RAM_BYTES, RamCode, RamWords, UICR};
+use super::memory::{Flash, Memory, RAM_BYTES, RamCode, RamWords, UICR};
 use super::peripherals::Peripherals;
 use crate::time::Ticks;
 
@@ -21,6 +21,8 @@ const VENDOR_ROM_TABLE: u32 = 0xf000_0000;
 pub(super) struct FastBus<'a, 'code> {
     pub(super) flash: &'code Flash,
     pub(super) flash_idle: bool,
+    /// Flash from here on is not for this bus: who reads it is noted.
+    pub(super) flash_limit: u32,
     pub(super) ram: &'a mut RamWords,
     pub(super) ram_code: &'code RamCode,
     /// Something was stored.
@@ -33,7 +35,7 @@ impl FastBus<'_, '_> {
         let offset = address.wrapping_sub(super::memory::RAM);
         if offset < RAM_BYTES {
             Some(self.ram[(offset / 4) as usize])
-        } else if address < FLASH_BYTES && self.flash_idle {
+        } else if address < self.flash_limit && self.flash_idle {
             Some(self.flash.code_word(address))
         } else {
             None
@@ -57,7 +59,7 @@ impl FastBus<'_, '_> {
 impl<'code> Bus<'code> for FastBus<'_, 'code> {
     #[inline(always)]
     fn code(&self, address: u32) -> Option<Stretch<'code>> {
-        if address < FLASH_BYTES && self.flash_idle {
+        if address < self.flash_limit && self.flash_idle {
             Some(self.flash.stretch(address))
         } else if Memory::is_ram(address) {
             self.ram_code.stretch()
@@ -149,6 +151,7 @@ impl FullBus<'_> {
             Some(self.memory.ram_word(address))
         } else if Memory::is_flash(address) {
             self.wait_for_flash();
+            self.memory.note(|dependence| dependence.note_word(address));
             Some(self.memory.flash_word(address))
         } else if is_peripheral(address) || (FICR..UICR).contains(&address) {
             if changes_by_events_only(address) {

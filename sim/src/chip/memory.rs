@@ -6,10 +6,12 @@
 //! by the flash controller; this file only holds the result. Decoded instructions live with the
 //! bytes they were made from and go when those change, for RAM too: flash algorithms run there.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use super::core::Stretch;
 use super::core::decode::{self, Slots};
+use super::dependence::Dependence;
 
 /// Bytes of code flash, from address 0.
 pub const FLASH_BYTES: u32 = 256 * 1024;
@@ -39,6 +41,8 @@ const GRANULE_SHIFT: u32 = (RAM_BYTES / 32).trailing_zeros();
 pub(crate) struct Page {
     words: [u32; PAGE_WORDS],
     slots: OnceLock<Box<Slots<PAGE_SLOTS>>>,
+    /// A hash of the words, once somebody asked for it.
+    hash: OnceLock<u64>,
 }
 
 impl Clone for Page {
@@ -47,6 +51,7 @@ impl Clone for Page {
         Page {
             words: self.words,
             slots: OnceLock::new(),
+            hash: OnceLock::new(),
         }
     }
 }
@@ -56,6 +61,7 @@ impl Page {
         Page {
             words: [u32::MAX; PAGE_WORDS],
             slots: OnceLock::new(),
+            hash: OnceLock::new(),
         }
     }
 }
@@ -134,6 +140,7 @@ pub struct Memory {
     pub(crate) flash: Flash,
     pub(crate) ram: Box<RamWords>,
     pub(crate) ram_code: RamCode,
+    pub(crate) dependence: Option<Box<Dependence>>,
 }
 
 impl Default for Memory {
@@ -152,6 +159,25 @@ impl Memory {
             },
             ram: Box::new([0; RAM_WORDS]),
             ram_code: RamCode::default(),
+            dependence: None,
+        }
+    }
+
+    /// From now on it is noted which words of flash, from this page on, matter.
+    pub(crate) fn note_dependence(&mut self, from: u32) {
+        self.dependence = Some(Box::new(Dependence::new(from)));
+    }
+
+    /// What was noted since.
+    pub(crate) fn dependence(&self) -> Option<&Dependence> {
+        self.dependence.as_deref()
+    }
+
+    /// Notes something, if it is asked for.
+    #[inline]
+    pub(crate) fn note(&mut self, note: impl FnOnce(&mut Dependence)) {
+        if let Some(dependence) = &mut self.dependence {
+            note(dependence);
         }
     }
 
@@ -199,6 +225,24 @@ impl Memory {
         let page = Arc::make_mut(&mut pages[Self::page_index(address)]);
         page.words[(address as usize / 4) % PAGE_WORDS] = value;
         page.slots.take();
+        page.hash.take();
+    }
+
+    /// Adds to a hash what code flash and UICR hold, but for some pages of code flash.
+    pub(crate) fn hash_flash(&self, hasher: &mut impl Hasher, without: &[u32]) {
+        for (at, page) in (0..)
+            .step_by(PAGE_BYTES as usize)
+            .zip(self.flash.pages.iter())
+        {
+            if without.contains(&at) {
+                continue;
+            }
+            hasher.write_u64(*page.hash.get_or_init(|| {
+                let mut hasher = DefaultHasher::new();
+                page.words.hash(&mut hasher);
+                hasher.finish()
+            }));
+        }
     }
 
     /// The words of the flash or UICR page that holds `address`.

@@ -74,6 +74,30 @@ pub enum Torn {
         /// How many.
         bits: u32,
     },
+    /// Its first so many bytes are as they would have become, the others as they were.
+    Bytes {
+        /// How many, of the word or page.
+        count: u32,
+    },
+    /// All of it happened but for one bit, which stayed as it was.
+    Without {
+        /// Its place in the word or page, from bit 0 of the lowest word.
+        bit: u32,
+    },
+    /// All of it happened, and one bit that should have stayed was programmed with it. Of an erase,
+    /// which leaves no bit as it was, all happened.
+    Stray {
+        /// Its place in the word.
+        bit: u32,
+    },
+    /// Of the bits that it would have changed so many of 256 did, each at its own time: those of a
+    /// smaller share are among those of a larger one.
+    Share {
+        /// How many of 256.
+        of_256: u32,
+        /// In which order.
+        seed: u64,
+    },
     /// Of the bits that it would have changed each did or did not, by a coin.
     BitSubset {
         /// The coin.
@@ -88,7 +112,7 @@ pub enum Torn {
     /// The bits that it would have changed read one way or the other, anew after every power-on,
     /// until they are programmed or erased.
     Metastable {
-        /// How they read first.
+        /// How they read; the chip's own noise counts as well.
         seed: u64,
     },
 }
@@ -113,6 +137,8 @@ pub struct Nvmc {
     protected_blocks: u64,
     /// Address of a word, and its bits that no power-on reads alike.
     unsettled: BTreeMap<u32, u32>,
+    /// With the noise of a power-on it decides how those bits read.
+    coin: u64,
     notes: Vec<Note>,
     noted: u32,
 }
@@ -136,6 +162,7 @@ impl Nvmc {
             power_failing: false,
             protected_blocks: 0,
             unsettled: BTreeMap::new(),
+            coin: 0,
             notes: Vec::new(),
             noted: 0,
         }
@@ -295,19 +322,23 @@ impl Nvmc {
             FlashChange::Write {
                 address, wanted, ..
             } => {
+                memory.note(|dependence| dependence.note_write(address));
                 memory.set_flash_word(address, memory.flash_word(address) & wanted);
                 self.settle(address, wanted);
             }
             FlashChange::ErasePage { page } => {
+                memory.note(|dependence| dependence.note_erase(page));
                 memory.erase_page(page);
                 self.unsettled
                     .retain(|address, _| address & !(PAGE_BYTES - 1) != page);
             }
             FlashChange::EraseAll => {
+                memory.note(|dependence| dependence.note_erase(UICR));
                 memory.erase_all();
                 self.unsettled.clear();
             }
             FlashChange::EraseUicr => {
+                memory.note(|dependence| dependence.note_erase(UICR));
                 memory.erase_page(UICR);
                 self.unsettled.retain(|&address, _| address < UICR);
             }
@@ -357,6 +388,39 @@ impl Nvmc {
                     taken
                 });
             }
+            Torn::Bytes { count } => {
+                self.tear(memory, operation.change, |address, changing| {
+                    let before = address_in(operation.change, address);
+                    let bits = 8 * count.saturating_sub(before).min(4);
+                    changing & u32::MAX.checked_shl(bits).map_or(u32::MAX, |rest| !rest)
+                });
+            }
+            Torn::Without { bit } => {
+                self.tear(memory, operation.change, |address, changing| {
+                    let here = bit / 32 == address_in(operation.change, address) / 4;
+                    changing & !(u32::from(here) << (bit % 32))
+                });
+            }
+            Torn::Stray { bit } => {
+                let change = match operation.change {
+                    FlashChange::Write {
+                        address,
+                        before,
+                        wanted,
+                    } => FlashChange::Write {
+                        address,
+                        before,
+                        wanted: wanted & !(1 << (bit % 32)),
+                    },
+                    erase => erase,
+                };
+                self.carry_out(memory, change);
+            }
+            Torn::Share { of_256, seed } => {
+                self.tear(memory, operation.change, |address, changing| {
+                    changing & sooner(seed, address, of_256)
+                });
+            }
             Torn::BitSubset { seed } => {
                 self.tear(memory, operation.change, |address, changing| {
                     changing & noise(seed, address)
@@ -378,6 +442,7 @@ impl Nvmc {
                     }
                     changing & noise(seed, address)
                 });
+                self.coin ^= seed;
                 for (address, bits) in unsettled {
                     *self.unsettled.entry(address).or_default() |= bits;
                 }
@@ -423,9 +488,9 @@ impl Nvmc {
 
     /// The supply is back: every unsettled bit reads as the noise of this power-on has it.
     pub fn power_on(&mut self, memory: &mut Memory, seed: u64) {
-        for (&address, &bits) in &self.unsettled {
-            let word = memory.flash_word(address);
-            memory.set_flash_word(address, word & !bits | noise(seed, address) & bits);
+        for &address in self.unsettled.keys() {
+            let word = self.word_after_power_on(memory, address, seed);
+            memory.set_flash_word(address, word);
         }
     }
 
@@ -447,6 +512,30 @@ impl Nvmc {
     /// How many bits of flash read differently after every power-on.
     pub fn unsettled_bits(&self) -> u32 {
         self.unsettled.values().map(|bits| bits.count_ones()).sum()
+    }
+
+    /// Adds to a hash which bits read differently after every power-on, and what decides how; nothing
+    /// where there are none. Those of some pages are left out.
+    pub(super) fn hash_unsettled(
+        &self,
+        hasher: &mut impl std::hash::Hasher,
+        without: &[u32],
+    ) -> bool {
+        use std::hash::Hash;
+        let mut any = false;
+        for (address, bits) in &self.unsettled {
+            if !without.contains(&(address & !(PAGE_BYTES - 1))) {
+                (address, bits, self.coin).hash(hasher);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// How a word will read after the next power-on, whose noise is `seed`.
+    pub(super) fn word_after_power_on(&self, memory: &Memory, address: u32, seed: u64) -> u32 {
+        let bits = self.unsettled.get(&address).copied().unwrap_or(0);
+        memory.flash_word(address) & !bits | noise(seed ^ self.coin, address) & bits
     }
 
     /// Whether the power-fail warning is raised: the nRF51 then refuses to write or erase
@@ -483,6 +572,26 @@ impl Nvmc {
     pub(super) fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
     }
+}
+
+/// Where a word lies in the word or page that an operation changes, in bytes.
+fn address_in(change: FlashChange, address: u32) -> u32 {
+    match change {
+        FlashChange::Write { .. } => 0,
+        _ => address % PAGE_BYTES,
+    }
+}
+
+/// The bits of a word whose turn comes within the first `of_256` of 256.
+fn sooner(seed: u64, address: u32, of_256: u32) -> u32 {
+    // Each bit draws a number of eight bits, here one bit of it after the other, lowest first.
+    (0..8).fold(0, |below, place| {
+        let drawn = noise(seed.wrapping_add(place), address);
+        match of_256 >> place & 1 {
+            0 => below & !drawn,
+            _ => below | !drawn,
+        }
+    }) | if of_256 > 255 { u32::MAX } else { 0 }
 }
 
 /// The lowest `count` bits that are set.

@@ -257,7 +257,10 @@ impl Expansion<'_> {
             ),
             Action::Interrupt(interrupt) => {
                 let acts = self.acts(&interrupt.steps, scope);
-                let at = interrupt.interrupt.at.resolve(bindings, self.problems)?;
+                let Some(at) = &interrupt.interrupt.at else {
+                    return self.skip("a cylinder has no supply that could be cut".to_owned());
+                };
+                let at = at.resolve(bindings, self.problems)?;
                 let lasts = interrupt.interrupt.r#for.resolve(bindings, self.problems)?;
                 if interrupt.interrupt.supply.is_some() {
                     return self.skip(lacks(self.cylinder, &Ability::Supply));

@@ -374,7 +374,20 @@ impl<'e> Expansion<'e> {
     fn interrupt(&mut self, interrupt: &Interrupt, scope: &Scope<'_>) -> Option<Doing> {
         let bindings = scope.bindings;
         let acts = self.acts(&interrupt.steps, scope);
-        let at = interrupt.interrupt.at.resolve(bindings, self.problems);
+        if let Some(cuts) = &interrupt.interrupt.cut {
+            let lasts = interrupt.interrupt.r#for.resolve(bindings, self.problems);
+            return Some(Doing::InterruptAt {
+                cuts: cuts.as_slice().to_vec(),
+                lasts: lasts?,
+                acts: acts?,
+            });
+        }
+        // The scenario was checked: it says when.
+        let at = interrupt
+            .interrupt
+            .at
+            .as_ref()?
+            .resolve(bindings, self.problems);
         let how = match &interrupt.interrupt.supply {
             Some(how) => how.resolve(bindings, self.problems),
             None => self.skip(lacks(self.profile, &Ability::Stage)),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Act, CodeUse, Contact, Course, Doing, Effect, Expected, PlannedRun, ResolvedSet};
-use crate::step::{KnownCode, Refusal, Times, WaitFor};
+use crate::step::{Cut, KnownCode, Refusal, Times, WaitFor};
 
 impl fmt::Display for CodeUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,6 +129,14 @@ impl fmt::Display for Doing {
             }
             Self::Interrupt { at, how, lasts, .. } => {
                 write!(f, "lose the supply in {at} ({how}) for {lasts}")
+            }
+            Self::InterruptAt { cuts, lasts, .. } => {
+                f.write_str("lose the supply")?;
+                for (nth, Cut { at, mode }) in cuts.iter().enumerate() {
+                    let then = if nth > 0 { ", then" } else { "" };
+                    write!(f, "{then} at {at} ({mode})")?;
+                }
+                write!(f, " for {lasts}")
             }
             Self::Settles(sets) => {
                 f.write_str("find which codes the lock holds: ")?;

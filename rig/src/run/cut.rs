@@ -1,0 +1,704 @@
+//! Losing the supply at one exact point of a run: which points there are, what a cut does to the bench,
+//! and what the lock is found to be afterwards.
+//!
+//! A run counts its cut points, and either keeps a fork of the bench at each ([`Point`]) or loses the
+//! supply at the one that a scenario names. After a cut [`recover`] lets the lock come to rest, and
+//! [`answer`] asks it through its keypad.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Mutex;
+
+use crate::bench::{self, Bench, Contact, Feed, Happening};
+use crate::driver::{DeviceTrouble, Trouble};
+use crate::event::{Event, Judgement, Nanos, What};
+use crate::oracle::{Facts, Oracles, word};
+use crate::port::{CutPoint, Torn, Waited};
+use crate::profile::Profile;
+use crate::profile::codes::Code;
+use crate::quantity::Millivolts;
+use crate::scenario::{Act, CodeUse, Effect, Script};
+use crate::step::{Cut, CutAt, CutKind, CutMode, PhaseLabel};
+use crate::trace::Recorder;
+
+use super::runner::{Runner, Step, Stop};
+use super::steps::{MARGIN, PATIENCE, WITHDRAWN, is_signal};
+
+/// How long the supply stays away after a cut: the keys are let go meanwhile. Nothing but flash outlives
+/// it, so that more makes no difference.
+pub const OFF: Nanos = Nanos::from_millis(300);
+
+/// How long a supply that bounces is away each time.
+const BOUNCE_OFF: Nanos = Nanos::from_millis(20);
+const BOUNCES: u32 = 3;
+/// How long spent cells last.
+const SAG: Nanos = Nanos::from_secs(3);
+/// How long nothing must be seen of a lock that starts before it counts as started.
+const QUIET: Nanos = Nanos::from_millis(600);
+/// A lock that shows a lockout is never quiet.
+const RECOVERY_MAX: Nanos = Nanos::from_secs(6);
+/// A lock that lived through a sag goes on with what it was doing: a bolt that it holds withdrawn, or an
+/// entry that was begun, take their time.
+const SAGGED_QUIET: Nanos = Nanos::from_secs(15);
+const SAGGED_MAX: Nanos = Nanos::from_secs(40);
+/// What asks the reference firmware how it is.
+const STATUS: &[u8] = b"?\n";
+/// How long the lock may take to say on its console how it is.
+const STATUS_MAX: Nanos = Nanos::from_millis(200);
+
+/// A moment of a run at which the supply can be lost, and the bench as it was then.
+pub struct Point {
+    /// Which one.
+    pub at: CutAt,
+    /// When.
+    pub when: Nanos,
+    /// The write that begins there.
+    pub operation: Option<CutPoint>,
+    /// How many events came before.
+    pub events: usize,
+    /// The bench, a moment before the cut; to be forked by whoever wants to cut.
+    pub bench: Mutex<Bench>,
+    /// Contacts that are closed.
+    pub closed: Vec<Contact>,
+    /// The codes that open if nothing of the change under way happened.
+    pub old: Vec<CodeUse>,
+    /// The codes that open if all of it happened.
+    pub new: Vec<CodeUse>,
+    /// A reset is under way.
+    pub resets: bool,
+}
+
+/// A change of codes that is under way, or is over while nobody has touched the lock since.
+pub struct CodeChange {
+    old: Vec<CodeUse>,
+    new: Vec<CodeUse>,
+    resets: bool,
+    pub is_over: bool,
+}
+
+/// Counts cut points.
+pub struct Cutting {
+    counts: BTreeMap<CutKind, u32>,
+    /// None until the steps begin whose points count.
+    goal: Option<Goal>,
+    points: Vec<Point>,
+}
+
+#[derive(Clone, Copy)]
+enum Goal {
+    Collect,
+    /// There; a supply that sags falls to this.
+    Strike(Cut, Millivolts),
+}
+
+impl Cutting {
+    /// Keeps every point of the scenario's steps.
+    pub fn collecting() -> Cutting {
+        Cutting {
+            counts: BTreeMap::new(),
+            goal: None,
+            points: Vec::new(),
+        }
+    }
+
+    fn striking(cut: Cut, sag: Millivolts) -> Cutting {
+        Cutting {
+            goal: Some(Goal::Strike(cut, sag)),
+            ..Cutting::collecting()
+        }
+    }
+
+    /// The points that were kept.
+    pub fn into_points(self) -> Vec<Point> {
+        self.points
+    }
+
+    /// How many points of each kind there were, in words.
+    fn words(&self) -> String {
+        let count = |kind: &CutKind| self.counts.get(kind).copied().unwrap_or(0);
+        let words = CutKind::ALL.iter();
+        let words: Vec<String> = words
+            .map(|kind| format!("{} {kind}", count(kind)))
+            .collect();
+        words.join(", ")
+    }
+}
+
+impl Runner<'_> {
+    /// A procedure begins that changes the codes, if it goes through.
+    pub(super) fn change_begins(&mut self, effect: &Effect) {
+        let mut after = self.credentials.clone();
+        if !after.take_effect(effect, self.profile.reset.as_ref()) {
+            return;
+        }
+        self.change = Some(CodeChange {
+            old: self.credentials.valid(),
+            new: after.valid(),
+            resets: *effect == Effect::Resets,
+            is_over: false,
+        });
+    }
+
+    /// It went through, as far as the rig knows; the lock may still be writing.
+    pub(super) fn change_is_over(&mut self) {
+        if let Some(change) = &mut self.change {
+            change.is_over = true;
+        }
+    }
+
+    /// The steps begin whose cut points count.
+    pub(super) fn watch_cuts(&mut self) {
+        if let Some(cutting) = &mut self.cutting {
+            cutting.goal = Some(Goal::Collect);
+        }
+    }
+}
+
+impl<P> Runner<'_, P> {
+    /// Counts a happening that is a cut point.
+    pub(super) fn count_cut(&mut self, happening: &Happening) -> Step {
+        let (kind, operation) = match &happening.what {
+            bench::What::CutPoint(operation) => (CutKind::FlashOp, Some(*operation)),
+            bench::What::Line { line, .. } if is_output(line) => (CutKind::Output, None),
+            bench::What::Switched {
+                contact: Contact::Key(_) | Contact::Button(_),
+                closed: true,
+                ..
+            } => (CutKind::Key, None),
+            _ => return Ok(()),
+        };
+        // Without supply there is nothing to cut.
+        let is_fed = self.power_on.is_some();
+        let Some(cutting) = self.cutting.as_mut().filter(|_| is_fed) else {
+            return Ok(());
+        };
+        let Some(goal) = cutting.goal else {
+            return Ok(());
+        };
+        let number = cutting.counts.entry(kind).or_default();
+        *number += 1;
+        let at = CutAt {
+            kind,
+            number: *number,
+        };
+        match goal {
+            Goal::Strike(cut, sag) if cut.at == at => self.strike_at(cut, sag),
+            Goal::Strike(..) => Ok(()),
+            Goal::Collect => {
+                let Some(mut bench) = self.bench.fork() else {
+                    return self.no_branch();
+                };
+                if let Some(branch) = bench.branch() {
+                    branch.watch_terminal(false);
+                }
+                let valid = self.credentials.valid();
+                let change = self.change.as_ref();
+                let point = Point {
+                    at,
+                    when: happening.at,
+                    operation,
+                    events: self.recorder.events().len(),
+                    bench: Mutex::new(bench),
+                    closed: self.closed.clone(),
+                    old: change.map_or_else(|| valid.clone(), |change| change.old.clone()),
+                    new: change.map_or(valid, |change| change.new.clone()),
+                    resets: change.is_some_and(|change| change.resets),
+                };
+                if let Some(cutting) = &mut self.cutting {
+                    cutting.points.push(point);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn no_branch(&mut self) -> Step {
+        self.broken(not_virtual())
+    }
+
+    /// The supply is lost, here.
+    fn strike_at(&mut self, Cut { at, mode }: Cut, sag: Millivolts) -> Step {
+        self.cutting = None;
+        self.record(What::Interrupted {
+            phase: at.to_string(),
+            after: Nanos::ZERO,
+            how: mode.to_string(),
+        });
+        if let CutMode::Sag(_) = mode {
+            self.set_supply(Some(sag))?;
+        } else {
+            self.record(What::SupplySet { millivolts: None });
+            self.power_on = None;
+            self.penalty.power_lost(self.bench.now());
+            if !cut(self.bench, mode) {
+                return self.broken(not_virtual());
+            }
+        }
+        self.release_all()?;
+        Err(Stop::Interrupted)
+    }
+}
+
+impl Runner<'_> {
+    /// Carries out acts until the supply is lost at the first of some points, and lets the lock recover
+    /// until it is lost at the next.
+    pub(super) fn interrupt_at(&mut self, cuts: &[Cut], lasts: Nanos, acts: &[Act]) -> Step {
+        let depth = self.inside.len();
+        for (nth, cut) in cuts.iter().enumerate() {
+            self.cutting = Some(Cutting::striking(*cut, self.profile.supply.sag.value));
+            let outcome = match nth {
+                0 => self.all(acts),
+                _ => self.wait_for_quiet_start(),
+            };
+            match (outcome, self.cutting.take()) {
+                (Err(Stop::Interrupted), _) => {}
+                (Err(other), _) => return Err(other),
+                (Ok(()), cutting) => {
+                    let there_are = cutting.map(|cutting| cutting.words()).unwrap_or_default();
+                    let of = match nth {
+                        0 => "the steps".to_owned(),
+                        _ => format!("the recovery from cut {nth}"),
+                    };
+                    let wanted = format!("there is no {}", cut.at);
+                    let got = format!("{of} have {there_are}; hint: 'lockrig cuts' lists them");
+                    self.record(What::Checked {
+                        wanted,
+                        got,
+                        held: false,
+                    });
+                    return Err(Stop::NoSuchCut);
+                }
+            }
+            self.inside.truncate(depth);
+            self.tracks.clear();
+            self.wait(lasts)?;
+            self.record(What::SupplySet {
+                millivolts: Some(self.profile.supply.fresh.value.0),
+            });
+            if let Err(trouble) = restore(self.bench, cut.mode, self.profile) {
+                return self.broken(trouble);
+            }
+            self.power_on = Some(self.bench.now());
+        }
+        self.comes_back()?;
+        let seen = self
+            .recorder
+            .events()
+            .iter()
+            .rev()
+            .take_while(|event| !matches!(event.what, What::SupplySet { .. }));
+        let speaks = seen.into_iter().any(|event| is_boot(&event.what));
+        if speaks && let Err(trouble) = self.bench.send(STATUS) {
+            return self.broken(trouble);
+        }
+        self.wait(STATUS_MAX)
+    }
+
+    /// Waits as [`recover`] does.
+    fn wait_for_quiet_start(&mut self) -> Step {
+        let bound = self.bench.now() + RECOVERY_MAX;
+        let mut quiet_at = self.bench.now() + QUIET;
+        while self.bench.now() < quiet_at.min(bound) {
+            let before = self.recorder.events().len();
+            self.wait_for_one(quiet_at.min(bound))?;
+            if self.recorder.events().len() > before {
+                quiet_at = self.bench.now() + QUIET;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the lock drives, as opposed to contacts.
+fn is_output(line: &str) -> bool {
+    is_signal(line) || line.starts_with("bolt")
+}
+
+fn not_virtual() -> DeviceTrouble {
+    DeviceTrouble {
+        device: "bench".to_owned(),
+        doing: "cutting the supply at one exact point".to_owned(),
+        what: Trouble::Absent,
+        saw: "only a virtual bench can do that".to_owned(),
+        hint: "run this scenario with --bench virtual-safe or virtual-smart-lock".to_owned(),
+    }
+}
+
+/// Cuts the supply at this very moment; false on a real bench. A supply that sags is not cut but set.
+pub fn cut(bench: &mut Bench, mode: CutMode) -> bool {
+    let torn = match mode {
+        CutMode::DroppedBefore | CutMode::Bounce(_) | CutMode::Sag(_) => Torn::DroppedBefore,
+        CutMode::DroppedAfter => Torn::DroppedAfter,
+        CutMode::Prefix(count) => Torn::Bytes { count },
+        CutMode::BitLost(bit) => Torn::Without { bit },
+        CutMode::BitStray(bit) => Torn::Stray { bit },
+        CutMode::Subset(seed) => Torn::BitSubset { seed: seed.into() },
+        CutMode::Percent(percent) => Torn::Share {
+            of_256: 256 * percent / 100,
+            seed: 1,
+        },
+        CutMode::Metastable(seed) => Torn::Metastable { seed: seed.into() },
+    };
+    match bench.branch() {
+        Some(branch) => branch.cut(torn),
+        None => return false,
+    }
+    true
+}
+
+/// Lets go of what is closed and waits until the supply is to come back.
+///
+/// # Errors
+/// An instrument that does not do what it was told.
+pub fn release(bench: &mut Bench, closed: &[Contact]) -> Result<(), DeviceTrouble> {
+    for contact in closed {
+        bench.switch(contact, false)?;
+    }
+    let until = bench.now() + OFF;
+    pass(bench, until)
+}
+
+/// Connects the supply again, in the way that belongs to the cut.
+///
+/// # Errors
+/// An instrument that does not do what it was told.
+pub fn restore(bench: &mut Bench, mode: CutMode, profile: &Profile) -> Result<(), DeviceTrouble> {
+    if let CutMode::Sag(_) = mode {
+        let until = bench.now() + SAG;
+        pass(bench, until)?;
+        return bench.feed(Feed::On {
+            voltage: profile.supply.fresh.value,
+            resistance: None,
+        });
+    }
+    if let CutMode::Bounce(millis) = mode {
+        for _ in 0..BOUNCES {
+            let connected = bench.now() + Nanos::from_millis(millis.into());
+            bench.branch().ok_or_else(not_virtual)?.restore();
+            pass(bench, connected)?;
+            cut(bench, CutMode::DroppedBefore);
+            let until = bench.now() + BOUNCE_OFF;
+            pass(bench, until)?;
+        }
+    }
+    bench.branch().ok_or_else(not_virtual)?.restore();
+    Ok(())
+}
+
+/// How long after a cut the supply is back for good.
+pub fn away(mode: CutMode) -> Nanos {
+    match mode {
+        CutMode::Sag(_) => OFF + SAG,
+        CutMode::Bounce(millis) => {
+            let once = Nanos::from_millis(millis.into()) + BOUNCE_OFF;
+            OFF + Nanos(once.0 * u64::from(BOUNCES))
+        }
+        _ => OFF,
+    }
+}
+
+/// Lets time pass. What is seen meanwhile is of a lock without supply, and tells nothing.
+fn pass(bench: &mut Bench, until: Nanos) -> Result<(), DeviceTrouble> {
+    loop {
+        match bench.wait(until) {
+            Waited::Saw(Happening {
+                what: bench::What::Trouble(trouble),
+                ..
+            }) => return Err(trouble),
+            Waited::Saw(_) => {}
+            Waited::Deadline | Waited::Interrupted => return Ok(()),
+        }
+    }
+}
+
+/// Is told of a write to flash before it happens, and of what was seen until then; whether to go on.
+pub type Begins<'b> = &'b mut dyn FnMut(&mut Bench, CutPoint, &[(Nanos, What)]) -> bool;
+
+/// When a cut came, of which kind, and what was seen of the lock after it.
+pub type Stage<'s> = (Nanos, CutMode, &'s [(Nanos, What)]);
+
+/// What was seen of a lock between power-on and rest.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    /// Lines and console, with the time since power-on.
+    pub seen: Vec<(Nanos, What)>,
+    /// What outlives the next loss of supply.
+    pub state: u64,
+    /// The bolt is withdrawn.
+    pub is_withdrawn: bool,
+}
+
+impl Recovery {
+    /// Equal for locks that hold the same and have shown the same.
+    pub fn key(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.state, self.is_withdrawn, words(&self.seen)).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// The fault that it reported.
+    pub fn fault(&self) -> Option<&str> {
+        self.printed().find(|text| word(text) == "fault")
+    }
+
+    /// What is left of a lockout, by what it said last.
+    fn lockout(&self) -> Option<Nanos> {
+        let said = self
+            .printed()
+            .filter(|text| word(text) == "lockout")
+            .last()?;
+        let left = said.split(' ').find_map(|part| part.strip_prefix("left="));
+        left?.parse().ok().map(Nanos::from_millis)
+    }
+
+    fn printed(&self) -> impl Iterator<Item = &str> {
+        self.seen.iter().filter_map(|(_, what)| match what {
+            What::Printed { text } => Some(text.as_str()),
+            _ => None,
+        })
+    }
+}
+
+/// Lets a lock whose supply is back come to rest. `begins` is told of every write to flash, before it
+/// happens, and of what was seen until then; it may end the recovery there, which then has no result.
+///
+/// # Errors
+/// An instrument that does not do what it was told.
+pub fn recover(
+    bench: &mut Bench,
+    mode: CutMode,
+    begins: Begins<'_>,
+) -> Result<Option<Recovery>, DeviceTrouble> {
+    let power_on = bench.now();
+    let (quiet, longest) = match mode {
+        CutMode::Sag(_) => (SAGGED_QUIET, SAGGED_MAX),
+        _ => (QUIET, RECOVERY_MAX),
+    };
+    let bound = power_on + longest;
+    let mut quiet_at = power_on + quiet;
+    let mut seen = Vec::new();
+    let mut asked = false;
+    loop {
+        match bench.wait(quiet_at.min(bound)) {
+            Waited::Saw(Happening { at, what }) => {
+                match what {
+                    bench::What::Line { line, on, .. } => {
+                        let what = What::LineChanged { line, high: on };
+                        seen.push((at.since(power_on), what));
+                    }
+                    bench::What::Printed { text, .. } => {
+                        let is_status = word(&text) == "state";
+                        seen.push((at.since(power_on), What::Printed { text }));
+                        if asked && is_status {
+                            break;
+                        }
+                    }
+                    bench::What::CutPoint(operation) => {
+                        if !begins(bench, operation, &seen) {
+                            return Ok(None);
+                        }
+                    }
+                    bench::What::Trouble(trouble) => return Err(trouble),
+                    _ => continue,
+                }
+                if !asked {
+                    quiet_at = at + quiet;
+                }
+            }
+            Waited::Interrupted => break,
+            // The reference firmware answers the question how it is.
+            Waited::Deadline if !asked && speaks(&seen) => {
+                asked = true;
+                bench.send(STATUS)?;
+                quiet_at = bench.now() + STATUS_MAX;
+            }
+            Waited::Deadline => break,
+        }
+        if asked && bench.now() >= quiet_at {
+            break;
+        }
+    }
+    let is_withdrawn = bench.was_on(WITHDRAWN) == Some(true);
+    let state = bench.branch().map_or(0, |branch| branch.lasting_state());
+    Ok(Some(Recovery {
+        seen,
+        state,
+        is_withdrawn,
+    }))
+}
+
+/// A hash of what was seen, times left out.
+pub fn words(seen: &[(Nanos, What)]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for (_, what) in seen {
+        match what {
+            What::LineChanged { line, high } => (line, high).hash(&mut hasher),
+            What::Printed { text } => text.hash(&mut hasher),
+            _ => {}
+        }
+    }
+    hasher.finish()
+}
+
+fn speaks(seen: &[(Nanos, What)]) -> bool {
+    seen.iter().any(|(_, what)| is_boot(what))
+}
+
+fn is_boot(what: &What) -> bool {
+    match what {
+        What::Printed { text } => word(text) == "boot",
+        _ => false,
+    }
+}
+
+/// What a lock does with a code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// It opens.
+    Opens,
+    /// It refuses, and says so.
+    Refuses,
+    /// It does not open and says nothing.
+    Silent,
+    /// It opens while it says that it is locked out.
+    OpensInLockout,
+}
+
+/// Enters a code at a lock that came to rest, as a user would: once a lockout is over and the bolt is
+/// thrown.
+///
+/// # Errors
+/// An instrument that does not do what it was told.
+pub fn answer(
+    bench: &mut Bench,
+    recovery: &Recovery,
+    code: &CodeUse,
+    (script, profile, codes): (&Script, &Profile, &BTreeMap<String, Code>),
+) -> Result<Answer, DeviceTrouble> {
+    let longest = profile.lockout.as_ref().and_then(|lockout| {
+        let lasts = lockout.stages.iter().map(|stage| stage.lasts.value);
+        lasts.max()
+    });
+    let locked_out = match speaks(&recovery.seen) {
+        true => recovery.lockout(),
+        false => longest,
+    };
+    if locked_out.is_some()
+        && speaks(&recovery.seen)
+        && let Some(mut now) = bench.fork()
+        && enter(&mut now, code, None, (script, profile, codes))? == Answer::Opens
+    {
+        return Ok(Answer::OpensInLockout);
+    }
+    enter(bench, code, locked_out, (script, profile, codes))
+}
+
+fn enter(
+    bench: &mut Bench,
+    code: &CodeUse,
+    after: Option<Nanos>,
+    (script, profile, codes): (&Script, &Profile, &BTreeMap<String, Code>),
+) -> Result<Answer, DeviceTrouble> {
+    let submit = profile.codes.user.submit.as_ref();
+    let submit = submit.and_then(|key| profile.keypad.key(key));
+    let facts = super::facts(profile, bench);
+    let recorder = Recorder::new(Box::new(std::io::sink()));
+    let mut run = Runner::new(
+        script,
+        profile,
+        codes,
+        0,
+        bench,
+        recorder,
+        Oracles::new(facts),
+    );
+    run.credentials.unsettle();
+    run.power_on = Some(run.bench.now());
+    let mut asked = || -> Step<Answer> {
+        if let Some(after) = after {
+            run.wait(after + MARGIN)?;
+        }
+        run.wait_for_quiet(PATIENCE)?;
+        if run.level(WITHDRAWN)? {
+            run.lock_again()?;
+        }
+        run.wait_for_quiet(PATIENCE)?;
+        let refusals = run.refusals()?;
+        let before = run.recorder.events().len();
+        if run.try_code(code, submit, PhaseLabel::default())? {
+            return Ok(Answer::Opens);
+        }
+        Ok(match run.has_refused(refusals, before)? {
+            true => Answer::Refuses,
+            false => Answer::Silent,
+        })
+    };
+    match asked() {
+        Ok(answer) => Ok(answer),
+        // A bolt that cannot be thrown: the lock stands open.
+        Err(Stop::Failed) => Ok(Answer::Opens),
+        Err(_) => {
+            let events = run.recorder.events().iter().rev();
+            let trouble = events.filter_map(|event| match &event.what {
+                What::Trouble {
+                    device,
+                    doing,
+                    saw,
+                    hint,
+                } => Some(DeviceTrouble {
+                    device: device.clone(),
+                    doing: doing.clone(),
+                    what: Trouble::Refused,
+                    saw: saw.clone(),
+                    hint: hint.clone(),
+                }),
+                _ => None,
+            });
+            Err(trouble.into_iter().next().unwrap_or_else(not_virtual))
+        }
+    }
+}
+
+/// The oracles' view of what came after some cuts: the first rule that was broken since, with the reason.
+///
+/// `before` is what happened before the first cut, and each recovery begins with a cut at its moment.
+pub fn keeps_rules(
+    facts: &Facts,
+    before: &[Event],
+    fresh: u32,
+    recoveries: &[Stage<'_>],
+) -> Option<String> {
+    let mut oracles = Oracles::new(facts.clone());
+    for event in before {
+        oracles.see(event);
+    }
+    let mut seq = before.len() as u64;
+    let mut see = |at: Nanos, what: What| {
+        seq += 1;
+        let breaches = oracles.see(&Event { seq, at, what });
+        breaches.into_iter().find_map(|breach| match breach {
+            What::Judged {
+                oracle,
+                because,
+                judgement: Judgement::Broken,
+                ..
+            } => Some(format!("{oracle}: {because}")),
+            _ => None,
+        })
+    };
+    for (cut_at, mode, seen) in recoveries {
+        let power_on = *cut_at + away(*mode);
+        let supply = |millivolts| What::SupplySet { millivolts };
+        let spent = matches!(mode, CutMode::Sag(_)).then_some(1);
+        let events = [(*cut_at, supply(spent)), (power_on, supply(Some(fresh)))];
+        let seen = seen
+            .iter()
+            .map(|(since, what)| (power_on + *since, what.clone()));
+        for (at, what) in events.into_iter().chain(seen) {
+            if let Some(breach) = see(at, what) {
+                return Some(breach);
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,127 @@
+//! `lockrig cuts`, entered through the command line: that it finds a lock which loses its codes, that what it
+//! leaves behind shows the same in `lockrig run`, and that it is silent about a good one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use insta::assert_snapshot;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// One product is enough where the command is the subject.
+const SAFE: &str = "stack-on-red-button";
+
+fn here(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/cuts")
+        .join(name)
+}
+
+fn lockrig(desk: &TempDir, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lockrig"))
+        .args(arguments)
+        .current_dir(desk.path())
+        .stdin(Stdio::null())
+        .output()
+        .expect("lockrig starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("output is text")
+}
+
+/// The cuts of the small flow on the safe: exit code, and `cuts.json`.
+fn cuts(desk: &TempDir, report: &str, more: &[&str]) -> (Option<i32>, Value) {
+    let flow = here("change.yaml");
+    let flow = flow.to_str().expect("a path in Unicode");
+    let mut arguments = vec!["cuts", flow, "--profile", SAFE, "--report-dir", report];
+    arguments.extend(more);
+    let told = lockrig(desk, &arguments);
+    let index = fs::read_to_string(desk.path().join(report).join("cuts.json"))
+        .unwrap_or_else(|why| panic!("{why}: {}", text(&told.stderr)));
+    let index = serde_json::from_str(&index).expect("cuts.json is JSON");
+    (told.status.code(), index)
+}
+
+fn run(desk: &TempDir, scenario: &Path, more: &[&str]) -> Output {
+    let scenario = scenario.to_str().expect("a path in Unicode");
+    let mut arguments = vec!["run", scenario, "--profile", SAFE];
+    arguments.extend(more);
+    lockrig(desk, &arguments)
+}
+
+#[test]
+fn every_cut_of_the_good_lock_leaves_the_old_or_the_new_codes_whatever_the_number_of_jobs() {
+    let desk = TempDir::new().expect("a temporary folder");
+    let (code, alone) = cuts(&desk, "alone", &["--jobs", "1", "--budget", "20"]);
+    assert_eq!(code, Some(0));
+    let flow = &alone["flows"][0];
+    for depth in flow["depths"].as_array().expect("a list") {
+        assert_eq!(depth["covered"], depth["exist"]);
+    }
+    let outcomes = &flow["depths"][0]["outcomes"];
+    assert!(outcomes["old"].as_u64() > Some(1_000), "{outcomes}");
+    assert!(outcomes["new"].as_u64() > Some(10), "{outcomes}");
+    assert_eq!(outcomes["broken"], Value::Null);
+    let (code, together) = cuts(&desk, "together", &["--jobs", "3", "--budget", "20"]);
+    assert_eq!((code, &together), (Some(0), &alone));
+    for file in ["cuts.svg", "cuts.html", "junit.xml"] {
+        let file = desk.path().join("alone").join(file);
+        assert!(file.is_file(), "{}", file.display());
+    }
+}
+
+#[test]
+fn a_lock_that_keeps_one_copy_is_caught_and_the_scenario_that_shows_it_passes_on_the_good_one() {
+    let desk = TempDir::new().expect("a temporary folder");
+    let bad = ["--image", "museum-one-page"];
+    let (code, index) = cuts(&desk, "bad", &bad);
+    assert_eq!(code, Some(1));
+    let flow = &index["flows"][0];
+    assert_eq!(flow["verdict"], "fail");
+    let failures = flow["failures"].as_array().expect("a list");
+    let found: Vec<String> = failures
+        .iter()
+        .map(|failure| format!("{} at {}", failure["because"], failure["cuts"][0]))
+        .collect();
+    assert_snapshot!("one-page", found.join("\n"));
+    let committed = here("one-page.yaml");
+    let written = failures[0]["reproducer"].as_str().expect("a file");
+    let written = fs::read_to_string(desk.path().join("bad").join(written)).expect("a scenario");
+    if std::env::var_os("INSTA_UPDATE").is_some_and(|update| update == "always") {
+        fs::write(&committed, &written).expect("the source folder");
+    }
+    assert_eq!(
+        written,
+        fs::read_to_string(&committed).expect("it is committed"),
+        "the reproducer changed; hint: INSTA_UPDATE=always writes it anew"
+    );
+    let told = run(&desk, &committed, &bad);
+    assert_eq!(told.status.code(), Some(1), "{}", text(&told.stdout));
+    let told = run(&desk, &committed, &[]);
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stdout));
+}
+
+#[test]
+fn a_cut_that_does_not_exist_in_a_run_is_a_wrong_argument() {
+    let desk = TempDir::new().expect("a temporary folder");
+    let scenario = fs::read_to_string(here("one-page.yaml")).expect("it is committed");
+    let at = scenario.find("flash-op ").expect("a cut of a write") + "flash-op ".len();
+    let rest = scenario[at..].trim_start_matches(|digit: char| digit.is_ascii_digit());
+    let wrong = format!("{}7777{rest}", &scenario[..at]);
+    fs::write(desk.path().join("wrong.yaml"), wrong).expect("a file");
+    let told = run(&desk, Path::new("wrong.yaml"), &["--format", "json"]);
+    assert_eq!(told.status.code(), Some(2));
+    let line: Value = serde_json::from_slice(&told.stdout).expect("a line of JSON");
+    assert_eq!(line["verdict"], "usage");
+    assert_snapshot!("no-such-cut", line["because"].as_str().expect("a text"));
+}
+
+#[test]
+fn a_real_bench_is_refused_before_any_power_is_applied() {
+    let desk = TempDir::new().expect("a temporary folder");
+    let told = lockrig(&desk, &["cuts", "--bench", "example-desk"]);
+    assert_eq!(told.status.code(), Some(2));
+    assert_snapshot!("real-bench", text(&told.stderr));
+}
