@@ -447,8 +447,7 @@ fn written(
         .and(compared)
         .and_then(|()| write_json(&folder.join("run.json"), &record))
         .and_then(|()| {
-            let files = report::of_run(&job.id, &events, None).into_iter().flatten();
-            files
+            report::of_run(&job.id, &events, &summary, None)
                 .into_iter()
                 .try_for_each(|(name, contents)| std::fs::write(folder.join(name), contents))
         });

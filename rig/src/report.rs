@@ -14,18 +14,18 @@ use crate::event::Event;
 
 pub use summary::{Decision, StepUnderWay, Summary, summarise, under_way};
 
-/// The files that are made from the events of one run, by name; none for a trace without a beginning.
-/// `id` is the run's name, `cut` says what is wrong with a trace of which only the beginning could be
-/// read.
+/// The files that are made of one run, by name. `id` is its name, `summary` what its events come to,
+/// or what a comparison with its approved flow made of that; `cut` says what is wrong with a trace of
+/// which only the beginning could be read.
 pub fn of_run(
     id: &str,
     events: &[Event],
+    summary: &Summary,
     cut: Option<&str>,
-) -> Option<[(&'static str, Vec<u8>); 3]> {
-    let summary = summarise(events)?;
-    Some([
-        ("report.html", html::run(events, cut)?.into_bytes()),
+) -> [(&'static str, Vec<u8>); 3] {
+    [
+        ("report.html", html::run(events, summary, cut).into_bytes()),
         ("trace.vcd", vcd::document(events)),
-        ("junit.xml", junit::document(id, [&summary]).into_bytes()),
-    ])
+        ("junit.xml", junit::document(id, [summary]).into_bytes()),
+    ]
 }

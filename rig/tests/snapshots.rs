@@ -177,6 +177,13 @@ fn a_changed_beep_count_changes_exactly_the_flows_that_beep() {
     let told = project.run(false, &["--jobs", "1"]);
     assert_eq!(told.code, 1, "{}", told.out);
     assert_snapshot!("beeps_twice", plain(&told.out));
+    // Whatever is read of a run, it failed.
+    let run = format!("r/reset-twice@{LOCK}@virtual-smart-lock");
+    let file = |name| fs::read_to_string(project.folder.path().join(&run).join(name));
+    let junit = file("junit.xml").expect("what CI servers read");
+    assert!(junit.contains("<failure"), "{junit}");
+    let page = file("report.html").expect("what people read");
+    assert!(page.contains("By its events alone this run is"), "{run}");
 
     let beeps = |text: &str| text.contains("console: reset done");
     let expected: BTreeSet<String> = approved

@@ -110,8 +110,9 @@ impl Report {
         let cut = trace.cut.as_ref().map(ToString::to_string);
         // What is wrong with the trace is told in one sentence; the hint is for the terminal.
         let told = cut.as_deref().and_then(|cut| cut.lines().next());
-        let files = report::of_run(&trace.name, &trace.events, told)
+        let summary = report::summarise(&trace.events)
             .expect("the reader accepts only what begins as a trace");
+        let files = report::of_run(&trace.name, &trace.events, &summary, told);
         if let Some(cut) = &cut {
             anstream::eprintln!("warning: '{}', {cut}", trace.name);
         }

@@ -10,7 +10,7 @@ mod facts;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::timeline::{Axis, Lanes, Pointer, figure};
-use super::{Decision, Summary, summarise, words};
+use super::{Decision, Summary, words};
 use crate::event::{Against, Event, Nanos, What};
 use crate::verdict::Verdict;
 
@@ -26,10 +26,8 @@ const AFTER: Nanos = Nanos::from_secs(2);
 /// So many facts are told that came just before it.
 const JUST_BEFORE: usize = 8;
 
-/// The page of a run; none for a trace without a beginning. `cut` says what is wrong with a trace of
-/// which only the beginning could be read.
-pub fn run(events: &[Event], cut: Option<&str>) -> Option<String> {
-    let summary = summarise(events)?;
+/// The page of a run. `cut` says what is wrong with a trace of which only the beginning could be read.
+pub fn run(events: &[Event], summary: &Summary, cut: Option<&str>) -> String {
     let lanes = Lanes::of(events);
     let axis = Axis::new(lanes.from, lanes.to, lanes.busy.iter().copied());
     let title = format!(
@@ -48,10 +46,10 @@ pub fn run(events: &[Event], cut: Option<&str>) -> Option<String> {
         ),
     });
     let body = html! {
-        header { (answer(&summary, events, cut)) (contents(&summary, events)) }
+        header { (answer(summary, events, cut)) (contents(summary, events)) }
         main {
             @if let (Some(decision), Some(pointer)) = (&summary.decision, &pointer) {
-                (moment(&summary, decision, pointer, events, &lanes, &axis))
+                (moment(summary, decision, pointer, events, &lanes, &axis))
             }
             section #timeline aria-labelledby="timeline-title" {
                 h2 #timeline-title { "Time line" }
@@ -67,7 +65,7 @@ pub fn run(events: &[Event], cut: Option<&str>) -> Option<String> {
             (facts::made_from(events))
         }
     };
-    Some(page(&title, summary.verdict, &body))
+    page(&title, summary.verdict, &body)
 }
 
 /// A whole document.
@@ -116,6 +114,13 @@ fn answer(summary: &Summary, events: &[Event], cut: Option<&str>) -> Markup {
             div {
                 h1 { strong { (capital(&summary.verdict.to_string())) } ": " (summary.because) }
                 p { (words::meaning(summary.verdict)) " " (tally(summary, events)) }
+            }
+        }
+        @if let Some(Event { what: What::Finished { verdict, .. }, .. }) = events.last()
+            && *verdict != summary.verdict {
+            p.warning {
+                strong { "By its events alone this run is: " (verdict) ". " }
+                "snapshot.html beside this page shows what was seen and what was approved."
             }
         }
         @if let Some(cut) = cut {
