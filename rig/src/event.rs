@@ -315,7 +315,7 @@ pub enum What {
         axis: String,
         /// Where it was to go, in the unit given.
         to: i64,
-        /// `mdeg`, `um`, `slot`.
+        /// `mdeg`, `um`.
         unit: String,
         /// Where too much torque or force stopped it.
         stopped: Option<i64>,

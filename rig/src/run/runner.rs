@@ -300,7 +300,12 @@ impl<'a, P> Runner<'a, P> {
                 let (axis, to, unit) = match motion {
                     Motion::Turn { to, .. } => ("turn", i64::from(to.0), "mdeg"),
                     Motion::Insert { to } => ("insert", i64::from(to.0), "um"),
-                    Motion::Select { slot } => ("magazine", i64::from(slot), "slot"),
+                    Motion::Select { slot } => {
+                        let stage = self.bench.file().stage.as_ref();
+                        let pitch = stage.map_or(0, |stage| stage.settings.magazine.pitch.0);
+                        let before = i64::from(slot.saturating_sub(1));
+                        ("magazine", before * i64::from(pitch), "um")
+                    }
                     Motion::Plunge { to } => ("plunge", i64::from(to.0), "um"),
                 };
                 self.moved = Some(Moved { stopped, stands });
