@@ -10,7 +10,7 @@ const MARGIN: Nanos = Nanos::from_secs(1);
 const BREAK: Nanos = Nanos::from_secs(1);
 
 /// Bench time mapped to the width of a picture. The width is counted in nanoseconds of shown time:
-/// idle time counts as a [`BREAK`] only.
+/// idle time counts as a short break only.
 #[derive(Clone, Debug)]
 pub struct Axis {
     pieces: Vec<Piece>,
