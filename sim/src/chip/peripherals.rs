@@ -556,6 +556,12 @@ impl Peripherals {
         self.interrupts
     }
 
+    /// Whether something was asked of the chip since [`Peripherals::take_outcome`] was last called.
+    #[inline]
+    pub fn asks(&self) -> bool {
+        self.wires.asks() || self.nvmc.is_requested()
+    }
+
     /// What was asked of the chip since the last call.
     pub fn take_outcome(&mut self) -> Outcome {
         let flash = self.nvmc.is_requested();

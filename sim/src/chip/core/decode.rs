@@ -278,16 +278,19 @@ const RESULT: u8 = 1;
 const CARRY: u8 = 2;
 const OVERFLOW: u8 = 4;
 
+/// Of an operation that loads or stores one value.
+pub(crate) const ACCESS_CYCLES: u16 = 2;
+
 impl Op {
     /// Cycles on a Cortex-M0 with zero wait states (Technical Reference Manual, 3.3); conditional
     /// branches as not taken, and nothing for what ends the loop.
     fn cycles(self) -> u16 {
         let registers = self.imm.count_ones() as u16;
         match self.code {
-            Code::LdrLiteral | Code::LdrReg | Code::LdrhReg | Code::LdrbReg => 2,
-            Code::LdrshReg | Code::LdrsbReg | Code::StrReg | Code::StrhReg | Code::StrbReg => 2,
-            Code::LdrImm | Code::LdrhImm | Code::LdrbImm => 2,
-            Code::StrImm | Code::StrhImm | Code::StrbImm => 2,
+            Code::LdrLiteral | Code::LdrReg | Code::LdrhReg | Code::LdrbReg => ACCESS_CYCLES,
+            Code::LdrshReg | Code::LdrsbReg | Code::LdrImm | Code::LdrhImm => ACCESS_CYCLES,
+            Code::LdrbImm | Code::StrReg | Code::StrhReg | Code::StrbReg => ACCESS_CYCLES,
+            Code::StrImm | Code::StrhImm | Code::StrbImm => ACCESS_CYCLES,
             Code::Push | Code::Pop | Code::Stm | Code::Ldm => 1 + registers,
             Code::PopPc => 4 + registers,
             Code::AddToPc | Code::MovToPc | Code::Bx | Code::Blx | Code::B | Code::BSelf => 3,
