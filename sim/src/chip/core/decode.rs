@@ -145,6 +145,8 @@ pub(crate) enum Code {
     ///
     /// `n = n - m` with m a number, then BNE.
     SubImmBne,
+    /// `n = n - 1`, then BNE to here.
+    CountDown,
     /// Compares `n` with the number m, then BEQ.
     CmpImmBeq,
     CmpImmBne,
@@ -303,7 +305,11 @@ impl Op {
 
     /// This operation and the branch after it as one, if they often come together.
     fn pair_with(self, next: Op) -> Option<Op> {
+        const BACK: u32 = 2_u32.wrapping_neg();
         let code = match (self.code, next.code) {
+            (Code::SubImm, Code::Bne) if self.d == self.n && self.imm == 1 && next.imm == BACK => {
+                Code::CountDown
+            }
             (Code::SubImm, Code::Bne) if self.d == self.n => Code::SubImmBne,
             (Code::CmpImm, Code::Beq) => Code::CmpImmBeq,
             (Code::CmpImm, Code::Bne) => Code::CmpImmBne,

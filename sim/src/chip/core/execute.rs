@@ -691,6 +691,16 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
                         branch!(op, difference != 0);
                         break;
                     }
+                    Code::CountDown => {
+                        // All rounds but the last at once: this pair, and two cycles for its branch.
+                        let most = i64::from(r!(op.n).saturating_sub(1));
+                        let rounds = (cycles / 4).min(most);
+                        cycles -= 4 * rounds;
+                        let difference = sub!(r!(op.n) - rounds as u32, 1);
+                        r!(op.n) = difference;
+                        branch!(op, difference != 0);
+                        break;
+                    }
                     Code::CmpImmBeq => {
                         let difference = sub!(r!(op.n), u32::from(op.m));
                         branch!(op, difference == 0);
