@@ -130,7 +130,7 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
 ) -> (Exit, B) {
     // Locals, so that flags and counters live in machine registers.
     let Registers {
-        mut r,
+        ref mut r,
         mut nz,
         mut c,
         mut v,
@@ -358,16 +358,17 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
                         address
                     }};
                 }
-                // Into a copy: the base may be among the registers, and any load may be refused.
+                // The base may be among the registers, and any load may be refused.
                 macro_rules! load_many {
-                    ($loaded:ident, $address:expr, $list:expr) => {{
+                    ($address:expr, $list:expr) => {{
                         let mut address: u32 = $address;
                         let mut list: u32 = $list;
+                        let mut loaded = [0; 16];
                         let mut granted = true;
                         while list != 0 {
                             match bus.load::<4>(address) {
                                 Some(value) => {
-                                    $loaded[(list.trailing_zeros() & 15) as usize] = value
+                                    loaded[(list.trailing_zeros() & 15) as usize] = value
                                 }
                                 None => granted = false,
                             }
@@ -375,8 +376,18 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
                             list &= list - 1;
                         }
                         must!(granted);
-                        address
+                        (address, loaded)
                     }};
+                }
+                macro_rules! take_many {
+                    ($loaded:ident, $list:expr) => {
+                        let mut list: u32 = $list;
+                        while list != 0 {
+                            r!(list.trailing_zeros()) =
+                                $loaded[(list.trailing_zeros() & 15) as usize];
+                            list &= list - 1;
+                        }
+                    };
                 }
                 match op.code {
                     Code::Movs => {
@@ -608,18 +619,16 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
                         r!(op.n) = store_many!(r!(op.n), op.imm);
                     }
                     Code::Pop | Code::Ldm => {
-                        let mut loaded = r;
-                        let end = load_many!(loaded, r!(op.n), op.imm);
-                        r = loaded;
+                        let (end, loaded) = load_many!(r!(op.n), op.imm);
+                        take_many!(loaded, op.imm);
                         if op.imm >> op.n & 1 == 0 {
                             r!(op.n) = end;
                         }
                     }
                     Code::PopPc => {
-                        let mut loaded = r;
-                        let end = load_many!(loaded, r[13], op.imm);
+                        let (end, loaded) = load_many!(r[13], op.imm);
                         let target = need!(bus.load::<4>(end));
-                        r = loaded;
+                        take_many!(loaded, op.imm);
                         r[13] = end.wrapping_add(4);
                         if target >= RETURNS {
                             index = index.wrapping_sub(1);
@@ -745,7 +754,7 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
         }
     };
     r[15] = base.wrapping_add(index.wrapping_mul(2));
-    *registers = Registers { r, nz, c, v, thumb };
+    (registers.nz, registers.c, registers.v, registers.thumb) = (nz, c, v, thumb);
     *left = cycles;
     (exit, bus)
 }
