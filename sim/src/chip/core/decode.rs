@@ -87,6 +87,8 @@ pub(crate) enum Code {
     AddPlain,
     /// `d = word at imm`.
     LdrLiteral,
+    /// The same, where the word changes with the code only: `d = imm`.
+    Literal,
     LdrReg,
     LdrhReg,
     LdrbReg,
@@ -228,6 +230,7 @@ impl Code {
                 | Adr
                 | AddPlain
                 | LdrLiteral
+                | Literal
                 | LdrReg
                 | LdrhReg
                 | LdrbReg
@@ -267,8 +270,8 @@ impl Code {
             // By zero they leave the carry as it is.
             LslReg | LsrReg | AsrReg | Ror => after & !RESULT | CARRY,
             Movs | MovImm | And | Eor | Tst | Orr | Mul | Bic | Mvn => after & !RESULT,
-            AddHigh | MovHigh | Adr | AddPlain | Sxth | Sxtb | Uxth | Uxtb | Rev | Rev16
-            | Revsh | Nop => after,
+            AddHigh | MovHigh | Adr | Literal | AddPlain | Sxth | Sxtb | Uxth | Uxtb | Rev
+            | Rev16 | Revsh | Nop => after,
             // A branch, or an access that may fault.
             _ => RESULT | CARRY | OVERFLOW,
         }
@@ -289,7 +292,8 @@ impl Op {
     fn cycles(self) -> u16 {
         let registers = self.imm.count_ones() as u16;
         match self.code {
-            Code::LdrLiteral | Code::LdrReg | Code::LdrhReg | Code::LdrbReg => ACCESS_CYCLES,
+            Code::LdrLiteral | Code::Literal | Code::LdrReg | Code::LdrhReg => ACCESS_CYCLES,
+            Code::LdrbReg => ACCESS_CYCLES,
             Code::LdrshReg | Code::LdrsbReg | Code::LdrImm | Code::LdrhImm => ACCESS_CYCLES,
             Code::LdrbImm | Code::StrReg | Code::StrhReg | Code::StrbReg => ACCESS_CYCLES,
             Code::StrImm | Code::StrhImm | Code::StrbImm => ACCESS_CYCLES,
@@ -445,10 +449,14 @@ impl<const N: usize> Slots<N> {
 pub(crate) fn page(words: &[u32; PAGE_WORDS], base: u32) -> Box<Slots<PAGE_SLOTS>> {
     let mut slots = Box::new(Slots::UNDECODED);
     slots.fill(0..PAGE_SLOTS, |slot| {
-        at(base + 2 * slot as u32, |ahead| {
+        let op = at(base + 2 * slot as u32, |ahead| {
             let word = words.get((slot + ahead) / 2)?;
             Some((word >> ((slot + ahead) % 2 * 16)) as u16)
-        })
+        });
+        match words.get((op.imm.wrapping_sub(base) / 4) as usize) {
+            Some(word) if op.code == Code::LdrLiteral => Op::new(Code::Literal, op.d, 0, 0, *word),
+            _ => op,
+        }
     });
     slots
 }

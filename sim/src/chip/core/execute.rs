@@ -536,7 +536,7 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
                         r[14] = next_address!() | 1;
                         interwork!(target);
                     }
-                    Code::Adr => {
+                    Code::Adr | Code::Literal => {
                         r!(op.d) = op.imm;
                     }
                     Code::AddPlain => {
