@@ -494,6 +494,34 @@ mod tests {
     }
 
     #[test]
+    fn times_add_up_and_never_stays_never() {
+        let mut time = Nanos::from_millis(1_500);
+        time += Nanos(999_999);
+        assert_eq!(time, Nanos(1_500_999_999));
+        assert_eq!(time.as_millis(), 1_500);
+        assert_eq!(Nanos::NEVER + time, Nanos::NEVER);
+    }
+
+    #[test]
+    fn the_schema_of_a_time_is_what_files_write() {
+        let schema = schemars::schema_for!((Nanos, Nanos));
+        insta::assert_json_snapshot!(schema.get("prefixItems"), @r#"
+        [
+          {
+            "description": "a duration: a number and a unit (ns, us, ms, s, min, h)",
+            "pattern": "^[0-9]+(\\.[0-9]+)? *(ns|us|ms|s|min|h)$",
+            "type": "string"
+          },
+          {
+            "description": "a duration: a number and a unit (ns, us, ms, s, min, h)",
+            "pattern": "^[0-9]+(\\.[0-9]+)? *(ns|us|ms|s|min|h)$",
+            "type": "string"
+          }
+        ]
+        "#);
+    }
+
+    #[test]
     fn a_value_at_the_end_of_the_scale_is_judged_as_well() {
         assert_eq!(Against::judge(u64::MAX, 9, None, Some(5)), Outside);
         assert_eq!(Against::judge(1, 9, Some(0), Some(10)), Inside);

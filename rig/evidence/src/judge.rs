@@ -260,6 +260,12 @@ mod tests {
     }
 
     #[test]
+    fn a_cut_that_does_not_exist_is_a_mistake_in_the_file() {
+        let missing = judge(Some(Stop::NoSuchCut), &[], &["held", "not held", "at rest"]);
+        assert_eq!(missing, "usage: red: green");
+    }
+
+    #[test]
     fn a_run_that_ended_early_has_the_verdict_of_what_ended_it() {
         let failed = judge(Some(Stop::Failed), &[], &["held", "not held"]);
         assert_eq!(failed, "fail by 1: expected red; saw green");
