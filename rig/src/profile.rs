@@ -13,7 +13,7 @@ mod sections;
 mod signal;
 mod twin;
 
-pub(crate) use check::{OTHER_BUTTON, names_in};
+pub(crate) use check::{EACH_KEY, OTHER_BUTTON, names_in};
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -19,7 +19,7 @@ use crate::source::{
 };
 use crate::step::{
     Ability, Action, Bindings, Bound, CodeKind, CodeWord, DoorState, KeyKind, Step, SupplyLevel,
-    Written,
+    Written, YesNo,
 };
 
 pub use plan::{
@@ -80,6 +80,8 @@ file_table! {
         pub like: CodeWord,
         /// How many of its leading digits are right; at least the next one is wrong.
         pub right: Right,
+        /// It ends after them: it is too short.
+        pub ends: YesNo = default,
     }
 }
 
@@ -206,8 +208,17 @@ impl ScenarioFile {
             }
         }
         for (name, code) in self.codes.iter() {
-            if let Declared::Near { like, .. } = &code.0 {
+            if let Declared::Near { like, right, ends } = &code.0 {
                 self.check_near(name, like, problems);
+                if *ends && *right == Right::Exactly(0) {
+                    problems.add::<()>(
+                        Problem::new(
+                            name.span,
+                            format!("'{}' ends before its first digit", name.value),
+                        )
+                        .hint("write how many digits it has: right: 2"),
+                    );
+                }
             }
         }
     }
@@ -307,6 +318,7 @@ impl Read for DeclaredCode {
             return Some(Self(Declared::Near {
                 like: like.value,
                 right: near.right,
+                ends: near.ends == YesNo::Yes,
             }));
         }
         let declared = match node.scalar() {

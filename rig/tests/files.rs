@@ -522,12 +522,20 @@ fn a_code_that_is_like_another_has_exactly_as_many_leading_digits_right() {
     let near = |like: &str, right| Declared::Near {
         like: like.to_owned(),
         right,
+        ends: false,
+    };
+    let beginning = |like: &str, right| Declared::Near {
+        like: like.to_owned(),
+        right,
+        ends: true,
     };
     for profile in profiles() {
         for seed in 0..200 {
             let mut declared = declared();
             declared.insert("like-first".into(), near("a", Right::AllButLast));
             declared.insert("like-weak".into(), near("weak", Right::Exactly(0)));
+            declared.insert("two".into(), beginning("a", Right::Exactly(2)));
+            declared.insert("short".into(), beginning("a", Right::AllButLast));
             for right in 0..4 {
                 declared.insert(format!("right-{right}"), near("a", Right::Exactly(right)));
             }
@@ -541,6 +549,10 @@ fn a_code_that_is_like_another_has_exactly_as_many_leading_digits_right() {
                 let code = &codes[&format!("right-{right}")];
                 assert_eq!(code.digit_count(), first.digit_count());
                 assert_eq!(code.leading_in_common(first), right);
+            }
+            for (name, digits) in [("two", 2), ("short", first.digit_count() - 1)] {
+                assert_eq!(codes[name].digit_count(), digits);
+                assert_eq!(codes[name].leading_in_common(first), digits);
             }
             let distinct: BTreeSet<&Code> = codes.values().collect();
             assert_eq!(distinct.len(), codes.len());
@@ -561,6 +573,7 @@ fn the_first_wrong_digit_is_any_other() {
                 Declared::Near {
                     like: "it".to_owned(),
                     right: Right::Exactly(2),
+                    ends: false,
                 },
             ),
         ]);
@@ -582,6 +595,7 @@ fn a_code_with_as_many_digits_right_as_the_other_has_cannot_be_made() {
             Declared::Near {
                 like: "it".to_owned(),
                 right: Right::Exactly(4),
+                ends: false,
             },
         ),
     ]);

@@ -69,6 +69,7 @@ pub(crate) fn names_in(file: &ProfileFile, step: &Step, problems: &mut Problems)
                 known_contact(file, name, problems);
             }
         }
+        Action::Hold(hold) if hold.hold.value == EACH_KEY => {}
         Action::Hold(hold) => known_contact(file, &hold.hold, problems),
         Action::Do(call) => known_call(file, call, problems),
         _ => {}
@@ -129,6 +130,9 @@ fn known_procedure(file: &ProfileFile, name: &Spanned<String>, problems: &mut Pr
 
 /// What scenarios call a button that the product has no use for.
 pub(crate) const OTHER_BUTTON: &str = "other-button";
+
+/// What a hold calls every key of the keypad, one after the other.
+pub(crate) const EACH_KEY: &str = "each-key";
 
 fn known_contact(file: &ProfileFile, name: &Spanned<String>, problems: &mut Problems) {
     let buttons: Vec<String> = Button::ALL.iter().map(|button| button.word()).collect();

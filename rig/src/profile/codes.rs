@@ -29,6 +29,8 @@ pub enum Declared {
         like: String,
         /// How many of its leading digits are right.
         right: Right,
+        /// It has no other digits.
+        ends: bool,
     },
 }
 
@@ -214,11 +216,17 @@ pub fn generate(
         codes.insert(name.clone(), code);
     }
     for (name, declared) in declared {
-        let Declared::Near { like, right } = declared else {
+        let Declared::Near { like, right, ends } = declared else {
             continue;
         };
         let like = codes.get(like).cloned().ok_or_else(|| too_few(name))?;
         let right = right.of(like.digit_count()).ok_or_else(|| too_few(name))?;
+        if *ends {
+            // No code begins another: the beginning of one is none.
+            let beginning = Code::from_digits(&like.0[..right]);
+            codes.insert(name.clone(), beginning.ok_or_else(|| too_few(name))?);
+            continue;
+        }
         let mut random = Random::new(seed, name);
         // Whether it is weak does not matter: it is never stored.
         let code = (0..DRAWS_MAX)

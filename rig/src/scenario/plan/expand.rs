@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::call::Call;
 use super::{Act, CodeUse, Doing, Expected, ResolvedSet, Script};
 use crate::profile::codes::Declared;
-use crate::profile::{Procedure, Profile, names_in};
+use crate::profile::{EACH_KEY, Procedure, Profile, names_in};
 use crate::scenario::Scenario;
 use crate::source::{Node, Problems, Source, Span, Value};
 use crate::step::{
@@ -278,7 +278,18 @@ impl<'e> Expansion<'e> {
                 },
                 times: self.count(&press.times, step.span, scope)?,
             },
-            Action::Hold(hold) => self.hold(hold, scope)?,
+            Action::Hold(hold) if hold.hold.value == EACH_KEY => {
+                for label in self.profile.keypad.labels() {
+                    let doing = self.hold(hold, label, scope)?;
+                    acts.push(Act {
+                        expect: self.expected(step),
+                        phase: step.action.phase(),
+                        ..plain(scope, step.span, doing)
+                    });
+                }
+                return Some(());
+            }
+            Action::Hold(hold) => self.hold(hold, &hold.hold, scope)?,
             Action::Supply(supply) => {
                 let level = supply.supply.resolve(bindings, self.problems)?;
                 let lasts = match &supply.r#for {
@@ -359,8 +370,8 @@ impl<'e> Expansion<'e> {
         })
     }
 
-    fn hold(&mut self, hold: &Hold, scope: &Scope<'_>) -> Option<Doing> {
-        let contact = self.contact(&hold.hold);
+    fn hold(&mut self, hold: &Hold, contact: &str, scope: &Scope<'_>) -> Option<Doing> {
+        let contact = self.contact(contact);
         let during = self.acts(&hold.r#while, scope);
         let length = hold.r#for.resolve(scope.bindings, self.problems)?;
         let lasts = self.hold_length(length, hold.r#for.name(), scope)?;

@@ -125,7 +125,7 @@ impl Expansion<'_> {
         match bound {
             Bound::Code(name) => {
                 let declared = self.scenario.codes.get(name).map(|code| &code.0);
-                if let Some(Declared::Near { like, right }) = declared {
+                if let Some(Declared::Near { like, right, .. }) = declared {
                     // It is entered like the code that it is to be taken for.
                     let (_, submit) = self.bound_code(&Bound::Code(like.clone()), span)?;
                     self.has_digits(name, like, *right)?;
