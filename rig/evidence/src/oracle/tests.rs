@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rstest::rstest;
 
 use super::{Facts, Keeps, OnPowerCycle, Oracles};
-use crate::event::{Event, Judgement, Nanos, What};
+use crate::event::{Event, FlashChange, Judgement, Nanos, What};
 
 #[rstest]
 fn each_oracle_judges_as_reviewed(#[files("src/oracle/cases/*.txt")] path: PathBuf) {
@@ -185,6 +185,12 @@ fn event(seq: u64, line: &str) -> Event {
         "line" => What::LineChanged {
             line: name(1),
             high: words[2] == "on",
+        },
+        "flash" => What::FlashChanged {
+            kind: FlashChange::Word,
+            address: None,
+            count: 1,
+            ends: moment(words[2]),
         },
         "prints" => What::Printed {
             text: what["prints ".len()..].to_owned(),
