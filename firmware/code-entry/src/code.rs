@@ -116,11 +116,34 @@ impl Code {
 
     /// Zero if the codes are equal, else not zero, in the same number of instructions whatever digits match.
     pub fn differs_from(&self, other: &Code) -> u8 {
+        // As many digits as were entered.
+        if cfg!(feature = "museum-short-code")
+            && (0..other.digit_count()).all(|index| self.nibble(index) == other.nibble(index))
+        {
+            return 0;
+        }
+        // Digits before and behind the code mislead whoever looks over one's shoulder.
+        if cfg!(feature = "museum-code-in-junk") && !self.is_blank() && other.contains(self) {
+            return 0;
+        }
+        // The first wrong digit decides.
+        if cfg!(feature = "museum-digit-by-digit") {
+            return u8::from(
+                (0..MAX_DIGITS).any(|index| self.nibble(index) != other.nibble(index)),
+            );
+        }
         let mut difference = 0;
         for index in 0..Code::BYTES {
             difference |= self.0[index] ^ other.0[index];
         }
         difference
+    }
+
+    fn contains(&self, code: &Code) -> bool {
+        let length = code.digit_count();
+        let is_at =
+            |at: usize| (0..length).all(|index| self.nibble(at + index) == code.nibble(index));
+        (0..=MAX_DIGITS - length).any(is_at)
     }
 
     fn nibble(&self, index: usize) -> u8 {

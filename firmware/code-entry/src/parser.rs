@@ -212,6 +212,9 @@ pub struct Parser {
     /// The newest key while it is down and may become a long press.
     held: Option<(Key, u64)>,
     buttons: [Option<Press>; 2],
+    /// The last digits typed, in whatever entry.
+    #[cfg(feature = "museum-last-digits")]
+    last: [u8; MAX_DIGITS],
 }
 
 impl Default for Parser {
@@ -224,6 +227,8 @@ impl Default for Parser {
             waiting: None,
             held: None,
             buttons: [None; 2],
+            #[cfg(feature = "museum-last-digits")]
+            last: [u8::MAX; MAX_DIGITS],
         }
     }
 }
@@ -302,6 +307,18 @@ impl Parser {
             } => None,
             Press { .. } => Some(Token::Tap(button)),
         }
+    }
+
+    /// The last digits as an entry, where one ends with its last digit.
+    #[cfg(feature = "museum-last-digits")]
+    pub fn last(&self, personality: &Personality) -> Option<Entry> {
+        let rules = &personality.entry;
+        let mut digits = self.last;
+        digits.rotate_right(usize::from(rules.digits_max));
+        rules.submit.is_empty().then_some(Entry {
+            digits,
+            len: rules.digits_max,
+        })
     }
 
     /// When [`Parser::expire`] has something to say, unless a press comes first.
@@ -387,6 +404,11 @@ impl Parser {
 
     fn typed(&mut self, rules: &EntryRules, now_ms: u64, digit: u8) -> Token {
         self.entry.push(digit, rules);
+        #[cfg(feature = "museum-last-digits")]
+        {
+            self.last.rotate_left(1);
+            self.last[MAX_DIGITS - 1] = digit;
+        }
         self.last_key_ms = now_ms;
         if rules.submit.is_empty() && self.entry.len == rules.digits_max {
             self.submit()

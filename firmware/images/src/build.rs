@@ -99,10 +99,16 @@ impl Tools {
     /// Builds an image; gives the file's bytes.
     pub fn build(&self, project: &Project, image: &Image) -> Result<Vec<u8>, BuildError> {
         let folder = project.root().join("target/firmware");
+        let profile = if image.is_museum_piece {
+            "museum"
+        } else {
+            "release"
+        };
         let mut command = Command::new(self.cargo());
         command
             .current_dir(project.firmware())
-            .args(["build", "--package", "reference", "--release", "--locked"])
+            .args(["build", "--package", "reference", "--locked"])
+            .args(["--profile", profile])
             .args(["--target", TARGET, "--features", &image.features.join(",")])
             .arg("--target-dir")
             .arg(&folder)
@@ -136,7 +142,7 @@ impl Tools {
                 doing: format!("building \"{}\"", image.name),
             });
         }
-        let path = folder.join(TARGET).join("release/reference");
+        let path = folder.join(TARGET).join(profile).join("reference");
         fs::read(&path).map_err(|source| BuildError::Read { path, source })
     }
 

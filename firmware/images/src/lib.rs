@@ -11,37 +11,26 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 /// An image, as it is built.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Image {
     /// Its name; the file has it too.
-    pub name: &'static str,
+    pub name: String,
     /// The features of the package `reference` that it is built with.
-    pub features: &'static [&'static str],
+    pub features: Vec<String>,
+    /// Known to be bad: nobody debugs it, and it is kept small.
+    pub is_museum_piece: bool,
 }
 
-/// Every image.
-pub const IMAGES: [Image; 4] = [
-    Image {
-        name: "reference-safe",
-        features: &["safe"],
-    },
-    Image {
-        name: "reference-smart-lock",
-        features: &["smart-lock"],
-    },
+/// The images that people use.
+const PRODUCTS: [(&str, &[&str]); 3] = [
+    ("reference-safe", &["safe"]),
+    ("reference-smart-lock", &["smart-lock"]),
     // For comparison with QEMU, which has neither RTC nor GPIOTE.
-    Image {
-        name: "comparison",
-        features: &["safe", "tick-timer0"],
-    },
-    // Known to be bad: what the rig has to find.
-    Image {
-        name: "museum-one-page",
-        features: &["safe", "museum-one-page"],
-    },
+    ("comparison", &["safe", "tick-timer0"]),
 ];
 
 /// What the images are built from, as paths below the project's folder. Folders count with all they hold.
@@ -58,6 +47,25 @@ const SOURCES: [&str; 11] = [
     "firmware/reference/memory.x",
     "firmware/reference/src",
 ];
+
+/// What `museum.toml` says of images; lockrig reads the rest.
+#[derive(Deserialize)]
+struct Museum {
+    #[serde(rename = "failure")]
+    failures: Vec<Failure>,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    #[serde(rename = "piece", default)]
+    pieces: Vec<Piece>,
+}
+
+#[derive(Deserialize)]
+struct Piece {
+    name: String,
+    line: String,
+}
 
 /// The project's folders that matter here.
 #[derive(Clone, Debug)]
@@ -87,6 +95,31 @@ impl Project {
     /// The folder of the firmware's workspace.
     pub fn firmware(&self) -> PathBuf {
         self.root.join("firmware")
+    }
+
+    /// Every image: those that people use, then the museum.
+    pub fn every_image(&self) -> io::Result<Vec<Image>> {
+        let products = PRODUCTS.iter().map(|(name, features)| Image {
+            name: (*name).to_owned(),
+            features: features.iter().map(|&feature| feature.into()).collect(),
+            is_museum_piece: false,
+        });
+        let museum = fs::read_to_string(self.root.join("firmware/museum/museum.toml"))?;
+        let museum: Museum = toml::from_str(&museum)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let pieces = museum
+            .failures
+            .into_iter()
+            .flat_map(|failure| failure.pieces);
+        let pieces = pieces.map(|piece| {
+            let name = format!("museum-{}", piece.name);
+            Image {
+                features: vec![piece.line, name.clone()],
+                name,
+                is_museum_piece: true,
+            }
+        });
+        Ok(products.chain(pieces).collect())
     }
 
     /// The file of an image.

@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use firmware_images::build::{TARGET, Tools};
 use firmware_images::manifest::{Entry, Manifest};
-use firmware_images::{IMAGES, Project, sha256};
+use firmware_images::{Project, sha256};
 
 const USAGE: &str = "\
 usage: firmware-images build|check [--cargo PATH] [--rustc PATH] [--linker PATH] [--build-std]
@@ -53,14 +53,14 @@ fn run(arguments: Vec<String>) -> Result<ExitCode, String> {
 
 fn build(project: &Project, tools: &Tools) -> Result<ExitCode, String> {
     let mut images = Vec::new();
-    for image in &IMAGES {
+    for image in &project.every_image().map_err(text)? {
         let bytes = tools.build(project, image).map_err(text)?;
         let path = project.image(image);
         fs::write(&path, &bytes).map_err(text)?;
         println!("{}: {} bytes", image.name, bytes.len());
         images.push(Entry {
-            name: image.name.to_owned(),
-            features: image.features.iter().map(|&name| name.into()).collect(),
+            name: image.name.clone(),
+            features: image.features.clone(),
             sha256: sha256(&bytes),
         });
     }
@@ -94,7 +94,7 @@ fn check(project: &Project, tools: &Tools) -> Result<ExitCode, String> {
         );
         return Ok(ExitCode::SUCCESS);
     }
-    for image in &IMAGES {
+    for image in &project.every_image().map_err(text)? {
         let bytes = tools.build(project, image).map_err(text)?;
         let committed = fs::read(project.image(image)).map_err(text)?;
         if committed != bytes {

@@ -26,6 +26,12 @@ impl Debounce {
         let ones = differing & !self.ones;
         let twos = differing & (self.twos ^ self.ones);
         let changed = ones & twos;
+        // Contacts that are looked at every 5 ms need no more.
+        let changed = if cfg!(feature = "museum-no-debounce") {
+            differing
+        } else {
+            changed
+        };
         self.ones = ones & !changed;
         self.twos = twos & !changed;
         self.closed ^= changed;

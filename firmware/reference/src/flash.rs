@@ -63,6 +63,10 @@ impl<'chip> JournalPages<'chip> {
 
     /// Waits until the supply is high enough, for a while.
     fn await_supply(&self) -> Result<(), Refused> {
+        // Batteries fall slowly, and the lock warns in time.
+        if cfg!(feature = "museum-no-supply-check") {
+            return Ok(());
+        }
         for _ in 0..SUPPLY_LOOKS_MAX {
             if !self.supply.is_warning() {
                 return Ok(());

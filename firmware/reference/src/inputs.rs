@@ -105,6 +105,13 @@ impl Inputs {
         bolt(self.contacts.closed())
     }
 
+    /// Whether a key is down.
+    #[cfg(feature = "museum-self-test-key")]
+    pub fn is_key_down(&self, key: Key) -> bool {
+        let place = LAYOUT.iter().position(|other| *other == key);
+        place.is_some_and(|place| self.contacts.closed() >> place & 1 != 0)
+    }
+
     /// Whether a button is down.
     pub fn is_down(&self, button: Button) -> bool {
         let bit = match button {

@@ -20,10 +20,14 @@ mod beeper;
 mod bolt;
 mod clock;
 mod console;
+#[cfg(feature = "museum-counter-page")]
+mod counter_page;
 mod debounce;
 mod fault;
 mod flash;
 mod inputs;
+#[cfg(feature = "museum-sequential-storage")]
+mod map_storage;
 #[cfg(feature = "museum-one-page")]
 mod one_page;
 mod personality;
@@ -211,6 +215,12 @@ impl<'chip> Board<'chip> {
             reset_button_down: is_power_on && self.inputs.is_down(Button::Reset),
             program_button_down: is_power_on && self.inputs.is_down(Button::Program),
         };
+        // The factory's test of a finished lock: everything moves once.
+        #[cfg(feature = "museum-self-test-key")]
+        if is_power_on && self.inputs.is_key_down(code_entry::Key::Hash) {
+            self.begin();
+            self.effects.bolt(BoltCommand::Withdraw);
+        }
         let now_ms = self.begin();
         let lock = Lock::power_on(personality, store, record, now_ms, found, &mut self.effects);
         self.due_ms = lock.next_deadline();

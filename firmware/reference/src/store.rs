@@ -1,11 +1,13 @@
 //! The lock's record in the journal.
 
 use code_entry::{Record, Storage, StorageFault};
-#[cfg(not(feature = "museum-one-page"))]
+#[cfg(not(any(feature = "museum-one-page", feature = "museum-sequential-storage")))]
 use journal::Journal;
 use journal::{CommitError, OpenError};
 
 use crate::flash::{JournalPages, Refused};
+#[cfg(feature = "museum-sequential-storage")]
+use crate::map_storage::Journal;
 #[cfg(feature = "museum-one-page")]
 use crate::one_page::Journal;
 
@@ -37,6 +39,8 @@ impl<'chip> Store<'chip> {
             Some(bytes) => Some(Record::from_bytes(bytes).map_err(|_| Unreadable::Record)?),
             None => None,
         };
+        #[cfg(feature = "museum-counter-page")]
+        let record = record.map(crate::counter_page::with_count);
         let store = Store {
             journal,
             is_starved: false,
@@ -53,6 +57,15 @@ impl<'chip> Store<'chip> {
 
 impl Storage for Store<'_> {
     fn commit(&mut self, record: &Record) -> Result<(), StorageFault> {
+        #[cfg(feature = "museum-counter-page")]
+        let record = {
+            crate::counter_page::write(record);
+            &crate::counter_page::without_count(record)
+        };
+        #[cfg(feature = "museum-counter-page")]
+        if self.journal.read() == Some(&record.to_bytes()) {
+            return Ok(());
+        }
         self.journal.commit(&record.to_bytes()).map_err(|error| {
             self.is_starved |= error == CommitError::Flash(Refused::Supply);
             StorageFault

@@ -1,7 +1,7 @@
 //! Attempts: an entry is charged, compared with every code, and accepted or refused.
 
 use super::BoltPosition;
-use super::{Lock, Outputs};
+use super::{Lock, Mode, Outputs};
 use crate::code::Code;
 use crate::parser::Entry;
 use crate::personality::{FactoryRule, Kind, Trigger};
@@ -57,7 +57,14 @@ impl<S: Storage> Lock<S> {
         code: &Code,
         out: &mut impl Outputs,
     ) -> Result<Option<u8>, StorageFault> {
-        let lockout_ms = self.charge(now_ms)?;
+        // A reset code is long, and nobody tries it.
+        let uncounted =
+            cfg!(feature = "museum-reset-code-uncounted") && credential == Credential::ResetCode;
+        let lockout_ms = if uncounted {
+            None
+        } else {
+            self.charge(now_ms)?
+        };
         let failures = self.record.failures;
         out.report(Report::Attempt { failures });
         let found = self.find(credential, code);
@@ -86,6 +93,10 @@ impl<S: Storage> Lock<S> {
     /// Stores an attempt as a wrong one, together with the lockout that it leads to if it is; returns how long that
     /// is. A power cut from here on finds it charged.
     fn charge(&mut self, now_ms: u64) -> Result<Option<u32>, StorageFault> {
+        // Who changes a code has the door open.
+        if cfg!(feature = "museum-change-uncounted") && matches!(self.mode, Mode::Changing(_)) {
+            return Ok(None);
+        }
         let rules = &self.personality.lockout;
         if rules.within_ms != 0 {
             self.recent_ms
@@ -107,9 +118,22 @@ impl<S: Storage> Lock<S> {
             record.recent = 0;
             record.stage = (record.stage + 1).min(rules.stages.len() as u8);
             record.lockout_left_ms = left_ms;
+            // When it began, by the clock that runs since power-on.
+            if cfg!(feature = "museum-lockout-by-clock") {
+                record.lockout_left_ms = now_ms as u32;
+            }
         }
+        #[cfg(feature = "museum-count-written-late")]
+        self.commit_later(now_ms, record);
+        #[cfg(not(feature = "museum-count-written-late"))]
         self.commit(record)?;
         Ok(lockout_ms)
+    }
+
+    /// Whether a code opens.
+    #[cfg(feature = "museum-last-digits")]
+    pub(super) fn opens(&self, code: &Code) -> bool {
+        self.find(Credential::User, code).is_some()
     }
 
     /// The slot of a code, 0 for one that has none. Every stored code is compared in full and the choice is made by

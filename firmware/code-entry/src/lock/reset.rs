@@ -3,7 +3,7 @@
 use super::{Lock, Mode, Outputs};
 use crate::parser::{Button, Token};
 use crate::personality::{ResetTrigger, Trigger};
-use crate::record::{Storage, StorageFault};
+use crate::record::{Record, Storage, StorageFault};
 use crate::report::{Report, ResetReport};
 use crate::signal::Signal;
 
@@ -79,6 +79,13 @@ impl<S: Storage> Lock<S> {
         button: Button,
         out: &mut impl Outputs,
     ) -> Result<(), StorageFault> {
+        // Whoever reaches the button is inside, and need not wait.
+        if cfg!(feature = "museum-button-ends-lockout") && self.lockout.take().is_some() {
+            self.commit(Record {
+                lockout_left_ms: 0,
+                ..self.record
+            })?;
+        }
         if self.personality.reset.trigger == (ResetTrigger::Tap { button }) {
             return self.reset(now_ms, out);
         }
@@ -100,6 +107,16 @@ impl<S: Storage> Lock<S> {
     fn reset(&mut self, now_ms: u64, out: &mut impl Outputs) -> Result<(), StorageFault> {
         if !self.reset_permitted(out) {
             return Ok(());
+        }
+        // One after the other, as they are stored.
+        if cfg!(feature = "museum-reset-in-steps") {
+            for slot in 0..Record::SLOTS {
+                let mut record = self.record;
+                record.users[slot] = record.after_reset(&self.personality).users[slot];
+                if record != self.record {
+                    self.commit(record)?;
+                }
+            }
         }
         self.commit(self.record.after_reset(&self.personality))?;
         self.ready();
