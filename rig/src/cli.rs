@@ -9,6 +9,7 @@ pub(crate) mod files;
 mod flash;
 mod init;
 mod list;
+mod museum;
 mod open;
 mod press;
 mod quantity;
@@ -58,6 +59,8 @@ enum Verb {
     Run(run::Run),
     /// Lose the supply at every point of a flow, and find out which codes then open
     Cuts(cuts::Cuts),
+    /// Look for what is wrong with firmware that is known to be bad
+    Museum(museum::MuseumCommand),
     /// Read files and match them with each other and the benches; applies no power
     Check(check::Check),
     /// List scenarios, profiles, benches and images
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.verb {
         Verb::Run(run) => run.execute(),
         Verb::Cuts(cuts) => cuts.execute(),
+        Verb::Museum(museum) => museum.execute(),
         Verb::Check(check) => check.execute(),
         Verb::List(list) => list.execute(),
         Verb::Report(report) => report.execute(),

@@ -11,7 +11,7 @@
 
 mod known;
 mod modes;
-mod parallel;
+pub(crate) mod parallel;
 pub mod picture;
 pub mod reproducer;
 
@@ -37,7 +37,7 @@ use crate::step::{Cut, CutAt, CutKind, CutMode, KnownCode};
 use crate::verdict::Verdict;
 
 use known::{Dependent, Known};
-use modes::Detail;
+pub use modes::Detail;
 use parallel::parallel;
 
 /// What a lock holds after a cut.
@@ -85,6 +85,8 @@ pub struct Options {
     pub seed: u64,
     /// How many at once.
     pub jobs: usize,
+    /// In how many ways each write of the flow is cut.
+    pub detail: Detail,
 }
 
 /// One flow of a scenario on a product: what is done, with every name replaced.
@@ -563,7 +565,9 @@ impl<'e> Work<'e> {
                     return Vec::new();
                 };
                 let modes = match point.operation {
-                    Some(operation) => modes::of(operation, &mut bench, Detail::Every),
+                    Some(operation) => {
+                        modes::of(operation, &mut bench, self.explorer.options.detail)
+                    }
                     None => vec![CutMode::DroppedBefore],
                 };
                 modes

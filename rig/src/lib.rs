@@ -19,7 +19,7 @@
 //! - [`mod@bench`]: the instruments around one board, and one face for all of them; [`driver`]: one
 //!   instrument over a port; [`port`]: what a driver stands on, and the one clock.
 //! - [`serve`]: the virtual bench on real ports, for other tools.
-//! - [`image`]: firmware images, and what is wrong with a bad one.
+//! - [`image`]: firmware images, and what is wrong with a bad one; [`museum`]: firmware that is bad on purpose.
 //! - [`report`]: what people and CI servers read, from events alone; [`snapshot`]: approved flows.
 //! - [`source`]: the text of a file, places in it, and every mistake in it at once; [`quantity`]:
 //!   numbers with units; [`project`]: where files come from.
@@ -34,6 +34,7 @@ pub mod cli;
 pub mod cuts;
 pub mod driver;
 pub mod image;
+pub mod museum;
 pub mod port;
 pub mod profile;
 pub mod project;

@@ -317,7 +317,7 @@ impl File {
     }
 }
 
-/// The names of the images that are shipped.
+/// The names of the images that are shipped for use. Those of the museum are many, and stand in its table.
 pub fn shipped_images() -> Vec<String> {
     image_names(&embedded("firmware/images", &IMAGES))
 }
@@ -331,6 +331,7 @@ fn image_names(files: &[File]) -> Vec<String> {
                 .is_some_and(|ending| ending == "elf" || ending == "hex")
         })
         .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
+        .filter(|name| !name.starts_with("museum-"))
         .collect();
     names.sort();
     names

@@ -980,7 +980,7 @@ fn list_shows_every_file_that_is_shipped() {
         }
     }
     let images = desk.lockrig(&["list", "images"]);
-    assert_snapshot!(images.out, @"images    comparison, museum-one-page, reference-safe, reference-smart-lock");
+    assert_snapshot!(images.out, @"images    comparison, reference-safe, reference-smart-lock");
 }
 
 #[test]
@@ -1107,6 +1107,7 @@ fn init_keeps_its_hands_off_a_folder_with_scenarios() {
 #[rstest]
 #[case::the_command(&["help"])]
 #[case::run(&["help", "run"])]
+#[case::museum(&["help", "museum"])]
 #[case::check(&["help", "check"])]
 #[case::list(&["help", "list"])]
 #[case::flash(&["help", "flash"])]

@@ -15,7 +15,9 @@ use super::error::Failure;
 use super::files::{Library, Selection};
 use super::run::{id, lacking, report_folder, unusable};
 use crate::campaign::{self, Group, write_json};
-use crate::cuts::{Explored, Explorer, Flow, Options, Outcome, flow_of, picture, reproducer};
+use crate::cuts::{
+    Detail, Explored, Explorer, Flow, Options, Outcome, flow_of, picture, reproducer,
+};
 use crate::event::Nanos;
 use crate::port::Interrupt;
 use crate::profile::codes;
@@ -247,6 +249,7 @@ impl Cuts {
             budget: self.budget,
             seed: self.seed,
             jobs: self.jobs.unwrap_or(cores),
+            detail: Detail::Every,
         };
         let Some(lock) = group.profile.lock() else {
             return Ok(());
