@@ -97,7 +97,7 @@ verbs! {
     /// Holds a key or button, and measures how long it really was.
     Hold as "a 'hold' step" {
         /// A button or key by its name, or a key by its label in quotes; `each-key` is every key of the
-        /// keypad, one after the other.
+        /// keypad, one after the other; a `supply: off` that `while` begins with comes before each.
         pub hold: Spanned<String>,
         /// How long, counted from the end of `while`.
         pub r#for: Arg<HoldFor>,

@@ -280,7 +280,15 @@ impl<'e> Expansion<'e> {
             },
             Action::Hold(hold) if hold.hold.value == EACH_KEY => {
                 for label in self.profile.keypad.labels() {
-                    let doing = self.hold(hold, label, scope)?;
+                    let mut doing = self.hold(hold, label, scope)?;
+                    // A battery is out before the key is down.
+                    if let Doing::Hold { during, .. } = &mut doing
+                        && let Some(Doing::Supply {
+                            millivolts: None, ..
+                        }) = during.first().map(|act| &act.doing)
+                    {
+                        acts.push(during.remove(0));
+                    }
                     acts.push(Act {
                         expect: self.expected(step),
                         phase: step.action.phase(),
