@@ -1,0 +1,1 @@
+//! What a lock does, as its manual says it.
