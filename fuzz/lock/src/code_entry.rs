@@ -77,7 +77,10 @@ impl Judge for Oracles {
         self.may_clear =
             call.lost && (succeeds || !attempts && rules.reset.erases.contains(Parts::COUNTERS));
 
-        let left_ms = host.lock().status(host.now_ms()).lockout_ms;
+        let left_ms = match host.lock().state() {
+            State::Lockout => host.lock().status(host.now_ms()).lockout_ms,
+            _ => 0,
+        };
         if let Some((at_ms, before_ms)) = self.lockout.filter(|_| !call.lost) {
             assert!(!attempts, "I3: an attempt in a lockout");
             let ended = resets && rules.reset.erases.contains(Parts::LOCKOUT)

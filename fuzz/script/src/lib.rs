@@ -24,7 +24,7 @@ mod words;
 pub use words::{Contact, Cut, Door, Loss, Pause, Press, Supply, Torn};
 
 /// The most actions of a script.
-pub const ACTIONS_MAX: usize = 64;
+pub const ACTIONS_MAX: usize = 40;
 /// The streams, in their order.
 pub const STREAMS: [&str; 5] = ["presses", "pauses", "doors", "supplies", "cuts"];
 

@@ -4,6 +4,7 @@
 use super::core::system::{self, Asked, System};
 use super::core::{Bus, Stretch};
 use super::debug::rom;
+use super::edges::Follows;
 use super::memory::{Flash, Memory, RAM_BYTES, RamCode, RamWords, UICR};
 use super::peripherals::Peripherals;
 use crate::time::Ticks;
@@ -18,7 +19,9 @@ const DEBUG_PAGES: [u32; 3] = [0xe000_1000, 0xe000_2000, 0xe00f_f000];
 const VENDOR_ROM_TABLE: u32 = 0xf000_0000;
 
 /// RAM and, unless it is busy, code flash.
-pub(super) struct FastBus<'a, 'code> {
+pub(super) struct FastBus<'a, 'code, E> {
+    /// Who counts the program's edges, if anybody.
+    pub(super) edges: E,
     pub(super) flash: &'code Flash,
     pub(super) flash_idle: bool,
     /// Flash from here on is not for this bus: who reads it is noted.
@@ -29,7 +32,7 @@ pub(super) struct FastBus<'a, 'code> {
     pub(super) stored: bool,
 }
 
-impl FastBus<'_, '_> {
+impl<E> FastBus<'_, '_, E> {
     #[inline(always)]
     fn word(&self, address: u32) -> Option<u32> {
         let offset = address.wrapping_sub(super::memory::RAM);
@@ -56,7 +59,14 @@ impl FastBus<'_, '_> {
     }
 }
 
-impl<'code> Bus<'code> for FastBus<'_, 'code> {
+impl<'code, E: Follows> Bus<'code> for FastBus<'_, 'code, E> {
+    const FOLLOWS_BRANCHES: bool = E::BRANCHES;
+
+    #[inline(always)]
+    fn branched(&mut self, from: u32, to: u32) {
+        self.edges.count(from, to);
+    }
+
     #[inline(always)]
     fn code(&self, address: u32) -> Option<Stretch<'code>> {
         if address < self.flash_limit && self.flash_idle {

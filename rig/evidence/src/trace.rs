@@ -231,7 +231,7 @@ mod tests {
     fn a_newer_trace_is_refused_whatever_else_it_says() {
         insta::assert_snapshot!(
             message(r#"{"event":"started","format":3,"new":"field"}"#),
-            @r"
+            @"
         line 1: the trace has format 3, this lockrig reads up to 2
         hint: read it with the lockrig that wrote it, or a newer one
         "
@@ -282,7 +282,7 @@ mod tests {
     fn a_garbled_line_is_named_and_what_is_whole() {
         insta::assert_snapshot!(
             message(&format!("{STARTED}\n{FINISHED}\nx\n{FINISHED}\n")),
-            @r"
+            @"
         line 3: expected value at column 1
         hint: the 2 lines before it are whole
         "
