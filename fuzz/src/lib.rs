@@ -1,17 +1,21 @@
 //! What libFuzzer needs to know of scripts.
 
-use fuzz_script::{STREAMS, Streams};
+use fuzz_script::{ACTIONS_MAX, STREAMS, Streams};
+
+/// How many actions a stream may grow to, by chance: most of what there is to find needs few.
+const GROWS_TO: [usize; 8] = [6, 8, 8, 12, 12, 16, 24, ACTIONS_MAX];
 
 /// Mutates one stream of a script, or its product, and leaves the others where they are. Returns the new
 /// size.
 pub fn mutate_script(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     let mut streams = Streams::apart(&data[..size]);
+    let grows_to = GROWS_TO[(seed >> 16) as usize % GROWS_TO.len()];
     let choice = seed as usize % (STREAMS.len() + 3);
     match streams.bytes.get_mut(choice) {
-        None if choice == STREAMS.len() => streams.product = (seed >> 8) as u8,
+        None if choice == STREAMS.len() => streams.product = (seed >> 8) as u8 % 8,
         // What is pressed matters most.
-        None => mutate(&mut streams.bytes[0]),
-        Some(stream) => mutate(stream),
+        None => mutate(&mut streams.bytes[0], grows_to),
+        Some(stream) => mutate(stream, grows_to),
     }
     let bytes = streams.together();
     let size = bytes.len().min(max_size);
@@ -19,10 +23,10 @@ pub fn mutate_script(data: &mut [u8], size: usize, max_size: usize, seed: u32) -
     size
 }
 
-fn mutate(stream: &mut Vec<u8>) {
-    let size = stream.len();
-    let longest = fuzz_script::ACTIONS_MAX;
+fn mutate(stream: &mut Vec<u8>, grows_to: usize) {
+    let size = stream.len().min(ACTIONS_MAX);
+    let longest = size.max(grows_to);
     stream.resize(longest, 0);
-    let size = libfuzzer_sys::fuzzer_mutate(stream, size.min(longest), longest);
+    let size = libfuzzer_sys::fuzzer_mutate(stream, size, longest);
     stream.truncate(size);
 }

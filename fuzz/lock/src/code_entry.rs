@@ -77,9 +77,9 @@ impl Judge for Oracles {
         self.may_clear =
             call.lost && (succeeds || !attempts && rules.reset.erases.contains(Parts::COUNTERS));
 
-        let left_ms = match host.lock().state() {
-            State::Lockout => host.lock().status(host.now_ms()).lockout_ms,
-            _ => 0,
+        let left_ms = match record.lockout_left_ms {
+            0 => 0,
+            _ => host.lock().status(host.now_ms()).lockout_ms,
         };
         if let Some((at_ms, before_ms)) = self.lockout.filter(|_| !call.lost) {
             assert!(!attempts, "I3: an attempt in a lockout");

@@ -246,8 +246,12 @@ impl Streams {
         for (nth, stream) in self.bytes.iter().enumerate() {
             let start = bytes.len();
             bytes.push(0);
-            let known = KNOWN[nth];
-            bytes.extend(stream.iter().take(presses).map(|byte| byte % known));
+            let near = |byte: &u8| match nth {
+                0 => Press::near(*byte),
+                // What stands for nothing is at rest, so that most of a stream is.
+                _ => Some(*byte).filter(|byte| *byte < KNOWN[nth]).unwrap_or(0),
+            };
+            bytes.extend(stream.iter().take(presses).map(near));
             while nth > 0 && bytes.len() > start + 1 && bytes.last() == Some(&0) {
                 bytes.pop();
             }

@@ -44,7 +44,7 @@ impl Contact {
 pub enum Press {
     /// A contact for a moment.
     Tap(Contact),
-    /// A contact for so long, by its place in [`Press::HOLDS_MS`].
+    /// A contact for so long, by its place in [`Press::HOLDS_MS`]; of a key only the first two.
     Hold(Contact, u8),
     /// Two keys together, the first a little earlier; the first has the lower place.
     Chord(u8, u8),
@@ -55,11 +55,13 @@ pub enum Press {
 
 const TAPS: u8 = 1;
 const HOLDS: u8 = TAPS + Contact::COUNT;
-const CHORDS: u8 = HOLDS + Contact::COUNT * Press::HOLDS_MS.len() as u8;
+/// Two holds of each contact, and then the longer ones of the two buttons.
+const LONGER: u8 = HOLDS + 2 * Contact::COUNT;
+const CHORDS: u8 = LONGER + 2 * (Press::HOLDS_MS.len() as u8 - 2);
 
 impl Press {
     /// How long a tap lasts, in milliseconds; for so long two keys are down together, too.
-    pub const TAP_MS: u32 = 150;
+    pub const TAP_MS: u32 = 50;
     /// How much later the second key of two comes, in milliseconds.
     pub const CHORD_MS: u32 = 10;
     /// How long holds last, in milliseconds.
@@ -71,9 +73,13 @@ impl Press {
         match byte {
             0 => Press::Nothing,
             TAPS..HOLDS => Press::Tap(Contact::of(byte - TAPS)),
-            HOLDS..CHORDS => {
+            HOLDS..LONGER => {
                 let place = byte - HOLDS;
                 Press::Hold(Contact::of(place % Contact::COUNT), place / Contact::COUNT)
+            }
+            LONGER..CHORDS => {
+                let place = byte - LONGER;
+                Press::Hold(Contact::of(12 + place % 2), 2 + place / 2)
             }
             _ => {
                 let mut left = byte - CHORDS;
@@ -91,13 +97,22 @@ impl Press {
         match self {
             Press::Nothing => 0,
             Press::Tap(contact) => TAPS + contact.place(),
-            Press::Hold(contact, how_long) => {
+            Press::Hold(contact, how_long) if how_long < 2 => {
                 HOLDS + how_long * Contact::COUNT + contact.place()
             }
+            Press::Hold(contact, how_long) => LONGER + (how_long - 2) * 2 + contact.place() - 12,
             Press::Chord(first, second) => {
                 let before: u8 = (0..first).map(|key| 11 - key).sum();
                 CHORDS + before + (second - first - 1)
             }
+        }
+    }
+
+    /// A press for any byte; what is no press stands for a tap, so that most are taps.
+    pub(crate) fn near(byte: u8) -> u8 {
+        match byte {
+            0..Press::KNOWN => byte,
+            _ => TAPS + byte % Contact::COUNT,
         }
     }
 
@@ -124,7 +139,7 @@ impl Pause {
     /// Every pause in milliseconds: the usual one first, then from short to long, with neighbours around
     /// the times that manuals like.
     pub const ALL_MS: [u32; 24] = [
-        250, 40, 500, 1_000, 2_000, 3_000, 4_500, 4_900, 5_100, 6_000, 7_500, 9_600, 10_100, 15_000,
+        50, 250, 500, 1_000, 2_000, 3_000, 4_500, 4_900, 5_100, 6_000, 7_500, 9_600, 10_100, 15_000,
         20_000, 31_000, 45_000, 61_000, 119_000, 121_000, 180_000, 299_000, 301_000, 901_000,
     ];
 
