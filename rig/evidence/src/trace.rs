@@ -228,6 +228,12 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_of_this_version_is_read() {
+        let today = STARTED.replace(r#""format":1"#, &format!(r#""format":{FORMAT}"#));
+        assert_eq!(read(&today).expect("it is read").len(), 1);
+    }
+
+    #[test]
     fn a_newer_trace_is_refused_whatever_else_it_says() {
         insta::assert_snapshot!(
             message(r#"{"event":"started","format":3,"new":"field"}"#),
