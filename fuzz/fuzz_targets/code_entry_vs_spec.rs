@@ -6,7 +6,7 @@
 use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target};
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
-    match fuzz_lock::code_entry_vs_spec::target(bytes) {
+    match fuzz_lock::against_specification::target(bytes) {
         true => Corpus::Keep,
         false => Corpus::Reject,
     }

@@ -156,6 +156,8 @@ pub struct Host {
     moving: Option<(u64, BoltPosition)>,
     seen: Seen,
     dead: bool,
+    /// The button that was down when its power came.
+    held: Option<Contact>,
 }
 
 /// Does what a script says.
@@ -192,6 +194,7 @@ impl Host {
             moving: None,
             seen,
             dead: false,
+            held: None,
         };
         let before = *host.lock.record();
         host.settle(Cause::PowerOn, &before, judge);
@@ -231,6 +234,11 @@ impl Host {
     /// Where the bolt is.
     pub fn position(&self) -> BoltPosition {
         self.position
+    }
+
+    /// The button that was down when its power came, if one was.
+    pub fn held_at_power_on(&self) -> Option<Contact> {
+        self.held
     }
 
     fn act(&mut self, action: &Action, judge: &mut impl Judge) {
@@ -368,6 +376,7 @@ impl Host {
         let before = *self.lock.record();
         self.clear();
         self.dead = false;
+        self.held = held;
         let (personality, flash) = (self.personality.clone(), self.flash.clone());
         self.lock = Lock::power_on(personality, flash, stored, 0, found, &mut self.seen);
         self.settle(Cause::PowerOn, &before, judge);

@@ -6,9 +6,11 @@
 //! - [`products`]: the shipped profiles' personalities.
 //! - [`host`]: the state machine with a bolt, a battery and a storage, doing what a script says.
 //! - [`code_entry`]: judged by what must hold whatever is done.
+//! - [`against_specification`]: compared with a plain model of what manuals say.
 //! - [`power_cut`]: the storage, under losses of supply.
 //! - [`firmware_image`]: an image on the emulated core, the reference firmware's or a foreign one.
 
+pub mod against_specification;
 pub mod code_entry;
 pub mod firmware_image;
 pub mod host;
