@@ -162,6 +162,7 @@ impl<'p> Lock<'p> {
 
     /// The supply was lost and comes back now. `kept` is what the lock has kept, where that is not certain.
     pub fn power_on(&mut self, now_ms: u64, kept: Option<Kept>, bolt: Place, down: [bool; 2]) {
+        let left_ms = self.lockout_left_ms();
         self.now_ms = now_ms;
         self.forget();
         self.doing = Doing::Nothing;
@@ -177,8 +178,8 @@ impl<'p> Lock<'p> {
         });
         if let Some(kept) = kept {
             self.kept = kept;
-        } else if let Some(until_ms) = self.kept.locked_until_ms {
-            let left_ms = until_ms.saturating_sub(now_ms);
+        } else if left_ms > 0 {
+            // Without supply no clock runs.
             self.kept.locked_until_ms = match self.product.cycle {
                 Cycle::Resumes => Some(now_ms + left_ms),
                 Cycle::Restarts => Some(now_ms + self.whole_lockout_ms(left_ms)),

@@ -80,7 +80,7 @@ impl Judge for Compared {
                 lock.take_says();
                 return;
             }
-            lock.pass(call.at_ms);
+            lock.pass(host.lost_ms());
             lock.take_says();
             lock.power_on(call.at_ms, None, place(host.position()), buttons);
             let promised_ms = lock.lockout_left_ms();

@@ -149,6 +149,8 @@ pub struct Host {
     now_ms: u64,
     /// When its power came.
     since_ms: u64,
+    /// When its power went the last time.
+    lost_ms: u64,
     door_open: bool,
     supply_mv: u16,
     position: BoltPosition,
@@ -188,6 +190,7 @@ impl Host {
             flash,
             now_ms: 0,
             since_ms: 0,
+            lost_ms: 0,
             door_open: true,
             supply_mv: FRESH_MV,
             position: BoltPosition::Thrown,
@@ -219,6 +222,11 @@ impl Host {
     /// The time since the beginning of the script, in milliseconds.
     pub fn at_ms(&self) -> u64 {
         self.since_ms + self.now_ms
+    }
+
+    /// When the supply was lost the last time, since the beginning of the script, in milliseconds.
+    pub fn lost_ms(&self) -> u64 {
+        self.lost_ms
     }
 
     /// Whether the door is open.
@@ -353,7 +361,8 @@ impl Host {
     }
 
     fn power_cycle(&mut self, off_ms: u32, held: Option<Contact>, judge: &mut impl Judge) {
-        self.since_ms += self.now_ms + u64::from(off_ms);
+        self.lost_ms = self.at_ms();
+        self.since_ms = self.lost_ms + u64::from(off_ms);
         self.now_ms = 0;
         let stored = judge.wakes(self.flash.0.borrow().stored);
         *self.flash.0.borrow_mut() = Cells {
