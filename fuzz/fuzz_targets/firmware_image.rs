@@ -4,14 +4,14 @@
 //! - A foreign image, of which nothing is known but which codes open it:
 //!   `cargo +nightly fuzz run firmware_image -s none CORPUS -- --image=lock.elf --board=virtual-safe --code=4711#`
 //!
-//! `--unguided` counts no edges, to show what they are worth.
+//! `--unguided` notes no edges, to show what they are worth.
 #![no_main]
 
 use std::process::exit;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicU8;
 
-use fuzz_lock::firmware_image::Target;
+use fuzz_image::Target;
 use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target};
 use lockrig_sim::bench::BenchSpec;
 use lockrig_sim::chip::edges::Edges;

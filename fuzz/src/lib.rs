@@ -10,7 +10,7 @@ const GROWS_TO: [usize; 8] = [6, 8, 8, 12, 12, 16, 24, ACTIONS_MAX];
 pub fn mutate_script(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     let mut streams = Streams::apart(&data[..size]);
     let grows_to = GROWS_TO[(seed >> 16) as usize % GROWS_TO.len()];
-    let choice = seed as usize % (STREAMS.len() + 3);
+    let choice = seed as usize % (STREAMS.len() + 8);
     match streams.bytes.get_mut(choice) {
         None if choice == STREAMS.len() => streams.product = (seed >> 8) as u8 % 8,
         // What is pressed matters most.

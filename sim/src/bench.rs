@@ -369,9 +369,9 @@ impl VirtualBench {
         }
     }
 
-    /// From now on the ways that the program takes are counted there, or nowhere.
-    pub fn count_edges(&mut self, edges: Option<Edges>) {
-        self.chip.count_edges(edges);
+    /// From now on the ways that the program takes are noted there, or nowhere.
+    pub fn note_edges(&mut self, edges: Option<Edges>) {
+        self.chip.note_edges(edges);
     }
 
     /// A contact of the board closes or opens at once, by a hand rather than by a relay: it neither takes

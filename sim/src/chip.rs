@@ -7,7 +7,7 @@
 //! - `core` executes instructions and knows no time.
 //! - `memory` holds flash, UICR, RAM; `bus` is how the core reaches them and the rest.
 //! - `peripherals` is everything behind the bus, with the flash controller's physics.
-//! - `debug` is what a probe sees; `edges` counts which ways the program takes.
+//! - `debug` is what a probe sees; `edges` notes which ways the program takes.
 
 mod bus;
 pub(crate) mod core;
@@ -221,9 +221,9 @@ impl Chip {
         self.memory.note_dependence(from);
     }
 
-    /// From now on the ways that the program takes are counted there, or nowhere. Forks count in the same
+    /// From now on the ways that the program takes are noted there, or nowhere. Forks note in the same
     /// place.
-    pub fn count_edges(&mut self, edges: Option<Edges>) {
+    pub fn note_edges(&mut self, edges: Option<Edges>) {
         self.edges = edges;
     }
 

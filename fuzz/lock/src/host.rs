@@ -429,7 +429,7 @@ impl Host {
 }
 
 /// The voltage that a word stands for, where the product knows it.
-pub(crate) fn level(personality: &Personality, supply: Supply) -> Option<u16> {
+pub fn level(personality: &Personality, supply: Supply) -> Option<u16> {
     let rules = &personality.supply;
     let below = |level_mv: u16| level_mv.checked_sub(100);
     match supply {

@@ -4,26 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fuzz_lock::{against_specification, code_entry, firmware_image, power_cut};
+use fuzz_lock::{against_specification, code_entry, power_cut};
 use fuzz_script::{Script, repaired};
 use rstest::rstest;
-
-fn image(name: &str) -> Vec<u8> {
-    let path = format!("{}/../../firmware/images/{name}.elf", env!("CARGO_MANIFEST_DIR"));
-    fs::read(&path).expect("the image is committed")
-}
-
-fn on_the_image(bytes: &[u8]) -> bool {
-    static TARGET: std::sync::LazyLock<firmware_image::Target> = std::sync::LazyLock::new(|| {
-        firmware_image::Target::reference(
-            &image("reference-safe"),
-            &image("reference-smart-lock"),
-            None,
-        )
-        .expect("the reference firmware")
-    });
-    TARGET.run(bytes).is_some()
-}
 
 /// The files of a target, seeds and regressions.
 fn files(target: &str) -> Vec<PathBuf> {
@@ -43,7 +26,6 @@ fn files(target: &str) -> Vec<PathBuf> {
 #[case::code_entry("code_entry", code_entry::target)]
 #[case::code_entry_vs_spec("code_entry_vs_spec", against_specification::target)]
 #[case::power_cut("power_cut", power_cut::target)]
-#[case::firmware_image("firmware_image", on_the_image)]
 fn what_was_found_is_not_found_again(#[case] name: &str, #[case] target: fn(&[u8]) -> bool) {
     // The targets on scripts have their seeds in common.
     let names: &[&str] = match name {
@@ -89,24 +71,4 @@ fn what_is_no_script_says_why(#[case] bytes: &[u8], #[case] why: &str) {
     assert!(error.contains(why), "{error}");
     let script = Script::from_bytes(&repaired(bytes)).expect("repaired");
     assert_eq!(script.to_bytes(), repaired(bytes));
-}
-
-#[test]
-fn an_image_without_a_personality_is_not_compared_with_the_state_machine() {
-    let mut bytes = image("reference-safe");
-    let magic = b"LOCKPERS";
-    let at = bytes.windows(8).rposition(|window| window == magic);
-    let mut places: Vec<usize> = at.into_iter().collect();
-    places.extend(bytes.windows(8).position(|window| window == magic));
-    for at in places {
-        bytes[at] = b'X';
-    }
-    let error = firmware_image::Target::reference(&bytes, &image("reference-smart-lock"), None)
-        .err()
-        .expect("foreign");
-    assert_eq!(
-        error.to_string(),
-        "'firmware_image' compares with the state machine, and the image has no personality page; hint: fuzz it \
-         as a foreign one, with the codes that open it"
-    );
 }

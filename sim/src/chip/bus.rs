@@ -20,7 +20,7 @@ const VENDOR_ROM_TABLE: u32 = 0xf000_0000;
 
 /// RAM and, unless it is busy, code flash.
 pub(super) struct FastBus<'a, 'code, E> {
-    /// Who counts the program's edges, if anybody.
+    /// Who notes the program's edges, if anybody.
     pub(super) edges: E,
     pub(super) flash: &'code Flash,
     pub(super) flash_idle: bool,
@@ -64,7 +64,7 @@ impl<'code, E: Follows> Bus<'code> for FastBus<'_, 'code, E> {
 
     #[inline(always)]
     fn branched(&mut self, from: u32, to: u32) {
-        self.edges.count(from, to);
+        self.edges.note(from, to);
     }
 
     #[inline(always)]

@@ -11,6 +11,8 @@ use std::fmt;
 
 use code_entry::BoltCommand;
 use code_entry::personality::{Kind, PAGE_MAGIC};
+use fuzz_lock::host::{self, Call, Judge};
+use fuzz_lock::products;
 use fuzz_script::{Action, Contact, Cut, Door, Loss, Press, Script, Supply, Torn};
 use lockrig_sim::bench::{BenchSpec, Observation, Port, Seen, VirtualBench};
 use lockrig_sim::board::keypad::KEYS;
@@ -21,11 +23,14 @@ use lockrig_sim::chip::nvmc;
 use lockrig_sim::time::Ticks;
 use object::read::elf::{ElfFile32, ProgramHeader};
 
-use crate::host::{self, Call, Judge};
-use crate::products;
 
 /// How long a lock has from its power-on until it is touched.
 const STARTS: Ticks = Ticks::from_millis(1_000);
+/// How long the core may be awake in a script; what would come later is not done. Some attempts take no
+/// longer, and a pause in which an image polls its keys costs what it is worth.
+const AWAKE_MAX: Ticks = Ticks::from_millis(150);
+/// So often that is looked at.
+const SLICE: Ticks = Ticks::from_millis(500);
 /// All noise on the bench follows from it.
 const SEED: u64 = 1;
 
@@ -181,8 +186,12 @@ impl Target {
             target: self,
             product: script.product,
             flash_operations: None,
+            awake_until: warm.chip().awake_time() + AWAKE_MAX,
         };
         for action in &script.actions {
+            if run.is_spent() {
+                break;
+            }
             run.act(action);
         }
         assert_eq!(run.bench.chip().crashes(), 0, "the firmware crashed");
@@ -230,7 +239,7 @@ fn started(
         bench.load(address, bytes);
     }
     bench.touch(Touch::Door, page.is_none());
-    bench.count_edges(edges);
+    bench.note_edges(edges);
     bench.write(Port::Supply, b"VOLT 9;CURR 2;OUTP ON\n");
     let until = bench.now() + STARTS;
     while bench.run_until(until).is_some() {}
@@ -248,6 +257,7 @@ struct Run<'t> {
     product: u8,
     /// How many flash operations are still to begin before the cut.
     flash_operations: Option<u32>,
+    awake_until: Ticks,
 }
 
 impl Run<'_> {
@@ -370,7 +380,17 @@ impl Run<'_> {
     /// Lets time pass; true, if the supply is to be lost now.
     fn pass(&mut self, millis: u32) -> bool {
         let until = self.bench.now() + Ticks::from_millis(u64::from(millis));
-        self.run_until(until)
+        while self.bench.now() < until && !self.is_spent() {
+            let slice = until.min(self.bench.now() + SLICE);
+            if self.run_until(slice) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn is_spent(&self) -> bool {
+        self.bench.chip().awake_time() > self.awake_until
     }
 
     fn run_until(&mut self, until: Ticks) -> bool {

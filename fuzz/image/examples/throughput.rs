@@ -1,10 +1,10 @@
 //! How many executions, key presses and whole attempts a target does in a second, without libFuzzer's part:
-//! `cargo run --release -p fuzz-lock --example throughput -- TARGET FILE...`. One thread; processor time.
+//! `cargo run --release -p fuzz-image --example throughput -- TARGET FILE...`. One thread.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use fuzz_lock::{code_entry, firmware_image};
+use fuzz_lock::code_entry;
 use fuzz_script::{Press, Script};
 
 fn main() {
@@ -24,7 +24,7 @@ fn main() {
                 let path = format!("{}/../../firmware/images/{name}.elf", env!("CARGO_MANIFEST_DIR"));
                 std::fs::read(path).expect("the image is committed")
             };
-            let target = firmware_image::Target::reference(
+            let target = fuzz_image::Target::reference(
                 &image("reference-safe"),
                 &image("reference-smart-lock"),
                 None,

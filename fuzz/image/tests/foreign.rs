@@ -1,6 +1,6 @@
 //! A closed image of another maker: no source is read here, and it has no personality page.
 
-use fuzz_lock::firmware_image::{Outcome, Target};
+use fuzz_image::{Outcome, Target};
 use fuzz_script::{Action, Press, Script};
 use lockrig_sim::bench::BenchSpec;
 
