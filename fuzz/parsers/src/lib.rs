@@ -15,21 +15,22 @@ pub mod personalities;
 pub mod replies;
 pub mod requests;
 pub mod scenario_form;
+pub mod seeds;
 
 /// A fuzz target.
 pub type Target = fn(&[u8]);
 
-/// Every target by its name, which is that of its folders of seeds and regressions.
-pub const TARGETS: [(&str, Target); 11] = [
-    ("scenario", files::scenario),
-    ("profile", files::profile),
-    ("bench", files::bench),
-    ("trace", files::trace),
-    ("image", files::image),
-    ("scpi_replies", replies::supply),
-    ("relay_replies", replies::relay_board),
-    ("stage_replies", replies::stage),
-    ("sense_reports", replies::sense_board),
-    ("probe_protocol", requests::probe),
-    ("gdb_protocol", requests::gdb),
+/// Every target: its name, which is that of its regressions; what it starts from, in the project; and itself.
+pub const TARGETS: [(&str, &[&str], Target); 11] = [
+    ("scenario", &["scenarios", "scenarios/bad"], files::scenario),
+    ("profile", &["scenarios/profiles", "scenarios/bad"], files::profile),
+    ("bench", &["boards"], files::bench),
+    ("trace", &["fuzz/seeds/trace"], files::trace),
+    ("image", &["fuzz/seeds/image", "fuzz/foreign"], files::image),
+    ("scpi_replies", &["fuzz/seeds/scpi_replies"], replies::supply),
+    ("relay_replies", &["fuzz/seeds/relay_replies"], replies::relay_board),
+    ("stage_replies", &["fuzz/seeds/stage_replies"], replies::stage),
+    ("sense_reports", &["fuzz/seeds/sense_reports"], replies::sense_board),
+    ("probe_protocol", &["fuzz/seeds/probe_protocol"], requests::probe),
+    ("gdb_protocol", &["fuzz/seeds/gdb_protocol"], requests::gdb),
 ];

@@ -7,14 +7,15 @@ use fuzz_parsers::TARGETS;
 
 #[test]
 fn what_was_found_is_not_found_again() {
-    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for (name, target) in TARGETS {
-        let folders = [fuzz.join("seeds").join(name), fuzz.join("regressions").join(name)];
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (name, seeds, target) in TARGETS {
+        let regressions = format!("fuzz/regressions/{name}");
+        let folders = seeds.iter().copied().chain([regressions.as_str()]);
         let mut files: Vec<PathBuf> = folders
-            .iter()
-            .filter_map(|folder| fs::read_dir(folder).ok())
+            .filter_map(|folder| fs::read_dir(project.join(folder)).ok())
             .flatten()
             .map(|entry| entry.expect("a folder that can be read").path())
+            .filter(|path| path.is_file())
             .collect();
         files.sort();
         assert!(!files.is_empty(), "no seeds for {name}");
