@@ -39,7 +39,9 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
 fn target() -> Target {
     let words: Vec<String> = std::env::args().collect();
     let said = |name: &str| {
-        let values = words.iter().filter_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        let values = words
+            .iter()
+            .filter_map(|word| word.strip_prefix(name)?.strip_prefix('='));
         values.map(str::to_owned).collect::<Vec<_>>()
     };
     let guided = !words.iter().any(|word| word == "--unguided");

@@ -14,6 +14,7 @@ pub fn mutate_script(data: &mut [u8], size: usize, max_size: usize, seed: u32) -
     match streams.bytes.get_mut(choice) {
         None if choice == STREAMS.len() => streams.product = (seed >> 8) as u8 % 8,
         // What is pressed matters most.
+        None if seed & 1 << 30 != 0 => press(&mut streams.bytes[0], seed >> 4, grows_to),
         None => mutate(&mut streams.bytes[0], grows_to),
         Some(stream) => mutate(stream, grows_to),
     }
@@ -21,6 +22,24 @@ pub fn mutate_script(data: &mut [u8], size: usize, max_size: usize, seed: u32) -
     let size = bytes.len().min(max_size);
     data[..size].copy_from_slice(&bytes[..size]);
     size
+}
+
+/// Presses a key or a button more, or another one, mostly at the end: libFuzzer's own mutations know nothing
+/// of keys.
+fn press(presses: &mut Vec<u8>, seed: u32, grows_to: usize) {
+    // A byte beyond the known ones stands for a tap.
+    let tap = u8::MAX - (seed % 14) as u8;
+    let seed = seed / 14;
+    let count = presses.len();
+    let place = match seed % 3 {
+        0 => seed as usize / 3 % (count + 1),
+        _ => count,
+    };
+    match presses.get_mut(place) {
+        Some(press) if seed & 1 << 16 != 0 => *press = tap,
+        _ if count < ACTIONS_MAX.min(count.max(grows_to)) => presses.insert(place, tap),
+        _ => drop(presses.pop()),
+    }
 }
 
 fn mutate(stream: &mut Vec<u8>, grows_to: usize) {

@@ -188,7 +188,10 @@ impl<'p> Lock<'p> {
             };
         }
         // How long it was without supply it cannot know.
-        self.kept.counted_ms.iter_mut().for_each(|at_ms| *at_ms = now_ms);
+        self.kept
+            .counted_ms
+            .iter_mut()
+            .for_each(|at_ms| *at_ms = now_ms);
         if self.product.learns_hand && !self.kept.handed {
             self.learn();
         }
@@ -293,14 +296,20 @@ impl<'p> Lock<'p> {
         let tapped = !held.told && !held.from_power_on;
         if let Doing::Armed(tap_until_ms) = self.doing {
             match self.product.reset {
-                Reset::HeldFromPowerOn { button: its, tap_ms, .. } if its == button => {
+                Reset::HeldFromPowerOn {
+                    button: its,
+                    tap_ms,
+                    ..
+                } if its == button => {
                     if tapped {
                         self.reset();
                     } else if held.told && tap_until_ms.is_none() {
                         self.doing = Doing::Armed(Some(self.now_ms + tap_ms));
                     }
                 }
-                Reset::Held { button: its, to_ms, .. } if its == button && held.told => {
+                Reset::Held {
+                    button: its, to_ms, ..
+                } if its == button && held.told => {
                     let lasted_ms = self.now_ms - held.since_ms;
                     match to_ms.is_none_or(|to_ms| lasted_ms <= to_ms) {
                         true => self.reset(),
@@ -339,7 +348,9 @@ impl<'p> Lock<'p> {
             Doing::Armed(tap_until_ms) => *tap_until_ms,
             Doing::Nothing => None,
         };
-        let two = self.first_of_two.map(|(_, at_ms)| at_ms + self.product.together_ms);
+        let two = self
+            .first_of_two
+            .map(|(_, at_ms)| at_ms + self.product.together_ms);
         let idle = (matches!(self.doing, Doing::Nothing) && !self.typed.is_empty())
             .then_some(self.last_key_ms + self.product.idle_ms);
         [
@@ -394,7 +405,10 @@ impl<'p> Lock<'p> {
         }
         let resets = matches!(self.product.reset, Reset::Held { button: its, .. } if its == button);
         if !from_power_on && !resets {
-            self.begin(|starts| matches!(starts, Starts::Hold(its, _) if *its == button), 0);
+            self.begin(
+                |starts| matches!(starts, Starts::Hold(its, _) if *its == button),
+                0,
+            );
         } else if self.may_reset() {
             self.ready();
             self.doing = Doing::Armed(None);
@@ -416,16 +430,18 @@ impl<'p> Lock<'p> {
             _ => None,
         };
         let asked = match &self.doing {
-            Doing::Changing(changing) => {
-                self.product.changes[changing.change].asks.get(changing.asked)
-            }
+            Doing::Changing(changing) => self.product.changes[changing.change]
+                .asks
+                .get(changing.asked),
             _ => None,
         };
         match stroke {
             Some(stroke) if asked == Some(&Asks::ResetCode) => self.digit(stroke),
             _ => {
                 let fits = |starts: &Starts| match starts {
-                    Starts::Together(a, b) => [*a, *b] == [first, second] || [*b, *a] == [first, second],
+                    Starts::Together(a, b) => {
+                        [*a, *b] == [first, second] || [*b, *a] == [first, second]
+                    }
                     _ => false,
                 };
                 if !self.begin(fits, 0) {
@@ -443,7 +459,12 @@ impl<'p> Lock<'p> {
         if matches!(self.doing, Doing::Nothing) {
             let so_far = format!("{}{key}", self.typed);
             let starts = |starts: &Starts| *starts == Starts::Keys(so_far.clone());
-            if self.product.changes.iter().any(|change| starts(&change.starts)) {
+            if self
+                .product
+                .changes
+                .iter()
+                .any(|change| starts(&change.starts))
+            {
                 self.forget();
                 self.begin(starts, 0);
                 return;
@@ -576,7 +597,9 @@ impl<'p> Lock<'p> {
             return false;
         }
         let changes = &self.product.changes;
-        let fitting: Vec<usize> = (0..changes.len()).filter(|nth| fits(&changes[*nth].starts)).collect();
+        let fitting: Vec<usize> = (0..changes.len())
+            .filter(|nth| fits(&changes[*nth].starts))
+            .collect();
         if fitting.is_empty() {
             return false;
         }
@@ -584,7 +607,8 @@ impl<'p> Lock<'p> {
         match permitted {
             Some(nth)
                 if self.millivolts >= self.product.no_changes_below_mv
-                    && (changes[nth].stores != Stores::TappedSlot || taps <= self.product.slots) =>
+                    && (changes[nth].stores != Stores::TappedSlot
+                        || taps <= self.product.slots) =>
             {
                 self.forget();
                 self.doing = Doing::Changing(Changing {
@@ -602,7 +626,9 @@ impl<'p> Lock<'p> {
     }
 
     fn permits(&self, change: &Change) -> bool {
-        let master = change.master.is_none_or(|set| set != self.kept.master.is_empty());
+        let master = change
+            .master
+            .is_none_or(|set| set != self.kept.master.is_empty());
         master && self.is_at(change.door_open, change.bolt_withdrawn)
     }
 
@@ -656,7 +682,13 @@ impl<'p> Lock<'p> {
                 fits && !(zeros && !self.product.zeros_delete)
             }
             Asks::Again => {
-                let same = |code: &str| if code.len() >= TOO_LONG { String::new() } else { code.to_owned() };
+                let same = |code: &str| {
+                    if code.len() >= TOO_LONG {
+                        String::new()
+                    } else {
+                        code.to_owned()
+                    }
+                };
                 same(typed) == same(&changing.new)
             }
         };
@@ -680,7 +712,10 @@ impl<'p> Lock<'p> {
         }
         let free = || {
             let users = self.kept.users.iter().take(self.product.slots);
-            users.enumerate().find(|(_, code)| code.is_empty()).map(|(slot, _)| slot + 1)
+            users
+                .enumerate()
+                .find(|(_, code)| code.is_empty())
+                .map(|(slot, _)| slot + 1)
         };
         let slot = match change.stores {
             Stores::Slot(slot) => Some(slot),
@@ -726,7 +761,10 @@ impl<'p> Lock<'p> {
 
     fn may_reset(&self) -> bool {
         self.millivolts >= self.product.no_changes_below_mv
-            && self.is_at(self.product.reset_door_open, self.product.reset_bolt_withdrawn)
+            && self.is_at(
+                self.product.reset_door_open,
+                self.product.reset_bolt_withdrawn,
+            )
     }
 
     fn reset(&mut self) {
@@ -767,7 +805,11 @@ impl<'p> Lock<'p> {
     // The rest.
 
     fn whole_lockout_ms(&self, left_ms: u64) -> u64 {
-        let stage = self.kept.lockouts.checked_sub(1).and_then(|nth| self.product.stages.get(nth));
+        let stage = self
+            .kept
+            .lockouts
+            .checked_sub(1)
+            .and_then(|nth| self.product.stages.get(nth));
         stage.map_or(left_ms, |stage| stage.lasts_ms)
     }
 

@@ -156,9 +156,19 @@ pub enum Cycle {
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Reset {
     None,
-    Tapped { button: Button },
-    Held { button: Button, from_ms: u64, to_ms: Option<u64> },
-    HeldFromPowerOn { button: Button, hold_ms: u64, tap_ms: u64 },
+    Tapped {
+        button: Button,
+    },
+    Held {
+        button: Button,
+        from_ms: u64,
+        to_ms: Option<u64>,
+    },
+    HeldFromPowerOn {
+        button: Button,
+        hold_ms: u64,
+        tap_ms: u64,
+    },
 }
 
 impl Product {
@@ -176,11 +186,19 @@ impl Product {
     /// How long a button has to be held to mean something, if it can.
     pub(crate) fn hold_ms(&self, button: Button, from_power_on: bool) -> Option<u64> {
         match self.reset {
-            Reset::HeldFromPowerOn { button: its, hold_ms, .. } if from_power_on && its == button => {
+            Reset::HeldFromPowerOn {
+                button: its,
+                hold_ms,
+                ..
+            } if from_power_on && its == button => {
                 return Some(hold_ms);
             }
             _ if from_power_on => return None,
-            Reset::Held { button: its, from_ms, .. } if its == button => return Some(from_ms),
+            Reset::Held {
+                button: its,
+                from_ms,
+                ..
+            } if its == button => return Some(from_ms),
             _ => {}
         }
         self.changes.iter().find_map(|change| match change.starts {

@@ -15,13 +15,20 @@ fn main() {
         .collect();
     let presses = |bytes: &Vec<u8>| {
         let script = Script::from_bytes(bytes).expect("a script");
-        script.actions.iter().filter(|action| action.press != Press::Nothing).count() as u64
+        script
+            .actions
+            .iter()
+            .filter(|action| action.press != Press::Nothing)
+            .count() as u64
     };
     let mut run: Box<dyn FnMut(&[u8]) -> u32> = match target.as_str() {
         "code_entry" => Box::new(|bytes| u32::from(code_entry::target(bytes))),
         "firmware_image" => {
             let image = |name: &str| {
-                let path = format!("{}/../../firmware/images/{name}.elf", env!("CARGO_MANIFEST_DIR"));
+                let path = format!(
+                    "{}/../../firmware/images/{name}.elf",
+                    env!("CARGO_MANIFEST_DIR")
+                );
                 std::fs::read(path).expect("the image is committed")
             };
             let target = fuzz_image::Target::reference(
@@ -47,6 +54,9 @@ fn main() {
     let per_second = |count: u64| count as f64 / seconds;
     println!(
         "{target}: {:.0} executions/s, {:.0} presses/s, {:.0} attempts/s ({executions} executions of {} scripts in {seconds:.1} s)",
-        per_second(executions), per_second(pressed), per_second(attempts), scripts.len()
+        per_second(executions),
+        per_second(pressed),
+        per_second(attempts),
+        scripts.len()
     );
 }

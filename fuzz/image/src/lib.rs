@@ -23,12 +23,13 @@ use lockrig_sim::chip::nvmc;
 use lockrig_sim::time::Ticks;
 use object::read::elf::{ElfFile32, ProgramHeader};
 
-
 /// How long a lock has from its power-on until it is touched.
 const STARTS: Ticks = Ticks::from_millis(1_000);
 /// How long the core may be awake in a script; what would come later is not done. Some attempts take no
 /// longer, and a pause in which an image polls its keys costs what it is worth.
 const AWAKE_MAX: Ticks = Ticks::from_millis(150);
+/// How long a script may last on the bench, likewise: longer than a lockout of five minutes.
+const LASTS_MAX: Ticks = Ticks::from_millis(400_000);
 /// So often that is looked at.
 const SLICE: Ticks = Ticks::from_millis(500);
 /// All noise on the bench follows from it.
@@ -56,7 +57,10 @@ impl fmt::Display for Unfit {
         match self {
             Unfit::NotElf(why) => write!(f, "no ELF file for a 32-bit core: {why}"),
             Unfit::Outside { address } => {
-                write!(f, "it has bytes at {address:#x}, which is not in the chip's flash")
+                write!(
+                    f,
+                    "it has bytes at {address:#x}, which is not in the chip's flash"
+                )
             }
             Unfit::Foreign { engine } => write!(
                 f,
@@ -134,7 +138,11 @@ impl Target {
     ///
     /// # Errors
     /// If one of them cannot be fuzzed so.
-    pub fn reference(safe: &[u8], smart_lock: &[u8], edges: Option<Edges>) -> Result<Target, Unfit> {
+    pub fn reference(
+        safe: &[u8],
+        smart_lock: &[u8],
+        edges: Option<Edges>,
+    ) -> Result<Target, Unfit> {
         let (safe, smart_lock) = (Image::read(safe)?, Image::read(smart_lock)?);
         let mut warm = Vec::new();
         for product in 0..products::COUNT as u8 {
@@ -145,7 +153,12 @@ impl Target {
             let at = image.personality_at().ok_or(Unfit::Foreign {
                 engine: "firmware_image",
             })?;
-            warm.push(started(image, spec, Some((at, products::page(product))), edges));
+            warm.push(started(
+                image,
+                spec,
+                Some((at, products::page(product))),
+                edges,
+            ));
         }
         Ok(Target {
             warm,
@@ -187,6 +200,7 @@ impl Target {
             product: script.product,
             flash_operations: None,
             awake_until: warm.chip().awake_time() + AWAKE_MAX,
+            until: warm.now() + LASTS_MAX,
         };
         for action in &script.actions {
             if run.is_spent() {
@@ -258,6 +272,7 @@ struct Run<'t> {
     /// How many flash operations are still to begin before the cut.
     flash_operations: Option<u32>,
     awake_until: Ticks,
+    until: Ticks,
 }
 
 impl Run<'_> {
@@ -390,7 +405,7 @@ impl Run<'_> {
     }
 
     fn is_spent(&self) -> bool {
-        self.bench.chip().awake_time() > self.awake_until
+        self.bench.chip().awake_time() > self.awake_until || self.bench.now() > self.until
     }
 
     fn run_until(&mut self, until: Ticks) -> bool {

@@ -15,7 +15,9 @@ fn each_right_key_of_a_sequence_takes_a_new_way() {
     let target = Target::foreign(elf, &BenchSpec::SAFE, &[], Some(edges)).expect("an image");
     let mut reached = Vec::new();
     for keys in ["1", "*", "*8", "*8#", "*8#2", "*8#20"] {
-        EDGES.iter().for_each(|edge| edge.store(0, Ordering::Relaxed));
+        EDGES
+            .iter()
+            .for_each(|edge| edge.store(0, Ordering::Relaxed));
         let presses = keys.chars().filter_map(Press::key);
         let script = Script {
             product: 0,
@@ -29,5 +31,8 @@ fn each_right_key_of_a_sequence_takes_a_new_way() {
         target.run(&script.to_bytes()).expect("a script");
         reached.push(edges.reached());
     }
-    assert!(reached.windows(2).all(|pair| pair[0] < pair[1]), "{reached:?}");
+    assert!(
+        reached.windows(2).all(|pair| pair[0] < pair[1]),
+        "{reached:?}"
+    );
 }

@@ -7,17 +7,30 @@ use std::path::Path;
 use fuzz_image::Target;
 
 fn image(name: &str) -> Vec<u8> {
-    let path = format!("{}/../../firmware/images/{name}.elf", env!("CARGO_MANIFEST_DIR"));
+    let path = format!(
+        "{}/../../firmware/images/{name}.elf",
+        env!("CARGO_MANIFEST_DIR")
+    );
     fs::read(&path).expect("the image is committed")
 }
 
 #[test]
 fn what_was_found_is_not_found_again() {
-    let target = Target::reference(&image("reference-safe"), &image("reference-smart-lock"), None)
-        .expect("the reference firmware");
+    let target = Target::reference(
+        &image("reference-safe"),
+        &image("reference-smart-lock"),
+        None,
+    )
+    .expect("the reference firmware");
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folders = [fuzz.join("seeds/scripts"), fuzz.join("regressions/firmware_image")];
-    let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+    let folders = [
+        fuzz.join("seeds/scripts"),
+        fuzz.join("regressions/firmware_image"),
+    ];
+    let files = folders
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten();
     let mut count = 0;
     for file in files {
         let path = file.expect("a folder that can be read").path();

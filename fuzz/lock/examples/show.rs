@@ -13,7 +13,11 @@ impl Judge for Tells {
 
     fn called(&mut self, call: &Call<'_>) {
         for report in &call.seen.reports {
-            let lost = if call.lost { " (and the supply is lost)" } else { "" };
+            let lost = if call.lost {
+                " (and the supply is lost)"
+            } else {
+                ""
+            };
             println!("  {:>9} ms  {report}{lost}", call.at_ms);
         }
     }

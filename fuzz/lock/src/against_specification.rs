@@ -74,8 +74,12 @@ impl Judge for Compared {
             let buttons = held_at_power_on(host);
             let found = kept();
             if let Some(either) = self.lost.take() {
-                let same = |kept: &Kept| (&kept.users, &kept.master) == (&found.users, &found.master);
-                assert!(either.iter().any(same), "the codes are neither the old nor the new ones");
+                let same =
+                    |kept: &Kept| (&kept.users, &kept.master) == (&found.users, &found.master);
+                assert!(
+                    either.iter().any(same),
+                    "the codes are neither the old nor the new ones"
+                );
                 lock.power_on(call.at_ms, Some(found), place(host.position()), buttons);
                 lock.take_says();
                 return;
@@ -86,7 +90,8 @@ impl Judge for Compared {
             let promised_ms = lock.lockout_left_ms();
             let longest_ms = promised_ms + CHECKPOINT_MS;
             assert!(
-                (promised_ms..=longest_ms).contains(&left_ms) || self.product.cycle != Cycle::Resumes,
+                (promised_ms..=longest_ms).contains(&left_ms)
+                    || self.product.cycle != Cycle::Resumes,
                 "after a loss of supply a lockout has {left_ms} ms left, where {promised_ms} ms are promised"
             );
             lock.power_on(call.at_ms, Some(found), place(host.position()), buttons);
@@ -111,7 +116,8 @@ impl Judge for Compared {
         );
         // Codes change only where something is said; turning them into text takes its time.
         let record = host.lock().record();
-        let numbers = record.failures == lock.kept().failures as u16 && record.handed == lock.kept().handed;
+        let numbers =
+            record.failures == lock.kept().failures as u16 && record.handed == lock.kept().handed;
         if !numbers || !says.is_empty() || record != call.before {
             let (host_keeps, spec_keeps) = (kept(), lock.kept());
             assert!(
@@ -119,7 +125,11 @@ impl Judge for Compared {
                 "the lock keeps {host_keeps:?}, its specification {spec_keeps:?}"
             );
         }
-        assert_eq!(left_ms, lock.lockout_left_ms(), "what is left of the lockout");
+        assert_eq!(
+            left_ms,
+            lock.lockout_left_ms(),
+            "what is left of the lockout"
+        );
     }
 }
 
@@ -180,9 +190,14 @@ fn kept(record: &Record, at_ms: u64, left_ms: u64) -> Kept {
 
 /// The digits of a code, from its packed form.
 fn text(code: &Code) -> String {
-    let nibbles = code.to_bytes().into_iter().flat_map(|byte| [byte & 0x0F, byte >> 4]);
+    let nibbles = code
+        .to_bytes()
+        .into_iter()
+        .flat_map(|byte| [byte & 0x0F, byte >> 4]);
     let strokes = nibbles.take_while(|nibble| *nibble != 0);
-    strokes.map(|nibble| char::from(b"0123456789ab"[usize::from(nibble - 1)])).collect()
+    strokes
+        .map(|nibble| char::from(b"0123456789ab"[usize::from(nibble - 1)]))
+        .collect()
 }
 
 fn button(button: Button) -> specification::Button {
@@ -202,7 +217,10 @@ fn place(position: BoltPosition) -> Place {
 
 /// A personality in the specification's words.
 fn product(from: &Personality) -> Product {
-    assert_eq!(from.entry.long_press_ms, 0, "no shipped product knows long presses");
+    assert_eq!(
+        from.entry.long_press_ms, 0,
+        "no shipped product knows long presses"
+    );
     let ms = u64::from;
     let reset = match from.reset.trigger {
         ResetTrigger::None => Reset::None,

@@ -59,7 +59,10 @@ impl Judge for Oracles {
         let succeeds = attempts && !refuses;
 
         let learns = rules.bolt.learns_hand && (resets || call.cause == Cause::PowerOn)
-            || rules.changes.iter().any(|change| change.target == Target::Hand)
+            || rules
+                .changes
+                .iter()
+                .any(|change| change.target == Target::Hand)
                 && said(|report| *report == Report::ChangeAccepted);
         assert!(
             !call.seen.withdraws || accepts || learns,
@@ -114,7 +117,10 @@ impl Judge for Oracles {
 
     fn wakes(&mut self, record: Option<Record>) -> Option<Record> {
         let same = |record: &Record| Record::from_bytes(&record.to_bytes()) == Ok(*record);
-        assert!(record.as_ref().is_none_or(same), "a record reads as another");
+        assert!(
+            record.as_ref().is_none_or(same),
+            "a record reads as another"
+        );
         record
     }
 }

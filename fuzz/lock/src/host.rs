@@ -49,10 +49,9 @@ impl Cells {
                     std::cmp::Ordering::Less => false,
                     std::cmp::Ordering::Greater => true,
                     // A seal that is half written reads as either.
-                    std::cmp::Ordering::Equal => matches!(
-                        torn,
-                        Torn::DroppedAfter | Torn::BitStray | Torn::Metastable
-                    ),
+                    std::cmp::Ordering::Equal => {
+                        matches!(torn, Torn::DroppedAfter | Torn::BitStray | Torn::Metastable)
+                    }
                 };
                 if sealed {
                     self.stored = Some(*record);
@@ -183,7 +182,14 @@ impl Host {
         let mut seen = Seen::default();
         let record = judge.wakes(None);
         let flash = Flash::default();
-        let lock = Lock::power_on(personality.clone(), flash.clone(), record, 0, found, &mut seen);
+        let lock = Lock::power_on(
+            personality.clone(),
+            flash.clone(),
+            record,
+            0,
+            found,
+            &mut seen,
+        );
         let mut host = Host {
             personality,
             lock,
@@ -349,9 +355,13 @@ impl Host {
                 self.clear();
                 self.lock.tick(next_ms, &mut self.seen).ok();
                 let still = self.lock.next_deadline();
-                assert!(still.is_none_or(|due_ms| due_ms > next_ms), "it does what is due");
+                assert!(
+                    still.is_none_or(|due_ms| due_ms > next_ms),
+                    "it does what is due"
+                );
                 self.settle(Cause::Time, &before, judge);
-            } else if let Some((_, position)) = self.moving.take_if(|(at_ms, _)| *at_ms == next_ms) {
+            } else if let Some((_, position)) = self.moving.take_if(|(at_ms, _)| *at_ms == next_ms)
+            {
                 self.position = position;
                 self.handle(Input::Bolt(position), judge);
             } else {

@@ -84,7 +84,10 @@ impl Lock {
                 Some(journal)
             }
             Err(error) => {
-                assert!(flash.0.borrow().lost, "it does not open, and nothing was lost: {error}");
+                assert!(
+                    flash.0.borrow().lost,
+                    "it does not open, and nothing was lost: {error}"
+                );
                 self.losses += 1;
                 None
             }
@@ -173,7 +176,10 @@ impl Flash {
         };
         let mut noise = u32::from(torn.unwrap_or(0)) + 1;
         for (place, wanted) in wanted.iter().enumerate() {
-            let (word, loose) = (&mut self.words[first + place], &mut self.loose[first + place]);
+            let (word, loose) = (
+                &mut self.words[first + place],
+                &mut self.loose[first + place],
+            );
             let changes = *word ^ wanted | *loose;
             let done = torn.map_or(u32::MAX, |torn| done(torn, place, wanted, &mut noise));
             *word = *word & !(changes & done) | wanted & changes & done;

@@ -11,7 +11,10 @@ use rstest::rstest;
 /// The files of a target, seeds and regressions.
 fn files(target: &str) -> Vec<PathBuf> {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let folders = [fuzz.join("seeds").join(target), fuzz.join("regressions").join(target)];
+    let folders = [
+        fuzz.join("seeds").join(target),
+        fuzz.join("regressions").join(target),
+    ];
     let mut files: Vec<PathBuf> = folders
         .iter()
         .filter_map(|folder| fs::read_dir(folder).ok())
@@ -37,7 +40,11 @@ fn what_was_found_is_not_found_again(#[case] name: &str, #[case] target: fn(&[u8
     for path in files {
         let bytes = fs::read(&path).expect("a file that can be read");
         eprintln!("{}", path.display());
-        assert!(target(&bytes), "'{}' is no input for {name}", path.display());
+        assert!(
+            target(&bytes),
+            "'{}' is no input for {name}",
+            path.display()
+        );
     }
 }
 
@@ -64,10 +71,15 @@ fn the_canary_sings() {
 #[case::cut_short(b"\0\x04\x01", "it ends within the presses")]
 #[case::unknown(b"\0\x01\xFF\0\0\0\0", "byte 0 of its presses is 255, and only 0 to ")]
 #[case::too_long(b"\0\x01\x01\x02\x01\x01\0\0\0", "it has 2 pauses")]
-#[case::trailing(b"\0\x01\x01\x01\0\0\0\0", "its pauses end with one that changes nothing")]
+#[case::trailing(
+    b"\0\x01\x01\x01\0\0\0\0",
+    "its pauses end with one that changes nothing"
+)]
 #[case::rest(b"\0\0\0\0\0\0more", "4 bytes stand behind its end")]
 fn what_is_no_script_says_why(#[case] bytes: &[u8], #[case] why: &str) {
-    let error = Script::from_bytes(bytes).expect_err("no script").to_string();
+    let error = Script::from_bytes(bytes)
+        .expect_err("no script")
+        .to_string();
     assert!(error.contains(why), "{error}");
     let script = Script::from_bytes(&repaired(bytes)).expect("repaired");
     assert_eq!(script.to_bytes(), repaired(bytes));

@@ -72,7 +72,10 @@ fn alphabet(personality: &Personality) -> [Vec<Action>; 7] {
 }
 
 fn typed(code: &code_entry::Code) -> String {
-    let nibbles = code.to_bytes().into_iter().flat_map(|byte| [byte & 0x0F, byte >> 4]);
+    let nibbles = code
+        .to_bytes()
+        .into_iter()
+        .flat_map(|byte| [byte & 0x0F, byte >> 4]);
     let digits = nibbles.take_while(|nibble| *nibble != 0);
     digits.map(|nibble| char::from(b'0' + nibble - 1)).collect()
 }

@@ -38,29 +38,40 @@ fn scenario(input: &str) -> Result<(), String> {
     let script = Script::from_bytes(&bytes).map_err(|why| {
         format!("'{input}' is no input of a fuzzer of the lock: {why}; hint: was it cut, or is it another target's?")
     })?;
-    let name = Path::new(input).file_stem().and_then(|name| name.to_str()).unwrap_or("found");
-    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(24).collect();
+    let name = Path::new(input)
+        .file_stem()
+        .and_then(|name| name.to_str())
+        .unwrap_or("found");
+    let name: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .take(24)
+        .collect();
     let text = scenario_form::scenario(&script, &name.to_lowercase());
     print!("{}", text.ok_or_else(|| format!("'{input}' does nothing"))?);
     Ok(())
 }
 
 fn bytes(path: &str, input: &str) -> Result<(), String> {
-    let requirements = Project::Shipped.requirements().map_err(|why| why.to_string())?;
+    let requirements = Project::Shipped
+        .requirements()
+        .map_err(|why| why.to_string())?;
     let text = requirements.text().map_err(|why| why.to_string())?;
     let requirements = Requirements::read(&Source::new(requirements.name.as_str(), text))
         .map_err(|refused| refused.render(false))?;
     let source = Source::open(Path::new(path)).map_err(|why| format!("reading '{path}': {why}"))?;
     let scenario =
         Scenario::read(&source, &requirements).map_err(|refused| refused.render(false))?;
-    let script = scenario_form::script(&scenario).map_err(|why| format!("'{path}' is no script of a fuzzer: {why}"))?;
+    let script = scenario_form::script(&scenario)
+        .map_err(|why| format!("'{path}' is no script of a fuzzer: {why}"))?;
     std::fs::write(input, script.to_bytes()).map_err(|why| format!("writing '{input}': {why}"))
 }
 
 fn write_seeds(folder: &Path) -> Result<(), String> {
     for (name, bytes) in seeds::made() {
         let path = folder.join(name);
-        std::fs::write(&path, bytes).map_err(|why| format!("writing '{}': {why}", path.display()))?;
+        std::fs::write(&path, bytes)
+            .map_err(|why| format!("writing '{}': {why}", path.display()))?;
     }
     Ok(())
 }

@@ -11,7 +11,9 @@ use lockrig::source::{Refused, Source};
 use lockrig::trace;
 
 static REQUIREMENTS: LazyLock<Requirements> = LazyLock::new(|| {
-    let file = Project::Shipped.requirements().expect("it is in the binary");
+    let file = Project::Shipped
+        .requirements()
+        .expect("it is in the binary");
     let source = Source::new(file.name.as_str(), file.text().expect("it is text"));
     Requirements::read(&source).expect("it is right")
 });
@@ -28,7 +30,9 @@ static PROFILES: LazyLock<Vec<Profile>> = LazyLock::new(|| {
 
 /// Text as the rig takes it; what is not UTF-8 is refused before any of these parsers.
 fn source(bytes: &[u8]) -> Option<Source> {
-    std::str::from_utf8(bytes).ok().map(|text| Source::new("fuzz.yaml", text))
+    std::str::from_utf8(bytes)
+        .ok()
+        .map(|text| Source::new("fuzz.yaml", text))
 }
 
 fn look_at(refused: &Refused) {
@@ -61,7 +65,10 @@ pub fn profile(bytes: &[u8]) {
             Ok(personality) => {
                 let page = personality.to_page();
                 let again = page.map(|page| code_entry::Personality::from_page(&page));
-                assert!(again.is_err() || again == Ok(Ok(personality)), "a page reads as another");
+                assert!(
+                    again.is_err() || again == Ok(Ok(personality)),
+                    "a page reads as another"
+                );
             }
             Err(refused) => look_at(&refused),
         },
@@ -84,7 +91,9 @@ pub fn bench(bytes: &[u8]) {
 
 /// A trace. One that is whole reads the same after it was written again.
 pub fn trace(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     let (events, wrong) = trace::read_as_far_as_whole(text);
     if let Some(wrong) = wrong {
         assert!(!wrong.to_string().is_empty(), "refused without a word");
@@ -96,7 +105,10 @@ pub fn trace(bytes: &[u8]) {
         written.push('\n');
     }
     let again = trace::read(&written);
-    assert!(again.is_ok_and(|again| again == events), "a trace reads as another");
+    assert!(
+        again.is_ok_and(|again| again == events),
+        "a trace reads as another"
+    );
 }
 
 /// An image: ELF, Intel HEX, or what is neither.
@@ -109,7 +121,10 @@ pub fn image(bytes: &[u8]) {
                 u64::from(segment.address) >= u64::from(CHIP.flash().start)
                     && segment.end() <= u64::from(CHIP.flash().end)
             };
-            assert!(image.segments().iter().all(inside), "bytes outside of flash");
+            assert!(
+                image.segments().iter().all(inside),
+                "bytes outside of flash"
+            );
             image.sha256();
         }
         Err(error) => assert!(!error.to_string().is_empty(), "refused without a word"),

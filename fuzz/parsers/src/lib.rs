@@ -23,14 +23,38 @@ pub type Target = fn(&[u8]);
 /// Every target: its name, which is that of its regressions; what it starts from, in the project; and itself.
 pub const TARGETS: [(&str, &[&str], Target); 11] = [
     ("scenario", &["scenarios", "scenarios/bad"], files::scenario),
-    ("profile", &["scenarios/profiles", "scenarios/bad"], files::profile),
+    (
+        "profile",
+        &["scenarios/profiles", "scenarios/bad"],
+        files::profile,
+    ),
     ("bench", &["boards"], files::bench),
     ("trace", &["fuzz/seeds/trace"], files::trace),
     ("image", &["fuzz/seeds/image", "fuzz/foreign"], files::image),
-    ("scpi_replies", &["fuzz/seeds/scpi_replies"], replies::supply),
-    ("relay_replies", &["fuzz/seeds/relay_replies"], replies::relay_board),
-    ("stage_replies", &["fuzz/seeds/stage_replies"], replies::stage),
-    ("sense_reports", &["fuzz/seeds/sense_reports"], replies::sense_board),
-    ("probe_protocol", &["fuzz/seeds/probe_protocol"], requests::probe),
+    (
+        "scpi_replies",
+        &["fuzz/seeds/scpi_replies"],
+        replies::supply,
+    ),
+    (
+        "relay_replies",
+        &["fuzz/seeds/relay_replies"],
+        replies::relay_board,
+    ),
+    (
+        "stage_replies",
+        &["fuzz/seeds/stage_replies"],
+        replies::stage,
+    ),
+    (
+        "sense_reports",
+        &["fuzz/seeds/sense_reports"],
+        replies::sense_board,
+    ),
+    (
+        "probe_protocol",
+        &["fuzz/seeds/probe_protocol"],
+        requests::probe,
+    ),
     ("gdb_protocol", &["fuzz/seeds/gdb_protocol"], requests::gdb),
 ];

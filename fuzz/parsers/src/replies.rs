@@ -7,11 +7,11 @@
 use std::sync::LazyLock;
 
 use lockrig::bench::file::BenchFile;
+use lockrig::driver::Driver;
 use lockrig::driver::firmata::Firmata;
 use lockrig::driver::relay_board::{Relay, RelayBoard};
 use lockrig::driver::stage::{self, Motion, Stage};
 use lockrig::driver::supply::{Feed, Settings, Supply};
-use lockrig::driver::Driver;
 use lockrig::event::Nanos;
 use lockrig::project::Project;
 use lockrig::quantity::{
@@ -22,17 +22,15 @@ use lockrig::source::Source;
 /// Steps of the deadline that a driver may want within one pause: its time-outs have time-outs.
 const TICKS_MAX: u32 = 1_000;
 
-fn converse<D: Driver>(
-    mut driver: D,
-    mut bytes: &[u8],
-    mut order: impl FnMut(&mut D, Nanos, u8),
-) {
+fn converse<D: Driver>(mut driver: D, mut bytes: &[u8], mut order: impl FnMut(&mut D, Nanos, u8)) {
     let mut now = Nanos(0);
     while let Some((&control, rest)) = bytes.split_first() {
         order(&mut driver, now, control & 7);
         driver.outbox();
         // From no time at all to longer than any instrument may take.
-        let until = Nanos(now.0 + [0, 1_000_000, 50_000_000, 20_000_000_000][usize::from(control >> 3 & 3)]);
+        let until = Nanos(
+            now.0 + [0, 1_000_000, 50_000_000, 20_000_000_000][usize::from(control >> 3 & 3)],
+        );
         let mut ticks = 0;
         while let Some(deadline) = driver.deadline().filter(|deadline| *deadline <= until) {
             now = now.max(deadline);
@@ -130,7 +128,12 @@ pub fn stage(bytes: &[u8]) {
         };
         let refused = match order {
             1 => stage.go(now, turn(90)),
-            2 => stage.go(now, Motion::Insert { to: Micrometres(20_000) }),
+            2 => stage.go(
+                now,
+                Motion::Insert {
+                    to: Micrometres(20_000),
+                },
+            ),
             3 => stage.go(now, Motion::Select { slot: 2 }),
             4 => stage.go(now, turn(9_999)),
             5 => {

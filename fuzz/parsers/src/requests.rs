@@ -29,7 +29,10 @@ pub fn probe(bytes: &[u8]) {
     let mut probe = BlackMagicProbe::default();
     for byte in bytes.iter().take(BYTES_MAX) {
         if let Some(answer) = probe.receive(*byte, &mut bench) {
-            assert!(answer.starts_with('&') && answer.ends_with('#'), "no frame: {answer}");
+            assert!(
+                answer.starts_with('&') && answer.ends_with('#'),
+                "no frame: {answer}"
+            );
         }
     }
 }

@@ -9,7 +9,9 @@ use fuzz_script::{Action, Contact, Door, Loss, Pause, Press, Script, Supply, Tor
 use lockrig::event::Nanos;
 use lockrig::scenario::Scenario;
 use lockrig::source::OneOrMore;
-use lockrig::step::{self, Arg, CutAt, CutKind, CutMode, DoorState, HoldFor, Step, SupplyLevel, WaitFor};
+use lockrig::step::{
+    self, Arg, CutAt, CutKind, CutMode, DoorState, HoldFor, Step, SupplyLevel, WaitFor,
+};
 
 /// The products' names by their places in scripts, which are those of the pages in `fuzz/personalities`.
 pub const PRODUCTS: [&str; 6] = [
@@ -58,7 +60,10 @@ fn write_action(text: &mut String, action: &Action, level: Supply) {
     match action.press {
         Press::Nothing => {}
         Press::Tap(contact) | Press::Hold(contact, _) => {
-            steps.push(format!("{{ press: {}, for: {lasts} }}", contact_word(contact)));
+            steps.push(format!(
+                "{{ press: {}, for: {lasts} }}",
+                contact_word(contact)
+            ));
         }
         Press::Chord(first, second) => {
             let [first, second] = [first, second].map(|key| contact_word(Contact::Key(key)));
@@ -109,7 +114,10 @@ pub fn script(scenario: &Scenario) -> Result<Script, String> {
     let product = scenario.intent.value.strip_prefix(FOUND_ON);
     let product = product.and_then(|name| PRODUCTS.iter().position(|known| *known == name.trim()));
     let product = product.ok_or_else(|| {
-        format!("its intent does not name a product: '{FOUND_ON}' and one of {}", PRODUCTS.join(", "))
+        format!(
+            "its intent does not name a product: '{FOUND_ON}' and one of {}",
+            PRODUCTS.join(", ")
+        )
     })?;
     let mut actions = Vec::new();
     let mut steps = scenario.steps.iter().peekable();
@@ -153,15 +161,20 @@ fn into_action(step: &Step, action: &mut Action) -> Result<bool, String> {
         step::Action::Press(press) => {
             let lasts = press.r#for.as_ref().map(value).transpose()?;
             let lasts_ms = lasts.map_or(0, |lasts: Nanos| lasts.as_millis());
-            let contacts: Vec<Contact> =
-                press.press.as_slice().iter().map(|name| contact(name)).collect::<Result<_, _>>()?;
+            let contacts: Vec<Contact> = press
+                .press
+                .as_slice()
+                .iter()
+                .map(|name| contact(name))
+                .collect::<Result<_, _>>()?;
             action.press = match contacts.as_slice() {
                 [Contact::Key(first), Contact::Key(second)] if first < second => {
                     Press::Chord(*first, *second)
                 }
                 [contact] if lasts_ms == u64::from(Press::TAP_MS) => Press::Tap(*contact),
                 [contact] => {
-                    let place = place(&Press::HOLDS_MS, lasts_ms).ok_or("a press of another length")?;
+                    let place =
+                        place(&Press::HOLDS_MS, lasts_ms).ok_or("a press of another length")?;
                     Press::Hold(*contact, place)
                 }
                 _ => return Err("other keys together than two in their order".to_owned()),
@@ -171,8 +184,11 @@ fn into_action(step: &Step, action: &mut Action) -> Result<bool, String> {
             let WaitFor::Time(time) = value(&wait.wait)? else {
                 return Err("a wait for something else than a time".to_owned());
             };
-            let pause = u32::try_from(time.as_millis()).ok().and_then(Pause::exactly);
-            action.pause = pause.ok_or_else(|| format!("a wait of another length than scripts know: {time}"))?;
+            let pause = u32::try_from(time.as_millis())
+                .ok()
+                .and_then(Pause::exactly);
+            action.pause = pause
+                .ok_or_else(|| format!("a wait of another length than scripts know: {time}"))?;
             return Ok(true);
         }
         _ => return Err("a step that no script has".to_owned()),
@@ -182,7 +198,19 @@ fn into_action(step: &Step, action: &mut Action) -> Result<bool, String> {
 
 fn in_write(interrupt: &step::Interrupt) -> Result<Loss, String> {
     let cuts = interrupt.interrupt.cut.as_ref().map(OneOrMore::as_slice);
-    let Some([step::Cut { at: CutAt { kind: CutKind::FlashOp, number }, mode: found }]) = cuts else {
+    let Some(
+        [
+            step::Cut {
+                at:
+                    CutAt {
+                        kind: CutKind::FlashOp,
+                        number,
+                    },
+                mode: found,
+            },
+        ],
+    ) = cuts
+    else {
         return Err("an interruption that is no single cut in a write to flash".to_owned());
     };
     let write = place(&Loss::WRITES, u64::from(*number))
@@ -204,7 +232,8 @@ fn off_ms(step: &Step) -> Option<u64> {
 fn cycle(off_ms: u64, back: &Step) -> Result<Loss, String> {
     match &back.action {
         step::Action::Supply(_) => {
-            let place = place(&Loss::OFF_MS, off_ms).ok_or("a supply that is away for another time")?;
+            let place =
+                place(&Loss::OFF_MS, off_ms).ok_or("a supply that is away for another time")?;
             Ok(Loss::Cycle(place))
         }
         step::Action::Hold(hold) => match (contact(&hold.hold)?, value(&hold.r#for)?) {
@@ -222,7 +251,10 @@ fn cycle(off_ms: u64, back: &Step) -> Result<Loss, String> {
 fn value<T: Clone>(arg: &Arg<T>) -> Result<T, String> {
     match arg {
         Arg::Value(value) => Ok(value.clone()),
-        Arg::Name(name) => Err(format!("a name, '${}', where a script has a value", name.value)),
+        Arg::Name(name) => Err(format!(
+            "a name, '${}', where a script has a value",
+            name.value
+        )),
     }
 }
 

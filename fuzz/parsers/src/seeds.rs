@@ -99,9 +99,14 @@ impl Flattened<'_> {
             Doing::Enter { code, submit, .. }
             | Doing::Opens { code, submit, .. }
             | Doing::Refuses { code, submit, .. } => {
-                let keys = self.digits(code).into_iter().chain(submit.as_ref().and_then(|key| key.chars().next()));
+                let keys = self
+                    .digits(code)
+                    .into_iter()
+                    .chain(submit.as_ref().and_then(|key| key.chars().next()));
                 let keys: Vec<char> = keys.collect();
-                keys.into_iter().filter_map(Press::key).for_each(|press| self.press(press));
+                keys.into_iter()
+                    .filter_map(Press::key)
+                    .for_each(|press| self.press(press));
                 self.pause(500);
             }
             Doing::Press {
@@ -140,7 +145,9 @@ impl Flattened<'_> {
                     ..Action::default()
                 });
             }
-            Doing::Supply { millivolts: None, .. } => self.last().cut = Loss::Cycle(0),
+            Doing::Supply {
+                millivolts: None, ..
+            } => self.last().cut = Loss::Cycle(0),
             Doing::Wait { at_most, .. } => self.pause(at_most.as_millis()),
             Doing::Do { acts, .. } => self.all(acts),
             Doing::Interrupt { acts, .. } | Doing::InterruptAt { acts, .. } => {
@@ -177,13 +184,18 @@ impl Flattened<'_> {
             CodeUse::Literal(code) => code.digits_to_press().to_string().chars().collect(),
             CodeUse::Known(known) => {
                 let code = self.profile.known_code(*known);
-                code.map(|code| code.digits_to_press().to_string()).unwrap_or_default().chars().collect()
+                code.map(|code| code.digits_to_press().to_string())
+                    .unwrap_or_default()
+                    .chars()
+                    .collect()
             }
             CodeUse::Named(name) => {
                 let personality = self.profile.personality();
                 let length = personality.map_or(4, |rules| usize::from(rules.entry.digits_min));
                 let bytes = name.bytes().cycle().take(length).enumerate();
-                bytes.map(|(place, byte)| char::from(b'1' + (byte + place as u8) % 9)).collect()
+                bytes
+                    .map(|(place, byte)| char::from(b'1' + (byte + place as u8) % 9))
+                    .collect()
             }
         }
     }
@@ -191,7 +203,11 @@ impl Flattened<'_> {
 
 fn held(contact: Contact, lasts_ms: u64) -> Press {
     let fitting = |hold: &&u32| u64::from(**hold) >= lasts_ms;
-    match Press::HOLDS_MS.iter().filter(|_| lasts_ms > 1_000).position(|hold| fitting(&hold)) {
+    match Press::HOLDS_MS
+        .iter()
+        .filter(|_| lasts_ms > 1_000)
+        .position(|hold| fitting(&hold))
+    {
         Some(place) if place < 2 || !matches!(contact, Contact::Key(_)) => {
             Press::Hold(contact, place as u8)
         }

@@ -7,7 +7,9 @@ use lockrig::scenario::{Requirements, Scenario};
 use lockrig::source::Source;
 
 fn read(text: &str) -> Scenario {
-    let file = Project::Shipped.requirements().expect("it is in the binary");
+    let file = Project::Shipped
+        .requirements()
+        .expect("it is in the binary");
     let source = Source::new(file.name.as_str(), file.text().expect("it is text"));
     let requirements = Requirements::read(&source).expect("it is right");
     Scenario::read(&Source::new("found.yaml", text), &requirements).expect(text)

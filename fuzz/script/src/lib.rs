@@ -140,13 +140,17 @@ impl Script {
     /// # Errors
     /// If no script has this form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Script, Corrupt> {
-        let (&product, mut rest) = bytes.split_first().ok_or(Corrupt::Short {
-            stream: STREAMS[0],
-        })?;
+        let (&product, mut rest) = bytes
+            .split_first()
+            .ok_or(Corrupt::Short { stream: STREAMS[0] })?;
         let mut streams = [&[][..]; STREAMS.len()];
         for (nth, stream) in STREAMS.into_iter().enumerate() {
             let (taken, after) = take(rest).ok_or(Corrupt::Short { stream })?;
-            let longest = if nth == 0 { ACTIONS_MAX } else { streams[0].len() };
+            let longest = if nth == 0 {
+                ACTIONS_MAX
+            } else {
+                streams[0].len()
+            };
             if taken.len() > longest {
                 let length = taken.len();
                 return Err(Corrupt::Long { stream, length });
@@ -225,7 +229,9 @@ pub struct Streams {
 impl Streams {
     /// Takes bytes apart, as far as they go.
     pub fn apart(bytes: &[u8]) -> Streams {
-        let (product, mut rest) = bytes.split_first().map_or((0, bytes), |(p, rest)| (*p, rest));
+        let (product, mut rest) = bytes
+            .split_first()
+            .map_or((0, bytes), |(p, rest)| (*p, rest));
         let mut streams = Streams {
             product,
             ..Streams::default()

@@ -139,8 +139,9 @@ impl Pause {
     /// Every pause in milliseconds: the usual one first, then from short to long, with neighbours around
     /// the times that manuals like.
     pub const ALL_MS: [u32; 24] = [
-        50, 250, 500, 1_000, 2_000, 3_000, 4_500, 4_900, 5_100, 6_000, 7_500, 9_600, 10_100, 15_000,
-        20_000, 31_000, 45_000, 61_000, 119_000, 121_000, 180_000, 299_000, 301_000, 901_000,
+        50, 250, 500, 1_000, 2_000, 3_000, 4_500, 4_900, 5_100, 6_000, 7_500, 9_600, 10_100,
+        15_000, 20_000, 31_000, 45_000, 61_000, 119_000, 121_000, 180_000, 299_000, 301_000,
+        901_000,
     ];
 
     pub(crate) const KNOWN: u8 = Pause::ALL_MS.len() as u8;
