@@ -679,7 +679,7 @@ impl<'p> Lock<'p> {
             }
             Asks::New => {
                 changing.new = typed.to_owned();
-                fits && !(zeros && !self.product.zeros_delete)
+                fits && (!zeros || self.product.zeros_delete)
             }
             Asks::Again => {
                 let same = |code: &str| {

@@ -7,6 +7,9 @@ use std::time::Instant;
 use fuzz_lock::code_entry;
 use fuzz_script::{Press, Script};
 
+/// Runs a script; how many attempts the lock charged.
+type Run = Box<dyn FnMut(&[u8]) -> u32>;
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let target = arguments.next().unwrap_or_default();
@@ -21,7 +24,7 @@ fn main() {
             .filter(|action| action.press != Press::Nothing)
             .count() as u64
     };
-    let mut run: Box<dyn FnMut(&[u8]) -> u32> = match target.as_str() {
+    let mut run: Run = match target.as_str() {
         "code_entry" => Box::new(|bytes| u32::from(code_entry::target(bytes))),
         "firmware_image" => {
             let image = |name: &str| {
