@@ -8,15 +8,17 @@ use crate::event::{Event, FORMAT, Nanos, What};
 /// readable file. Keeps them too: the checks of the run loop look back.
 pub struct Recorder {
     out: Box<dyn Write + Send>,
+    line: Vec<u8>,
     events: Vec<Event>,
     trouble: Option<io::Error>,
 }
 
 impl Recorder {
-    /// Records to `out`, which should not be buffered by more than a run may lose.
+    /// Records to `out`, a line at a time; it should hold back no more than a run may lose.
     pub fn new(out: Box<dyn Write + Send>) -> Recorder {
         Recorder {
             out,
+            line: Vec::new(),
             events: Vec::new(),
             trouble: None,
         }
@@ -28,10 +30,17 @@ impl Recorder {
         let seq = self.events.len() as u64;
         let event = Event { seq, at, what };
         if self.trouble.is_none() {
-            self.trouble = write_line(&mut self.out, &event).err();
+            self.trouble = self.write_line(&event).err();
         }
         self.events.push(event);
         seq
+    }
+
+    fn write_line(&mut self, event: &Event) -> io::Result<()> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, event)?;
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
     }
 
     /// Everything recorded so far.
@@ -47,11 +56,6 @@ impl Recorder {
         };
         (self.events, written)
     }
-}
-
-fn write_line(out: &mut dyn Write, event: &Event) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, event)?;
-    out.write_all(b"\n")
 }
 
 /// Why a trace cannot be read.

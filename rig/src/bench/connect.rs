@@ -37,6 +37,7 @@ impl Bench {
             let driver = RelayBoard::new(device.clone(), used.collect());
             Attached::open(&mut *ports, device, &relays.port, driver)
         });
+        let relays = relays.transpose()?;
         let supply = file.supply.as_ref().map(|supply| {
             let device = format!("supply on {}", supply.port.at);
             let settings = supply::Settings {
@@ -48,24 +49,27 @@ impl Bench {
             let driver = Supply::new(device.clone(), settings);
             Attached::open(&mut *ports, device, &supply.port, driver)
         });
+        let supply = supply.transpose()?;
         let console = file.console.as_ref().map(|console| {
             let device = format!("console on {}", console.at);
             Attached::open(&mut *ports, device, console, Console::new())
         });
+        let console = console.transpose()?;
         let stage = file.stage.as_ref().map(|stage| {
             let device = format!("stage on {}", stage.port.at);
             let driver = Stage::new(device.clone(), stage.settings.clone());
             Attached::open(&mut *ports, device, &stage.port, driver)
         });
+        let stage = stage.transpose()?;
         let sense_boards = sense_boards(&file, &mut *ports)?;
         let mut bench = Bench {
             ports,
             file: Arc::new(file),
-            relays: relays.transpose()?,
-            supply: supply.transpose()?,
-            console: console.transpose()?,
+            relays,
+            supply,
+            console,
             sense_boards,
-            stage: stage.transpose()?,
+            stage,
             sense: Sense::default(),
             happenings: VecDeque::new(),
             identity: None,
