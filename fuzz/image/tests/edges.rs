@@ -14,7 +14,7 @@ fn each_right_key_of_a_sequence_takes_a_new_way() {
     let edges = Edges::new(&EDGES);
     let target = Target::foreign(elf, &BenchSpec::SAFE, &[], Some(edges)).expect("an image");
     let mut reached = Vec::new();
-    for keys in ["1", "*", "*8", "*8#", "*8#2", "*8#20"] {
+    for keys in ["*", "*8", "*8#", "*8#2", "*8#20"] {
         EDGES
             .iter()
             .for_each(|edge| edge.store(0, Ordering::Relaxed));
