@@ -65,25 +65,6 @@ pub fn made() -> Vec<(String, Vec<u8>)> {
     made
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_seeds_are_those_of_the_scenarios() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../seeds/scripts");
-        let made = super::made();
-        for (name, bytes) in &made {
-            let path = format!("{folder}/{name}");
-            assert!(
-                std::fs::read(&path).is_ok_and(|found| found == *bytes),
-                "'{path}' is not the scenario's: cargo run -p fuzz-parsers --example script -- seeds \
-                 fuzz/seeds/scripts"
-            );
-        }
-        let found = std::fs::read_dir(folder).expect("a folder").count();
-        assert_eq!(found, made.len(), "seeds of scenarios that are gone");
-    }
-}
-
 struct Flattened<'p> {
     profile: &'p Profile,
     actions: Vec<Action>,
@@ -220,5 +201,24 @@ fn contact(contact: &scenario::Contact) -> Option<Contact> {
         scenario::Contact::Button(Button::Reset) => Some(Contact::Reset),
         scenario::Contact::Button(Button::Program) => Some(Contact::Program),
         scenario::Contact::Key(label) => label.chars().next().and_then(Contact::key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_seeds_are_those_of_the_scenarios() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../seeds/scripts");
+        let made = super::made();
+        for (name, bytes) in &made {
+            let path = format!("{folder}/{name}");
+            assert!(
+                std::fs::read(&path).is_ok_and(|found| found == *bytes),
+                "'{path}' is not the scenario's: cargo run -p fuzz-parsers --example script -- seeds \
+                 fuzz/seeds/scripts"
+            );
+        }
+        let found = std::fs::read_dir(folder).expect("a folder").count();
+        assert_eq!(found, made.len(), "seeds of scenarios that are gone");
     }
 }
