@@ -20,6 +20,8 @@ const TIMER: usize = 0x4000_8000;
 const TIMER_LINE: u32 = 1 << 8;
 
 const SOLENOID: u32 = 5;
+/// Low lets the solenoid have its current.
+const ENABLE: u32 = 3;
 const RED: u32 = 21;
 const GREEN: u32 = 22;
 const ROWS: [u32; 4] = [12, 13, 14, 15];
@@ -110,7 +112,8 @@ stages! {
 }
 
 extern "C" fn reset() -> ! {
-    for pin in [SOLENOID, RED, GREEN].into_iter().chain(ROWS) {
+    set(OUT_SET, 1 << ENABLE);
+    for pin in [SOLENOID, ENABLE, RED, GREEN].into_iter().chain(ROWS) {
         set(DIRECTION_SET, 1 << pin);
     }
     for pin in ROWS {
@@ -138,6 +141,7 @@ extern "C" fn reset() -> ! {
         open = open.saturating_sub(TICK_MS);
         shown = shown.saturating_sub(TICK_MS);
         locked = locked.saturating_sub(TICK_MS);
+        set(if open > 0 { OUT_CLEAR } else { OUT_SET }, 1 << ENABLE);
         set(if open > 0 { OUT_SET } else { OUT_CLEAR }, 1 << SOLENOID);
         if shown == 0 {
             set(OUT_CLEAR, 1 << RED | 1 << GREEN);
