@@ -11,7 +11,7 @@
 
 pub mod bench_file;
 pub mod endpoint;
-mod gdb;
+pub mod gdb;
 
 use std::fmt::Write as _;
 use std::future::Future;

@@ -23,6 +23,7 @@ use crate::board::noise::Noise;
 use crate::board::supply::{BROWN_OUT, BROWN_OUT_RELEASE, Feed};
 use crate::board::{Activity, Board, BoardSpec, Inputs, Line, Pins, Touch};
 use crate::chip::debug::{DebugPort, Target};
+use crate::chip::edges::Edges;
 use crate::chip::nvmc::{FlashOperation, Torn};
 use crate::chip::{Chip, Stopped};
 use crate::instrument::power_supply::{PowerSupply, Reading};
@@ -366,6 +367,20 @@ impl VirtualBench {
         if watch {
             self.tell_terminal(self.now);
         }
+    }
+
+    /// From now on the ways that the program takes are noted there, or nowhere.
+    pub fn note_edges(&mut self, edges: Option<Edges>) {
+        self.chip.note_edges(edges);
+    }
+
+    /// A contact of the board closes or opens at once, by a hand rather than by a relay: it neither takes
+    /// time nor bounces.
+    pub fn touch(&mut self, touch: Touch, closed: bool) {
+        let now = self.now.max(self.chip.now());
+        let core = self.activity();
+        self.board.touch(now, touch, closed, core);
+        self.settle(now);
     }
 
     /// The chip's debug port. Its accesses take time on the whole bench; what is observed

@@ -7,12 +7,13 @@
 //! - `core` executes instructions and knows no time.
 //! - `memory` holds flash, UICR, RAM; `bus` is how the core reaches them and the rest.
 //! - `peripherals` is everything behind the bus, with the flash controller's physics.
-//! - `debug` is what a probe sees.
+//! - `debug` is what a probe sees; `edges` notes which ways the program takes.
 
 mod bus;
 pub(crate) mod core;
 pub mod debug;
 pub mod dependence;
+pub mod edges;
 pub mod memory;
 pub mod nvmc;
 pub mod peripherals;
@@ -23,6 +24,7 @@ use self::core::system::SV_CALL;
 use self::core::{Bus, Core, Doing, Exit, Registers, Stretch, exception, execute};
 use self::debug::halting::{Halting, Reason};
 use self::debug::{DebugPort, PortState};
+use self::edges::{Edges, Follows};
 use self::memory::{FLASH_BYTES, Memory};
 use self::peripherals::{Outcome, Peripherals, Processor, ResetCause};
 use crate::time::Ticks;
@@ -140,6 +142,8 @@ pub struct Chip {
     seed: u64,
     power_cycles: u64,
     awake: Ticks,
+    edges: Option<Edges>,
+    crashes: u64,
 }
 
 impl Chip {
@@ -163,6 +167,8 @@ impl Chip {
             seed,
             power_cycles: 0,
             awake: Ticks::ZERO,
+            edges: None,
+            crashes: 0,
         }
     }
 
@@ -213,6 +219,17 @@ impl Chip {
     /// From now on it is noted on which words of flash, from this page on, depends what happens.
     pub fn note_dependence(&mut self, from: u32) {
         self.memory.note_dependence(from);
+    }
+
+    /// From now on the ways that the program takes are noted there, or nowhere. Forks note in the same
+    /// place.
+    pub fn note_edges(&mut self, edges: Option<Edges>) {
+        self.edges = edges;
+    }
+
+    /// How often the program was reset because it had locked up, or by the watchdog.
+    pub fn crashes(&self) -> u64 {
+        self.crashes
     }
 
     /// What was noted since.
@@ -373,6 +390,7 @@ impl Chip {
     }
 
     fn reset(&mut self, cause: ResetCause) {
+        self.crashes += u64::from(matches!(cause, ResetCause::Lockup | ResetCause::Watchdog));
         self.power = Power::On;
         self.peripherals.reset(cause, self.now);
         self.core
@@ -515,6 +533,13 @@ impl Chip {
 
     /// Runs instructions until the horizon or one that needs care, and that one. Flash is idle.
     fn burst(&mut self, horizon: Ticks) {
+        match self.edges {
+            None => self.burst_followed(horizon, ()),
+            Some(edges) => self.burst_followed(horizon, edges),
+        }
+    }
+
+    fn burst_followed(&mut self, horizon: Ticks, edges: impl Follows) {
         let budget = (horizon - self.now).0.min(BUDGET_MAX);
         let horizon = self.now + Ticks(budget);
         let Memory {
@@ -524,6 +549,7 @@ impl Chip {
             dependence,
         } = &mut self.memory;
         let bus = FastBus {
+            edges,
             flash,
             flash_limit: match dependence {
                 Some(dependence) => dependence.from(),

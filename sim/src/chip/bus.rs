@@ -4,6 +4,7 @@
 use super::core::system::{self, Asked, System};
 use super::core::{Bus, Stretch};
 use super::debug::rom;
+use super::edges::Follows;
 use super::memory::{Flash, Memory, RAM_BYTES, RamCode, RamWords, UICR};
 use super::peripherals::Peripherals;
 use crate::time::Ticks;
@@ -22,7 +23,9 @@ pub(super) const POLLS_MAX: u8 = 16;
 
 /// RAM, code flash while it is idle, and the registers of peripherals and of the interrupt
 /// controller, for as long as nothing comes of it that the chip has to look at at once.
-pub(super) struct FastBus<'a, 'code> {
+pub(super) struct FastBus<'a, 'code, E> {
+    /// Who notes the program's edges, if anybody.
+    pub(super) edges: E,
     pub(super) flash: &'code Flash,
     /// Flash from here on is not for this bus: who reads it is noted.
     pub(super) flash_limit: u32,
@@ -42,7 +45,7 @@ pub(super) struct FastBus<'a, 'code> {
     pub(super) stored: bool,
 }
 
-impl FastBus<'_, '_> {
+impl<E> FastBus<'_, '_, E> {
     #[inline(always)]
     fn word(&self, address: u32) -> Option<u32> {
         let offset = address.wrapping_sub(super::memory::RAM);
@@ -138,7 +141,14 @@ impl FastBus<'_, '_> {
     }
 }
 
-impl<'code> Bus<'code> for FastBus<'_, 'code> {
+impl<'code, E: Follows> Bus<'code> for FastBus<'_, 'code, E> {
+    const FOLLOWS_BRANCHES: bool = E::BRANCHES;
+
+    #[inline(always)]
+    fn branched(&mut self, from: u32, to: u32) {
+        self.edges.note(from, to);
+    }
+
     #[inline(always)]
     fn code(&self, address: u32) -> Option<Stretch<'code>> {
         if address < self.flash_limit {

@@ -195,7 +195,7 @@ impl Op {
 impl Code {
     /// Whether what comes next is not, or not surely, the next slot; or the operation needs to know
     /// its own address.
-    fn ends_run(self) -> bool {
+    pub(crate) fn ends_run(self) -> bool {
         use Code::*;
         !matches!(
             self,

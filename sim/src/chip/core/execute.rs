@@ -67,6 +67,12 @@ pub(crate) trait Bus<'code> {
     ) -> Option<()> {
         None
     }
+
+    /// Whether [`Bus::branched`] wants to be told.
+    const FOLLOWS_BRANCHES: bool = false;
+
+    /// The branch at the first address led to the second.
+    fn branched(&mut self, _from: u32, _to: u32) {}
 }
 
 impl<'code, B: Bus<'code>> Bus<'code> for &mut B {
@@ -744,6 +750,10 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
                     | Code::Mrs
                     | Code::Msr => leave!(Exit::Special),
                 }
+            }
+            if B::FOLLOWS_BRANCHES && run.last().is_some_and(|last| last.code.ends_run()) {
+                let from = base.wrapping_add(2 * (start + run.len() - 1) as u32);
+                bus.branched(from, next_address!());
             }
             if index as usize != start || cycles < cost {
                 break;
