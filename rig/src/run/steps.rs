@@ -642,7 +642,7 @@ impl Runner<'_> {
             return;
         }
         self.change_is_over();
-        if *effect == Effect::Unknown {
+        if let Effect::Unknown { .. } = effect {
             // What was typed may have counted as wrong codes.
             return self.penalty.power_came(self.bench.now(), true);
         }

@@ -6,6 +6,7 @@
 //! by the flash controller; this file only holds the result. Decoded instructions live with the
 //! bytes they were made from and go when those change, for RAM too: flash algorithms run there.
 
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
@@ -135,12 +136,23 @@ impl RamCode {
 pub(crate) type RamWords = [u32; RAM_WORDS];
 
 /// Flash, UICR and RAM.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Memory {
     pub(crate) flash: Flash,
     pub(crate) ram: Box<RamWords>,
     pub(crate) ram_code: RamCode,
     pub(crate) dependence: Option<Box<Dependence>>,
+}
+
+/// Shows a hash of RAM, and nothing of flash, which is a quarter of a megabyte of numbers.
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut hasher = DefaultHasher::new();
+        self.ram.hash(&mut hasher);
+        f.debug_struct("Memory")
+            .field("ram", &format_args!("#{:016x}", hasher.finish()))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Memory {
@@ -228,8 +240,19 @@ impl Memory {
         page.hash.take();
     }
 
-    /// Adds to a hash what code flash and UICR hold, but for some pages of code flash.
-    pub(crate) fn hash_flash(&self, hasher: &mut impl Hasher, without: &[u32]) {
+    /// Adds to a hash what code flash and UICR hold, but for some pages of code flash, and as if one page
+    /// held other words.
+    pub(crate) fn hash_flash(
+        &self,
+        hasher: &mut impl Hasher,
+        without: &[u32],
+        with: Option<(u32, &[u32])>,
+    ) {
+        let of = |words: &[u32]| {
+            let mut hasher = DefaultHasher::new();
+            words.hash(&mut hasher);
+            hasher.finish()
+        };
         for (at, page) in (0..)
             .step_by(PAGE_BYTES as usize)
             .zip(self.flash.pages.iter())
@@ -237,11 +260,10 @@ impl Memory {
             if without.contains(&at) {
                 continue;
             }
-            hasher.write_u64(*page.hash.get_or_init(|| {
-                let mut hasher = DefaultHasher::new();
-                page.words.hash(&mut hasher);
-                hasher.finish()
-            }));
+            hasher.write_u64(match with {
+                Some((there, words)) if there == at => of(words),
+                _ => *page.hash.get_or_init(|| of(&page.words)),
+            });
         }
     }
 
