@@ -30,7 +30,7 @@ use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
 pub use cut::{
-    Answer, Begins, Halt, Point, Recovering, Recovery, answer, bounce, cut, keeps_rules, recover,
+    Answer, Begins, Halt, Point, Recovering, Recovery, answers, bounce, cut, keeps_rules, recover,
     release, restore, torn, words,
 };
 pub use cylinder::beyond;

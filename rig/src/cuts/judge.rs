@@ -89,12 +89,8 @@ impl Work<'_> {
         }
         let recovery = &self.explorer.found[&key].recovery;
         let lock = (&self.flow.script, self.flow.profile(), &self.flow.codes);
-        open.iter()
-            .map(|(code, _)| match bench.fork() {
-                Some(mut bench) => run::answer(&mut bench, recovery, code, lock),
-                None => Ok(Answer::Silent),
-            })
-            .collect()
+        let asked: Vec<CodeUse> = open.iter().map(|(code, _)| code.clone()).collect();
+        run::answers(&mut bench, recovery, &asked, lock)
     }
 
     /// What each row is worth; none where it was not found out.
@@ -153,7 +149,9 @@ impl Work<'_> {
                 }
             }
         }
-        if !silent.is_empty() {
+        // What a lock takes for the beginning of something else it does not answer; a dead one answers to
+        // nothing.
+        if silent.len() == self.candidates.len() {
             return Some((
                 Outcome::Broken,
                 format!("dead: no answer to {}", silent.join(", ")),

@@ -3,7 +3,7 @@
 //!
 //! A run counts its cut points, and either keeps a fork of the bench at each ([`Point`]) or loses the
 //! supply at the one that a scenario names. After a cut [`recover`] lets the lock come to rest, and
-//! [`answer`] asks it through its keypad.
+//! [`answers`] asks it through its keypad.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -69,6 +69,7 @@ pub struct Point {
 }
 
 /// A change of codes that is under way, or is over while nobody has touched the lock since.
+#[derive(Clone)]
 pub struct CodeChange {
     old: Vec<CodeUse>,
     new: Vec<CodeUse>,
@@ -146,6 +147,16 @@ impl Runner<'_> {
             resets,
             is_over: false,
         });
+    }
+
+    /// A procedure inside that of this change ended: what it changed is what the change began with.
+    pub(super) fn change_goes_on(&mut self, outer: CodeChange) {
+        if self.change.as_ref().is_some_and(|change| change.is_over) {
+            self.change = Some(CodeChange {
+                old: self.credentials.valid(),
+                ..outer
+            });
+        }
     }
 
     /// It went through, as far as the rig knows; the lock may still be writing.
@@ -668,39 +679,56 @@ pub enum Answer {
     OpensInLockout,
 }
 
-/// Enters a code at a lock that came to rest, as a user would: once a lockout is over and the bolt is
-/// thrown.
+/// Enters codes at a lock that came to rest, each at a fork of it, as a user would: once a lockout is over
+/// and the bolt is thrown.
 ///
 /// # Errors
 /// An instrument that does not do what it was told.
-pub fn answer(
+pub fn answers(
     bench: &mut Bench,
     recovery: &Recovery,
-    code: &CodeUse,
+    asked: &[CodeUse],
     (script, profile, codes): (&Script, &Profile, &BTreeMap<String, Code>),
-) -> Result<Answer, DeviceTrouble> {
+) -> Result<Vec<Answer>, DeviceTrouble> {
+    let lock = (script, profile, codes);
     let longest = profile.lockout.as_ref().and_then(|lockout| {
         let lasts = lockout.stages.iter().map(|stage| stage.lasts.value);
         lasts.max()
     });
+    let said = recovery.lockout();
     let locked_out = match speaks(&recovery.seen) {
-        true => recovery.lockout(),
-        false => longest,
+        true => said,
+        false => said.or(longest),
     };
-    if locked_out.is_some()
-        && speaks(&recovery.seen)
-        && let Some(mut now) = bench.fork()
-        && enter(&mut now, code, None, (script, profile, codes))? == Answer::Opens
-    {
-        return Ok(Answer::OpensInLockout);
+    let each = |bench: &mut Bench, asked: &[CodeUse]| -> Result<Vec<Answer>, DeviceTrouble> {
+        let asked = asked.iter();
+        asked
+            .map(|code| match bench.fork() {
+                Some(mut bench) => enter(&mut bench, code, lock),
+                None => Ok(Answer::Silent),
+            })
+            .collect()
+    };
+    let mut in_lockout = Vec::new();
+    if said.is_some() {
+        in_lockout = each(bench, asked)?;
     }
-    enter(bench, code, locked_out, (script, profile, codes))
+    if let Some(left) = locked_out {
+        let over = bench.now() + left + MARGIN;
+        pass(bench, over)?;
+    }
+    let mut answers = each(bench, asked)?;
+    for (answer, before) in answers.iter_mut().zip(in_lockout) {
+        if before == Answer::Opens {
+            *answer = Answer::OpensInLockout;
+        }
+    }
+    Ok(answers)
 }
 
 fn enter(
     bench: &mut Bench,
     code: &CodeUse,
-    after: Option<Nanos>,
     (script, profile, codes): (&Script, &Profile, &BTreeMap<String, Code>),
 ) -> Result<Answer, DeviceTrouble> {
     let submit = profile.codes.user.submit.as_ref();
@@ -719,9 +747,6 @@ fn enter(
     run.credentials.unsettle();
     run.power_on = Some(run.bench.now());
     let mut asked = || -> Step<Answer> {
-        if let Some(after) = after {
-            run.wait(after + MARGIN)?;
-        }
         run.wait_for_quiet(PATIENCE)?;
         if run.level(WITHDRAWN)? {
             run.lock_again()?;
