@@ -40,10 +40,11 @@ use crate::scenario::{CodeUse, Doing, PlannedRun, Script};
 use crate::step::{CutMode, KnownCode};
 use crate::verdict::Verdict;
 
+use deeper::Row;
 use judge::Context;
 use known::Known;
 pub use report::{Depth, Explored, Failure, Mark, Outcome, Phase};
-use starts::{Found, Lane, Written};
+use starts::{Found, Lane};
 
 /// How far to look.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +120,8 @@ pub struct Explorer {
     /// State after a cut to the recovery that it leads to.
     recoveries: HashMap<u64, u64>,
     found: HashMap<u64, Found>,
-    known: Known,
+    /// By what is owed, where that matters.
+    known: HashMap<usize, Known>,
     /// Recovery and code to what the lock does with it.
     answers: HashMap<(u64, Code), Answer>,
     boots: u64,
@@ -145,7 +147,7 @@ impl Explorer {
             options,
             recoveries: HashMap::new(),
             found: HashMap::new(),
-            known: Known::default(),
+            known: HashMap::new(),
             answers: HashMap::new(),
             boots: 0,
             stop,
@@ -221,6 +223,8 @@ struct Work<'e> {
     points: Vec<Point>,
     phases: Vec<String>,
     contexts: Vec<Context>,
+    /// Of each point, which of the contexts that differ it has.
+    context_numbers: Vec<usize>,
     candidates: Vec<CodeUse>,
     began: Nanos,
     /// The lowest address that the flow writes to.
@@ -248,7 +252,15 @@ impl<'e> Work<'e> {
             new: digits(&point.new),
             factory: point.resets.then(|| digits(&factory)),
         });
-        let contexts = contexts.collect();
+        let contexts: Vec<Context> = contexts.collect();
+        let mut different: HashMap<&Context, usize> = HashMap::new();
+        let context_numbers = contexts
+            .iter()
+            .map(|context| {
+                let next = different.len();
+                *different.entry(context).or_insert(next)
+            })
+            .collect();
         let mut candidates: Vec<CodeUse> = Vec::new();
         // Of the codes that never open, one is enough to find a lock that takes anything.
         let is_valid = |code: &CodeUse| {
@@ -297,6 +309,7 @@ impl<'e> Work<'e> {
             points,
             phases,
             contexts,
+            context_numbers,
             candidates,
             began,
             lowest,
@@ -306,11 +319,13 @@ impl<'e> Work<'e> {
     fn all(&mut self, explored: &mut Explored, tell: Progress<'_>) -> Result<(), DeviceTrouble> {
         let mut outcomes: Vec<Outcomes> = vec![Outcomes::new(); self.points.len()];
         let mut seen_states: HashSet<u64> = HashSet::new();
-        let mut written: HashSet<(Written, usize)> = HashSet::new();
-        let contexts = self.context_numbers();
+        if self.explorer.options.depth > 1 {
+            // What was known before this flow was not cut for it.
+            self.explorer.known.clear();
+            self.explorer.recoveries.clear();
+        }
         let lanes = self.cut_points(tell)?;
-        let mut rows = Vec::new();
-        let mut starts = self.merge(lanes, &mut rows);
+        let (mut rows, mut started) = self.merge(lanes);
         for depth in 1.. {
             let exist = rows.len() as u64;
             let mut summary = Depth {
@@ -319,10 +334,6 @@ impl<'e> Work<'e> {
                 exist,
                 ..Depth::default()
             };
-            if depth > 1 {
-                let lanes = self.start_rows(&rows, tell)?;
-                starts = self.merge(lanes, &mut Vec::new());
-            }
             self.ask(&rows, tell)?;
             let judged = self.judge(&rows);
             for (row, judged) in rows.iter().zip(&judged) {
@@ -349,7 +360,8 @@ impl<'e> Work<'e> {
             if depth >= self.explorer.options.depth {
                 break;
             }
-            rows = self.further_rows(&rows, &starts, &mut written, &contexts, tell)?;
+            let lanes = self.cut_recoveries(&started, tell)?;
+            (rows, started) = self.merge(lanes);
         }
         if self.explorer.options.budget > 0 && explored.verdict == Verdict::Pass {
             self.at_random(explored, &rows, &mut outcomes, tell)?;
@@ -379,18 +391,14 @@ impl<'e> Work<'e> {
         Ok(())
     }
 
-    /// Takes over what lanes found out, in their order; gives the writes of the starts whose recoveries are
-    /// to be cut.
-    fn merge(
-        &mut self,
-        lanes: Vec<Lane>,
-        rows: &mut Vec<deeper::Row>,
-    ) -> HashMap<u64, Vec<Written>> {
+    /// Takes over what lanes found out, in their order; gives their rows, and those whose recoveries are to be
+    /// cut as well.
+    fn merge(&mut self, lanes: Vec<Lane>) -> (Vec<Row>, Vec<Row>) {
         let explorer = &mut *self.explorer;
-        let mut writes = HashMap::new();
+        let (mut rows, mut started) = (Vec::new(), Vec::new());
         for lane in lanes {
             rows.extend(lane.rows);
-            writes.extend(lane.writes);
+            started.extend(lane.started);
             explorer.boots += lane.boots;
             for (state, recovery) in lane.recoveries {
                 explorer.recoveries.entry(state).or_insert(recovery);
@@ -398,11 +406,11 @@ impl<'e> Work<'e> {
             for (key, found) in lane.found {
                 explorer.found.entry(key).or_insert(found);
             }
-            for start in lane.starts {
-                explorer.known.insert(start);
+            for (context, start) in lane.starts {
+                explorer.known.entry(context).or_default().insert(start);
             }
         }
-        writes
+        (rows, started)
     }
 }
 

@@ -117,7 +117,9 @@ fn every_cut_comes_to_the_same_whether_known_starts_stand_in_for_others_or_not()
         let (code_of_every, every) = cuts_of("guess.yaml", &desk, "every", &every);
         assert_eq!(code, code_of_every);
         let (skipping, every) = (&skipping["flows"][0], &every["flows"][0]);
-        for what in ["verdict", "because", "phases", "depths", "points", "failures"] {
+        for what in [
+            "verdict", "because", "phases", "depths", "points", "failures",
+        ] {
             assert_eq!(skipping[what], every[what], "{what} of {image:?}");
         }
         let boots = |flow: &Value| flow["boots"].as_u64().expect("a number");

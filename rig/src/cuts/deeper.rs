@@ -1,12 +1,13 @@
 //! Cuts within the recovery from another cut.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::modes::{self, Detail};
 use super::parallel::parallel;
-use super::starts::Written;
-use super::{Context, Depth, Explored, Outcome, Outcomes, Progress, Work, state_after};
+use super::starts::{Lane, Place};
+use super::{Depth, Explored, Outcome, Outcomes, Progress, Work, state_after};
 use crate::driver::DeviceTrouble;
 use crate::event::{Nanos, What};
 use crate::step::{Cut, CutAt, CutKind};
@@ -31,88 +32,57 @@ pub struct Behind {
     pub seen: Arc<Vec<(Nanos, What)>>,
 }
 
-impl Work<'_> {
-    pub(super) fn context_numbers(&self) -> Vec<usize> {
-        let mut numbers: HashMap<&Context, usize> = HashMap::new();
-        self.contexts
-            .iter()
-            .map(|context| {
-                let next = numbers.len();
-                *numbers.entry(context).or_insert(next)
-            })
-            .collect()
+impl Row {
+    /// No cut yet, at a point of the flow.
+    pub fn at(point: usize) -> Row {
+        Row {
+            point,
+            cuts: Vec::new(),
+            state: 0,
+            when: Nanos::ZERO,
+            behind: Vec::new(),
+        }
     }
+}
 
-    /// Every cut of every write of the recoveries, but for those that leave nothing new because the flash
-    /// was the same before the same write.
-    pub(super) fn further_rows(
+impl Work<'_> {
+    /// Every cut of every write of the recoveries from rows, with a start from what it leaves.
+    pub(super) fn cut_recoveries(
         &self,
         rows: &[Row],
-        starts: &HashMap<u64, Vec<Written>>,
-        written: &mut HashSet<(Written, usize)>,
-        contexts: &[usize],
         tell: Progress<'_>,
-    ) -> Result<Vec<Row>, DeviceTrouble> {
-        let mut to_do: Vec<(&Row, Vec<usize>)> = Vec::new();
-        for row in rows {
-            let Some(writes) = starts.get(&row.state) else {
-                continue;
-            };
-            let context = contexts[row.point];
-            let new: Vec<usize> = (0..writes.len())
-                .filter(|&nth| written.insert((writes[nth], context)))
-                .collect();
-            if !new.is_empty() {
-                to_do.push((row, new));
-            }
-        }
-        let further = parallel(
-            &to_do,
-            self.explorer.options.jobs,
-            &self.explorer.stop,
-            |done| tell("cutting recoveries", done, to_do.len() as u64),
-            |(row, writes)| {
-                let mut further = Vec::new();
-                let mut nth = 0;
-                let last = writes.iter().max().copied().unwrap_or(0);
-                self.recover(row, &mut |bench, operation, seen| {
-                    if writes.contains(&nth) {
-                        let at = CutAt {
-                            kind: CutKind::FlashOp,
-                            number: nth as u32 + 1,
-                        };
-                        let mut behind = row.behind.clone();
-                        behind.push(Behind {
-                            when: row.when,
-                            seen: Arc::new(seen.to_vec()),
-                        });
-                        for mode in modes::of(operation, bench, Detail::Coarse) {
-                            if let Some(state) =
-                                state_after(bench, mode, (&self.flow.name, row.state))
-                            {
-                                let mut cuts = row.cuts.clone();
-                                cuts.push(Cut { at, mode });
-                                further.push(Row {
-                                    point: row.point,
-                                    cuts,
-                                    state,
-                                    when: bench.now(),
-                                    behind: behind.clone(),
-                                });
-                            }
-                        }
-                    }
-                    nth += 1;
-                    nth <= last
-                })?;
-                Ok(further)
-            },
-        );
-        let mut all = Vec::new();
-        for further in further.into_iter().flatten() {
-            all.extend(further?);
-        }
-        Ok(all)
+    ) -> Result<Vec<Lane>, DeviceTrouble> {
+        self.in_lanes("cutting recoveries", rows, tell, |row, lane| {
+            let mut number = 0;
+            let mut trouble = None;
+            self.recover(row, &mut |bench, operation, seen| {
+                number += 1;
+                let at = CutAt {
+                    kind: CutKind::FlashOp,
+                    number,
+                };
+                let when = bench.now();
+                let Some(bench) = bench.fork() else {
+                    return false;
+                };
+                let mut before = row.clone();
+                before.behind.push(Behind {
+                    when: row.when,
+                    seen: Arc::new(seen.to_vec()),
+                });
+                let place = Place {
+                    before,
+                    at,
+                    when,
+                    bench,
+                    operation: Some(operation),
+                    closed: &[],
+                };
+                trouble = self.cut(place, Detail::Coarse, lane).err();
+                trouble.is_none() && !self.explorer.stop.load(Ordering::Relaxed)
+            })?;
+            trouble.map_or(Ok(()), Err)
+        })
     }
 
     /// Longer rows, each further cut at a random write of the recovery before it.
@@ -143,7 +113,7 @@ impl Work<'_> {
             walked.extend(row?);
         }
         let lanes = self.start_rows(&walked, tell)?;
-        self.merge(lanes, &mut Vec::new());
+        self.merge(lanes);
         self.ask(&walked, tell)?;
         let judged = self.judge(&walked);
         let depth = walked.iter().map(|row| row.cuts.len()).max().unwrap_or(0) as u32;

@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::deeper::Row;
@@ -22,7 +23,7 @@ use crate::driver::DeviceTrouble;
 use crate::event::Nanos;
 use crate::port::{CutPoint, Dependence};
 use crate::run::{self, Halt, Recovering, Recovery};
-use crate::step::{Cut, CutMode};
+use crate::step::{Cut, CutAt, CutMode};
 
 /// How many stretches of a flow learn on their own.
 const LANES: usize = 4;
@@ -30,9 +31,6 @@ const LANES: usize = 4;
 const LOOK: Nanos = Nanos(200_000);
 /// After how many writes to flash it is asked again.
 const WRITES: u32 = 2;
-
-/// A write to flash of a recovery, before it happened, as far as it matters what a cut leaves of it.
-pub type Written = u64;
 
 /// A recovery, and the lock that came to rest, as long as it may be asked for codes.
 pub struct Found {
@@ -47,16 +45,35 @@ pub struct Lane {
     /// State after a cut to the recovery that it leads to.
     pub recoveries: HashMap<u64, u64>,
     pub found: HashMap<u64, Found>,
-    /// Of starts whose recoveries are to be cut: their writes, by the state that they began with.
-    pub writes: HashMap<u64, Vec<Written>>,
-    pub starts: Vec<Start>,
-    known: Known,
+    /// Those that were started and came to rest, of which the recoveries are to be cut as well.
+    pub started: Vec<Row>,
+    pub starts: Vec<(usize, Start)>,
+    known: HashMap<usize, Known>,
+    /// How many starts came to rest.
+    found_count: u64,
     pub boots: u64,
+}
+
+/// A moment at which the supply is lost.
+pub struct Place<'p> {
+    /// The cuts before, and what was seen after each.
+    pub before: Row,
+    /// Which point it is.
+    pub at: CutAt,
+    /// When it is.
+    pub when: Nanos,
+    /// The bench then.
+    pub bench: Bench,
+    /// The write that begins.
+    pub operation: Option<CutPoint>,
+    /// Contacts that are closed.
+    pub closed: &'p [Contact],
 }
 
 /// What all cuts of one point share.
 struct Shared<'p> {
     closed: &'p [Contact],
+    context: usize,
     /// Right after a cut that left nothing of the write.
     lost: Bench,
     /// The same once the keys are released and the supply is to come back.
@@ -82,31 +99,53 @@ struct Moment {
 impl Work<'_> {
     /// Every cut of every point, with the state that it leaves, and a start from every state of which it is
     /// not known what it leads to.
-    pub(super) fn cut_points(&mut self, tell: Progress<'_>) -> Result<Vec<Lane>, DeviceTrouble> {
+    pub(super) fn cut_points(&self, tell: Progress<'_>) -> Result<Vec<Lane>, DeviceTrouble> {
         let numbers: Vec<usize> = (0..self.points.len()).collect();
-        let total = numbers.len() as u64;
-        let lanes: Vec<&[usize]> = numbers
-            .chunks(numbers.len().div_ceil(LANES).max(1))
-            .collect();
-        let done = std::sync::atomic::AtomicU64::new(0);
+        self.in_lanes("cutting", &numbers, tell, |&number, lane| {
+            let point = &self.points[number];
+            let Some(bench) = fork(&point.bench) else {
+                return Ok(());
+            };
+            let place = Place {
+                before: Row::at(number),
+                at: point.at,
+                when: point.when,
+                bench,
+                operation: point.operation,
+                closed: &point.closed,
+            };
+            self.cut(place, Detail::Every, lane)
+        })
+    }
+
+    /// Applies `work` to every item, in lanes.
+    pub(super) fn in_lanes<T: Sync>(
+        &self,
+        doing: &str,
+        items: &[T],
+        tell: Progress<'_>,
+        work: impl Fn(&T, &mut Lane) -> Result<(), DeviceTrouble> + Sync,
+    ) -> Result<Vec<Lane>, DeviceTrouble> {
+        let total = items.len() as u64;
+        let done = AtomicU64::new(0);
+        let lanes: Vec<&[T]> = items.chunks(items.len().div_ceil(LANES).max(1)).collect();
         let explorer = &*self.explorer;
         let lanes = parallel(
             &lanes,
             explorer.options.jobs,
             &explorer.stop,
             |_| {},
-            |points| {
+            |items| {
                 let mut lane = Lane {
                     known: explorer.known.clone(),
                     ..Lane::default()
                 };
-                for &point in *points {
-                    if explorer.stop.load(std::sync::atomic::Ordering::Relaxed) {
+                for item in *items {
+                    if explorer.stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    self.cut_point(point, &mut lane)?;
-                    let done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-                    tell("cutting", done, total);
+                    work(item, &mut lane)?;
+                    tell(doing, done.fetch_add(1, Ordering::Relaxed) + 1, total);
                 }
                 Ok(lane)
             },
@@ -114,21 +153,25 @@ impl Work<'_> {
         lanes.into_iter().flatten().collect()
     }
 
-    fn cut_point(&self, number: usize, lane: &mut Lane) -> Result<(), DeviceTrouble> {
-        let point = &self.points[number];
-        let Some(mut bench) = fork(&point.bench) else {
-            return Ok(());
-        };
-        let modes = match point.operation {
-            Some(operation) => modes::of(operation, &mut bench, Detail::Every),
+    /// Every cut at a place.
+    pub(super) fn cut(
+        &self,
+        mut place: Place<'_>,
+        detail: Detail,
+        lane: &mut Lane,
+    ) -> Result<(), DeviceTrouble> {
+        let modes = match place.operation {
+            Some(operation) => modes::of(operation, &mut place.bench, detail),
             None => vec![CutMode::DroppedBefore],
         };
-        let Some(mut lost) = bench.fork() else {
+        let Some(mut lost) = place.bench.fork() else {
             return Ok(());
         };
         run::cut(&mut lost, CutMode::DroppedBefore);
+        let context = self.context(place.before.point);
         let mut shared = Shared {
-            closed: &point.closed,
+            closed: place.closed,
+            context,
             lost,
             off: None,
             looks_at: None,
@@ -136,53 +179,71 @@ impl Work<'_> {
             prints: Prints::default(),
             halfway: HashMap::new(),
         };
+        let volatile = (&self.flow.name, place.before.point, place.before.state);
         for mode in modes {
             let is_plain = !matches!(mode, CutMode::Bounce(_) | CutMode::Sag(_));
+            let bench = &mut place.bench;
             let torn = bench
                 .branch()
-                .filter(|_| is_plain && point.operation.is_some());
+                .filter(|_| is_plain && place.operation.is_some());
             let torn = torn.and_then(|branch| branch.torn_page(run::torn(mode)));
             let state = match (&torn, shared.lost.branch()) {
                 (Some((page, words)), Some(lost)) => {
                     Some(lost.lasting_state_but(&[], Some((*page, words))))
                 }
-                _ => super::state_after(&mut bench, mode, (&self.flow.name, number)),
+                _ => super::state_after(bench, mode, volatile),
             };
             let Some(state) = state else { continue };
-            lane.rows.push(Row {
-                point: number,
-                cuts: vec![Cut { at: point.at, mode }],
-                state,
-                when: point.when,
-                behind: Vec::new(),
-            });
-            if self.is_done(lane, state) {
-                continue;
-            }
-            let recovery = match &torn {
-                Some(torn) => self.start_torn(&mut shared, torn, mode, state, lane)?,
-                None => {
-                    let Some(own) = bench.fork() else { continue };
-                    self.start_own(own, &point.closed, mode, state, lane)?
+            let state = self.in_context(state, context);
+            let mut row = place.before.clone();
+            row.cuts.push(Cut { at: place.at, mode });
+            (row.state, row.when) = (state, place.when);
+            let is_done = self.is_done(lane, state);
+            if !is_done {
+                let ran = lane.found_count;
+                let recovery = match &torn {
+                    Some(torn) => self.start_torn(&mut shared, torn, mode, lane)?,
+                    None => {
+                        let Some(own) = bench.fork() else { continue };
+                        self.start_own(own, place.closed, mode, context, lane)?
+                    }
+                };
+                lane.recoveries.insert(state, recovery);
+                if lane.found_count > ran && self.is_cut_again(&row) {
+                    lane.started.push(row.clone());
                 }
-            };
-            lane.recoveries.insert(state, recovery);
+            }
+            lane.rows.push(row);
         }
         Ok(())
     }
 
-    /// Whether nothing is to be learned from a start from this state.
-    fn is_done(&self, lane: &Lane, state: u64) -> bool {
-        if lane.recoveries.contains_key(&state) {
-            return true;
-        }
-        // Where the recoveries are to be cut as well, their writes have to be seen.
-        self.explorer.options.depth == 1 && self.explorer.recoveries.contains_key(&state)
+    /// Whether the recovery from the last cut of a row is to be cut as well.
+    fn is_cut_again(&self, row: &Row) -> bool {
+        (row.cuts.len() as u32) < self.explorer.options.depth
     }
 
-    /// Whether what is known of other starts may stand in for one whose row is so long.
-    fn skips(&self, cuts: usize) -> bool {
-        self.explorer.options.skip && cuts as u32 >= self.explorer.options.depth
+    /// What is owed at a point, where that is a part of what tells starts apart: the cuts of a recovery are
+    /// judged by it, and so those of a start that stands in for another must be by the same.
+    fn context(&self, point: usize) -> usize {
+        match self.explorer.options.depth {
+            1 => 0,
+            _ => self.context_numbers[point],
+        }
+    }
+
+    fn in_context(&self, state: u64, context: usize) -> u64 {
+        if context == 0 {
+            return state;
+        }
+        let mut hasher = DefaultHasher::new();
+        (state, context).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Whether it is known what a start from this state leads to.
+    fn is_done(&self, lane: &Lane, state: u64) -> bool {
+        lane.recoveries.contains_key(&state) || self.explorer.recoveries.contains_key(&state)
     }
 
     /// Starts the lock of a point after a cut that leaves this page.
@@ -191,15 +252,14 @@ impl Work<'_> {
         shared: &mut Shared<'_>,
         (page, words): &(u32, Vec<u32>),
         mode: CutMode,
-        state: u64,
         lane: &mut Lane,
     ) -> Result<u64, DeviceTrouble> {
         let profile = self.flow.profile();
-        let skips = self.skips(1);
+        let skips = self.explorer.options.skip;
         let with = Some((*page, words.as_slice()));
         if skips && let Some(branch) = shared.lost.branch() {
             let view = View { branch, with };
-            if let Some(recovery) = lane.known.get(view, &mut shared.prints) {
+            if let Some(recovery) = lane.known(shared.context).get(view, &mut shared.prints) {
                 return Ok(recovery);
             }
         }
@@ -247,7 +307,7 @@ impl Work<'_> {
             branch.load(*page, words);
         }
         if !skips {
-            return self.run_out(bench, recovering, state, lane);
+            return self.run_out(bench, recovering, lane);
         }
         let mut moments: Vec<Moment> = Vec::new();
         let (mut moment, mut writes) = (look, 0);
@@ -301,7 +361,7 @@ impl Work<'_> {
         }
         if let (Some(on), Some(branch)) = (on, shared.lost.branch()) {
             let start = Start::new(View { branch, with }, on, recovery);
-            lane.learn(start);
+            lane.learn(shared.context, start);
         }
         Ok(recovery)
     }
@@ -312,14 +372,14 @@ impl Work<'_> {
         mut bench: Bench,
         closed: &[Contact],
         mode: CutMode,
-        state: u64,
+        context: usize,
         lane: &mut Lane,
     ) -> Result<u64, DeviceTrouble> {
         let profile = self.flow.profile();
         self.lose(&mut bench, mode)?;
         let mut before = bench.fork();
         run::release(&mut bench, closed, mode, profile)?;
-        let mut skips = self.skips(1);
+        let mut skips = self.explorer.options.skip;
         match mode {
             CutMode::Sag(_) => skips = false,
             CutMode::Bounce(millis) => {
@@ -328,6 +388,7 @@ impl Work<'_> {
                 before = bench.fork();
                 // From the last loss on it is like any other.
                 let plain = bench.branch().map_or(0, |branch| branch.lasting_state());
+                let plain = self.in_context(plain, context);
                 let known = lane.recoveries.get(&plain);
                 if skips && let Some(known) = known.or(self.explorer.recoveries.get(&plain)) {
                     return Ok(*known);
@@ -338,7 +399,7 @@ impl Work<'_> {
         let mut before = before.filter(|_| skips);
         if let Some(branch) = before.as_mut().and_then(Bench::branch) {
             let view = View { branch, with: None };
-            if let Some(recovery) = lane.known.get(view, &mut Prints::default()) {
+            if let Some(recovery) = lane.known(context).get(view, &mut Prints::default()) {
                 return Ok(recovery);
             }
         }
@@ -350,7 +411,7 @@ impl Work<'_> {
         lane.boots += 1;
         let mut recovering = Recovering::new(&bench, mode);
         let Some(branch) = before.as_mut().and_then(Bench::branch) else {
-            return self.run_out(bench, recovering, state, lane);
+            return self.run_out(bench, recovering, lane);
         };
         if let Some(branch) = bench.branch() {
             branch.note_dependence(self.lowest);
@@ -360,34 +421,26 @@ impl Work<'_> {
         let recovery = self.found(bench, recovering, lane);
         if let Some(on) = on {
             let view = View { branch, with: None };
-            lane.learn(Start::new(view, on, recovery));
+            lane.learn(context, Start::new(view, on, recovery));
         }
         Ok(recovery)
     }
 
-    /// Lets a start come to its end, with its writes.
+    /// Lets a start come to its end.
     fn run_out(
         &self,
         mut bench: Bench,
         mut recovering: Recovering,
-        state: u64,
         lane: &mut Lane,
     ) -> Result<u64, DeviceTrouble> {
-        let mut writes = Vec::new();
-        let is_cut = self.explorer.options.depth > 1;
-        recovering.go_on(&mut bench, None, &mut |bench, operation, _| {
-            if is_cut {
-                writes.push(written(bench, operation));
-            }
-            true
-        })?;
-        lane.writes.insert(state, writes);
+        recovering.go_on(&mut bench, None, &mut |_, _, _| true)?;
         Ok(self.found(bench, recovering, lane))
     }
 
     fn found(&self, mut bench: Bench, recovering: Recovering, lane: &mut Lane) -> u64 {
         let recovery = recovering.at_rest(&mut bench);
         let key = recovery.key();
+        lane.found_count += 1;
         if !self.explorer.found.contains_key(&key) {
             lane.found.entry(key).or_insert_with(|| Found {
                 recovery: Arc::new(recovery),
@@ -397,62 +450,24 @@ impl Work<'_> {
         key
     }
 
-    /// Starts the lock from what rows of more than one cut leave.
+    /// Starts the lock from what the last cuts of rows leave.
     pub(super) fn start_rows(
         &self,
         rows: &[Row],
         tell: Progress<'_>,
     ) -> Result<Vec<Lane>, DeviceTrouble> {
-        let explorer = &*self.explorer;
-        let total = rows.len() as u64;
-        let done = std::sync::atomic::AtomicU64::new(0);
-        let lanes: Vec<&[Row]> = rows.chunks(rows.len().div_ceil(LANES).max(1)).collect();
-        let lanes = parallel(
-            &lanes,
-            explorer.options.jobs,
-            &explorer.stop,
-            |_| {},
-            |rows| {
-                let mut lane = Lane {
-                    known: explorer.known.clone(),
-                    ..Lane::default()
-                };
-                for row in *rows {
-                    if explorer.stop.load(std::sync::atomic::Ordering::Relaxed) {
-                        break;
-                    }
-                    if !self.is_done(&lane, row.state) {
-                        self.start_row(row, &mut lane)?;
-                    }
-                    let done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-                    tell("starting", done, total);
-                }
-                Ok(lane)
-            },
-        );
-        lanes.into_iter().flatten().collect()
-    }
-
-    fn start_row(&self, row: &Row, lane: &mut Lane) -> Result<(), DeviceTrouble> {
-        let Some((bench, closed, mode)) = self.before_last(row)? else {
-            return Ok(());
-        };
-        let single = row.cuts.len() == 1;
-        let closed = if single { closed } else { &[] };
-        let recovery = match self.skips(row.cuts.len()) {
-            true => self.start_own(bench, closed, mode, row.state, lane)?,
-            false => {
-                let mut bench = bench;
-                self.lose(&mut bench, mode)?;
-                run::release(&mut bench, closed, mode, self.flow.profile())?;
-                run::restore(&mut bench, mode, self.flow.profile())?;
-                lane.boots += 1;
-                let recovering = Recovering::new(&bench, mode);
-                self.run_out(bench, recovering, row.state, lane)?
+        self.in_lanes("starting", rows, tell, |row, lane| {
+            if self.is_done(lane, row.state) {
+                return Ok(());
             }
-        };
-        lane.recoveries.insert(row.state, recovery);
-        Ok(())
+            let Some((bench, closed, mode)) = self.before_last(row)? else {
+                return Ok(());
+            };
+            let context = self.context(row.point);
+            let recovery = self.start_own(bench, closed, mode, context, lane)?;
+            lane.recoveries.insert(row.state, recovery);
+            Ok(())
+        })
     }
 
     /// The bench at the moment of a row's last cut, the contacts that are closed there, and the cut's mode.
@@ -513,9 +528,13 @@ impl Work<'_> {
 }
 
 impl Lane {
-    fn learn(&mut self, start: Start) {
-        self.known.insert(start.clone());
-        self.starts.push(start);
+    fn known(&mut self, context: usize) -> &Known {
+        self.known.entry(context).or_default()
+    }
+
+    fn learn(&mut self, context: usize, start: Start) {
+        self.known.entry(context).or_default().insert(start.clone());
+        self.starts.push((context, start));
     }
 }
 
@@ -527,12 +546,5 @@ fn passing(state: u64, recovering: &Recovering) -> u64 {
     for (since, _) in seen {
         since.hash(&mut hasher);
     }
-    hasher.finish()
-}
-
-fn written(bench: &mut Bench, operation: CutPoint) -> Written {
-    let mut hasher = DefaultHasher::new();
-    let state = bench.branch().map(|branch| branch.lasting_state());
-    (state, format!("{:?}", operation.change)).hash(&mut hasher);
     hasher.finish()
 }
