@@ -123,7 +123,9 @@ fn every_cut_comes_to_the_same_whether_known_starts_stand_in_for_others_or_not()
             assert_eq!(skipping[what], every[what], "{what} of {image:?}");
         }
         let boots = |flow: &Value| flow["boots"].as_u64().expect("a number");
-        assert!(10 * boots(skipping) < 9 * boots(every));
+        // The bad one looks at every word of its page, and tells more starts apart.
+        let times = if image.is_empty() { 5 } else { 1 };
+        assert!(times * boots(skipping) <= boots(every), "{image:?}");
     }
 }
 
