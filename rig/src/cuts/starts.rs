@@ -96,6 +96,9 @@ struct Moment {
     on: Option<Dependence>,
 }
 
+/// The bench at the moment of a row's last cut, the contacts that are closed there, and the cut's mode.
+type Last<'p> = (Bench, &'p [Contact], CutMode);
+
 impl Work<'_> {
     /// Every cut of every point, with the state that it leaves, and a start from every state of which it is
     /// not known what it leads to.
@@ -470,11 +473,8 @@ impl Work<'_> {
         })
     }
 
-    /// The bench at the moment of a row's last cut, the contacts that are closed there, and the cut's mode.
-    fn before_last(
-        &self,
-        row: &Row,
-    ) -> Result<Option<(Bench, &[Contact], CutMode)>, DeviceTrouble> {
+    /// Carries out all cuts of a row but the last.
+    fn before_last(&self, row: &Row) -> Result<Option<Last<'_>>, DeviceTrouble> {
         let point = &self.points[row.point];
         let profile = self.flow.profile();
         let Some(mut bench) = fork(&point.bench) else {
