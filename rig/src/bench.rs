@@ -7,36 +7,34 @@
 //!
 //! A bench knows nothing of scenarios, profiles or verdicts.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::driver::console::{Console, Ended};
 use crate::driver::firmata::{self, Firmata};
-use crate::driver::relay_board::{self, Relay, RelayBoard};
+use crate::driver::relay_board::{self, RelayBoard};
 use crate::driver::sense::{self, Sense, Source};
-use crate::driver::stage::{self, Left, Motion, Stage};
+use crate::driver::stage::{self, Motion, Stage};
 use crate::driver::supply::{self, Supply};
 use crate::driver::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
 use crate::port::{
-    Branch, CutPoint, Interrupt, Level, Observation, PortId, Ports, ProbePort, Seen, Terminal,
-    Waited,
+    Branch, CutPoint, Interrupt, Level, Observation, Ports, ProbePort, Seen, Terminal, Waited,
 };
 use crate::quantity::{Microamps, Millivolts};
 
+use attached::{Attached, lose, receive};
+
 pub use crate::driver::supply::Feed;
+pub use connect::{CONNECT_MAX, CONNECT_STAGE_MAX};
 pub use file::{BenchFile, Contact, Cut, Output, schema};
+pub use rest::{REST_MAX, Rest};
 
+mod attached;
+mod connect;
 pub mod file;
-
-/// How long going to rest may take altogether. Every driver gives up on its own well before.
-pub const REST_MAX: Nanos = Nanos::from_secs(5);
-/// How long an instrument may take to answer for the first time.
-pub const CONNECT_MAX: Nanos = Nanos::from_secs(5);
-
-/// How long meeting the instruments may take where the axes of a stage may have to go home first.
-pub const CONNECT_STAGE_MAX: Nanos = stage::HOMING_MAX;
+mod rest;
 
 /// Something that happened on the bench.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,27 +109,6 @@ pub enum What {
     Trouble(DeviceTrouble),
 }
 
-/// What came of going to rest.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Rest {
-    /// The outputs that were brought to rest, in this order; each was confirmed.
-    pub outputs: Vec<String>,
-    /// The outputs of which nobody knows.
-    pub failed: Vec<String>,
-    /// What happened meanwhile, troubles included.
-    pub happenings: Vec<Happening>,
-}
-
-/// A driver and the port that it stands on.
-#[derive(Clone)]
-struct Attached<D> {
-    driver: D,
-    port: PortId,
-    device: String,
-    /// Why the port is gone.
-    lost: Option<DeviceTrouble>,
-}
-
 /// The instruments around one board under test.
 pub struct Bench {
     ports: Box<dyn Ports>,
@@ -150,160 +127,6 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Opens every port of the file, finds its instruments, and brings the outputs to rest.
-    ///
-    /// This takes bench time: the instruments' answers. An error leaves what was already reached at rest,
-    /// as far as it answers.
-    pub fn connect(file: BenchFile, mut ports: Box<dyn Ports>) -> Result<Bench, DeviceTrouble> {
-        let relays = match &file.relays {
-            Some(relays) => {
-                let device = format!("relay board on {}", relays.port.at);
-                let port = open(&mut *ports, &device, &relays.port)?;
-                let used = relays.contacts.iter().map(|(contact, wired)| Relay {
-                    channel: wired.channel,
-                    name: contact.to_string(),
-                    longest_on: wired.longest_on,
-                });
-                let driver = RelayBoard::new(device.clone(), used.collect());
-                Some(Attached {
-                    driver,
-                    port,
-                    device,
-                    lost: None,
-                })
-            }
-            None => None,
-        };
-        let supply = match &file.supply {
-            Some(supply) => {
-                let device = format!("supply on {}", supply.port.at);
-                let port = open(&mut *ports, &device, &supply.port)?;
-                let settings = supply::Settings {
-                    highest: supply.highest,
-                    limit: supply.limit,
-                    resistance: supply.resistance,
-                    longest_on: supply.longest_on,
-                };
-                let driver = Supply::new(device.clone(), settings);
-                Some(Attached {
-                    driver,
-                    port,
-                    device,
-                    lost: None,
-                })
-            }
-            None => None,
-        };
-        let console = match &file.console {
-            Some(console) => {
-                let device = format!("console on {}", console.at);
-                let port = open(&mut *ports, &device, console)?;
-                Some(Attached {
-                    driver: Console::new(),
-                    port,
-                    device,
-                    lost: None,
-                })
-            }
-            None => None,
-        };
-        let stage = match &file.stage {
-            Some(stage) => {
-                let device = format!("stage on {}", stage.port.at);
-                let port = open(&mut *ports, &device, &stage.port)?;
-                let driver = Stage::new(device.clone(), stage.settings.clone());
-                Some(Attached {
-                    driver,
-                    port,
-                    device,
-                    lost: None,
-                })
-            }
-            None => None,
-        };
-        let sense_boards = sense_boards(&file, &mut *ports)?;
-        let mut bench = Bench {
-            ports,
-            file: Arc::new(file),
-            relays,
-            supply,
-            console,
-            sense_boards,
-            stage,
-            sense: Sense::default(),
-            happenings: VecDeque::new(),
-            identity: None,
-            stage_identity: None,
-            touched: true,
-        };
-        bench.open_lines(false)?;
-        bench.meet()?;
-        Ok(bench)
-    }
-
-    /// Meets the instruments, and brings everything to rest.
-    fn meet(&mut self) -> Result<(), DeviceTrouble> {
-        let now = self.now();
-        if let Some(supply) = &mut self.supply {
-            supply.driver.connect(now);
-        }
-        for board in &mut self.sense_boards {
-            board.driver.connect(now);
-        }
-        let mut bound = CONNECT_MAX;
-        if let Some(stage) = &mut self.stage {
-            stage.driver.connect(now);
-            bound = CONNECT_STAGE_MAX;
-        }
-        let mut seen = Vec::new();
-        self.until_idle(now + bound, &mut seen);
-        for happening in &seen {
-            if let What::Trouble(trouble) = &happening.what {
-                let trouble = trouble.clone();
-                self.to_rest();
-                return Err(trouble);
-            }
-        }
-        self.open_lines(true)?;
-        let rest = self.to_rest();
-        for happening in seen.into_iter().chain(rest.happenings) {
-            match happening.what {
-                What::Trouble(trouble) => return Err(trouble),
-                // What switched while everything went to rest is how the bench was found, not what a run did.
-                What::Switched { .. } | What::Fed { .. } | What::Moved { .. } => {}
-                _ => self.happenings.push_back(happening),
-            }
-        }
-        Ok(())
-    }
-
-    /// Watches the lines that come through sense boards, or all others, from here on.
-    fn open_lines(&mut self, through_boards: bool) -> Result<(), DeviceTrouble> {
-        let file = Arc::clone(&self.file);
-        let lines = file.lines.iter();
-        for line in lines.filter(|line| line.board.is_some() == through_boards) {
-            let device = format!("line '{}' at {}", line.name, line.at);
-            let trouble = |trouble| DeviceTrouble::from_port(&device, "opening it", trouble);
-            let source = match &line.board {
-                Some((port, pin)) => {
-                    let is_its = |board: &Attached<Firmata>| board.device == sense_board(port);
-                    let board = self.sense_boards.iter().position(is_its);
-                    Source::Board(board.expect("one was made for each line's port"), *pin)
-                }
-                None => Source::Port(self.ports.line(&line.at, &line.pin).map_err(trouble)?),
-            };
-            let (name, active) = (line.name.clone(), active(line));
-            let line = sense::Line {
-                name,
-                source,
-                active,
-            };
-            let level = self.level_of(&line)?;
-            self.sense.add(line, level);
-        }
-        Ok(())
-    }
-
     /// The bench's file.
     pub fn file(&self) -> &BenchFile {
         &self.file
@@ -512,149 +335,6 @@ impl Bench {
             }
         }
         Waited::Saw(())
-    }
-
-    /// Brings every output to its rest state, in the order that the bench file gives, and waits for the
-    /// confirmations; what waited to be done is forgotten.
-    ///
-    /// It works after any trouble, as far as instruments answer, takes at most [`REST_MAX`] (a stage at
-    /// most [`stage::REST_MAX`] more), and no interrupt shortens it. Doing it twice costs nothing.
-    pub fn to_rest(&mut self) -> Rest {
-        let mut rest = Rest {
-            happenings: self.happenings.drain(..).collect(),
-            ..Rest::default()
-        };
-        let until = self.now() + REST_MAX;
-        for output in self.file.rest.clone() {
-            match output {
-                Output::Supply => self.supply_to_rest(until, &mut rest),
-                Output::Stage => self.stage_to_rest(&mut rest),
-                output => self.contacts_to_rest(output, until, &mut rest),
-            }
-        }
-        self.touched = false;
-        rest
-    }
-
-    /// Lets time pass until every instrument has answered, or has given up.
-    ///
-    /// # Errors
-    /// The first trouble meanwhile.
-    pub fn settle(&mut self) -> Result<(), DeviceTrouble> {
-        let mut seen = Vec::new();
-        self.until_idle(self.now() + CONNECT_MAX, &mut seen);
-        let troubles = seen
-            .into_iter()
-            .filter_map(|happening| match happening.what {
-                What::Trouble(trouble) => Some(trouble),
-                _ => None,
-            });
-        troubles.take(1).try_for_each(Err)
-    }
-
-    fn contacts_to_rest(&mut self, output: Output, until: Nanos, rest: &mut Rest) {
-        let Some(relays) = &self.file.relays else {
-            return;
-        };
-        let contacts: Vec<(Contact, u8, bool)> = relays
-            .contacts
-            .iter()
-            .filter(|(contact, _)| contact.output() == output)
-            .map(|(contact, wired)| (contact.clone(), wired.channel, wired.rest_closed))
-            .collect();
-        let now = self.now();
-        if let Some(relays) = &mut self.relays
-            && relays.lost.is_none()
-        {
-            for (_, channel, closed) in &contacts {
-                if !relays.driver.is_known_to_be(*channel, *closed) {
-                    relays.driver.rest(now, *channel, *closed);
-                }
-            }
-        }
-        self.until_idle(until, &mut rest.happenings);
-        for (contact, channel, closed) in contacts {
-            let known = self.relays.as_ref().is_some_and(|relays| {
-                relays.lost.is_none() && relays.driver.is_known_to_be(channel, closed)
-            });
-            rest.note(contact.to_string(), known);
-        }
-    }
-
-    fn supply_to_rest(&mut self, until: Nanos, rest: &mut Rest) {
-        let Some(supply) = &self.file.supply else {
-            return;
-        };
-        let feed = match supply.rest {
-            Some(voltage) => Feed::On {
-                voltage,
-                resistance: None,
-            },
-            None => Feed::Off,
-        };
-        let now = self.now();
-        if let Some(supply) = &mut self.supply
-            && supply.lost.is_none()
-            && !supply.driver.is_known_to_be(feed)
-        {
-            supply.driver.rest(now, feed);
-        }
-        self.until_idle(until, &mut rest.happenings);
-        let known = self
-            .supply
-            .as_ref()
-            .is_some_and(|supply| supply.lost.is_none() && supply.driver.is_known_to_be(feed));
-        rest.note("supply".to_owned(), known);
-    }
-
-    /// A stage has ways to go; nothing else waits for it that is not behind it in the order.
-    fn stage_to_rest(&mut self, rest: &mut Rest) {
-        let now = self.now();
-        let Some(stage) = &mut self.stage else {
-            return;
-        };
-        if stage.lost.is_none() && stage.driver.rested() != Some(Left::Clear) {
-            stage.driver.rest(now);
-        }
-        self.until_idle(now + stage::REST_MAX, &mut rest.happenings);
-        let stage = self.stage.as_ref().filter(|stage| stage.lost.is_none());
-        match stage.and_then(|stage| stage.driver.rested()) {
-            Some(Left::Clear) => rest.note("stage".to_owned(), true),
-            Some(Left::KeyIn { at }) => {
-                rest.note(format!("stage (the cylinder holds the key at {at})"), true);
-            }
-            None => rest.note("stage".to_owned(), false),
-        }
-    }
-
-    /// Lets time pass until every output driver has its answers or has given up.
-    fn until_idle(&mut self, until: Nanos, seen: &mut Vec<Happening>) {
-        loop {
-            self.pump();
-            seen.extend(self.happenings.drain(..));
-            let relays_idle = self
-                .relays
-                .as_ref()
-                .is_none_or(|relays| relays.lost.is_some() || relays.driver.is_idle());
-            let supply_idle = self
-                .supply
-                .as_ref()
-                .is_none_or(|supply| supply.lost.is_some() || supply.driver.is_idle());
-            let stage_idle = self
-                .stage
-                .as_ref()
-                .is_none_or(|stage| stage.lost.is_some() || stage.driver.is_idle());
-            let sense_idle = self
-                .sense_boards
-                .iter()
-                .all(|board| board.lost.is_some() || board.driver.is_idle());
-            let instruments_idle = relays_idle && supply_idle && stage_idle && sense_idle;
-            if instruments_idle || self.now() >= until {
-                return;
-            }
-            // Interrupted means: stop what you do. Going to rest is just that.
-            let _ = self.step(until);
-        }
     }
 
     /// A second bench in exactly this state, which goes its own way from here; none on a real bench.
@@ -903,148 +583,4 @@ impl Bench {
         .flatten()
         .min()
     }
-}
-
-/// The last resort of whoever forgot [`Bench::to_rest`], or panicked before it.
-impl Drop for Bench {
-    fn drop(&mut self) {
-        // A bench that exists in memory ceases to exist: there is nothing to make safe.
-        if self.touched && self.ports.branch().is_none() {
-            self.to_rest();
-        }
-    }
-}
-
-impl Rest {
-    fn note(&mut self, output: String, known: bool) {
-        if known {
-            self.outputs.push(output);
-        } else {
-            self.failed.push(output);
-        }
-    }
-}
-
-impl Contact {
-    /// The output that this contact goes to rest with.
-    fn output(&self) -> Output {
-        match self {
-            Contact::Key(_) => Output::Keys,
-            Contact::Button(_) => Output::Buttons,
-            Contact::Door => Output::Door,
-            Contact::Jam => Output::Jam,
-        }
-    }
-}
-
-impl<D: Driver> Attached<D> {
-    /// Sends what the driver wants sent.
-    fn flush(&mut self, ports: &mut dyn Ports, now: Nanos, happenings: &mut VecDeque<Happening>) {
-        let bytes = self.driver.outbox();
-        if bytes.is_empty() || self.lost.is_some() {
-            return;
-        }
-        if let Err(trouble) = ports.write(self.port, &bytes) {
-            let trouble = DeviceTrouble::from_port(&self.device, "sending to it", trouble);
-            self.lost = Some(trouble.clone());
-            happenings.push_back(Happening {
-                at: now,
-                what: What::Trouble(trouble),
-            });
-        }
-    }
-
-    fn deadline(&self) -> Option<Nanos> {
-        if self.lost.is_some() {
-            None
-        } else {
-            self.driver.deadline()
-        }
-    }
-
-    fn check_lost(&self) -> Result<(), DeviceTrouble> {
-        self.lost.clone().map_or(Ok(()), Err)
-    }
-}
-
-fn receive<'a, D: Driver + 'a>(
-    attached: impl Into<Option<&'a mut Attached<D>>>,
-    port: PortId,
-    at: Nanos,
-    bytes: &[u8],
-) {
-    if let Some(attached) = attached.into()
-        && attached.port == port
-    {
-        attached.driver.receive(at, bytes);
-    }
-}
-
-fn lose<'a, D: Driver + 'a>(
-    attached: impl Into<Option<&'a mut Attached<D>>>,
-    port: PortId,
-    at: Nanos,
-    why: &str,
-    happenings: &mut VecDeque<Happening>,
-) {
-    if let Some(attached) = attached.into()
-        && attached.port == port
-        && attached.lost.is_none()
-    {
-        let trouble = DeviceTrouble {
-            device: attached.device.clone(),
-            doing: "listening to it".to_owned(),
-            what: Trouble::Lost,
-            saw: why.to_owned(),
-            hint: "check cable and power of the instrument, then start the run again".to_owned(),
-        };
-        attached.lost = Some(trouble.clone());
-        happenings.push_back(Happening {
-            at,
-            what: What::Trouble(trouble),
-        });
-    }
-}
-
-/// What messages call the sense board at a port.
-fn sense_board(port: &file::Port) -> String {
-    format!("sense board on {}", port.at)
-}
-
-/// A driver for every sense board that lines of the bench are wired to.
-fn sense_boards(
-    file: &BenchFile,
-    ports: &mut dyn Ports,
-) -> Result<Vec<Attached<Firmata>>, DeviceTrouble> {
-    let mut pins: BTreeMap<String, (&file::Port, Vec<u8>)> = BTreeMap::new();
-    for (port, pin) in file.lines.iter().filter_map(|line| line.board.as_ref()) {
-        let (_, pins) = pins
-            .entry(sense_board(port))
-            .or_insert_with(|| (port, Vec::new()));
-        pins.push(*pin);
-    }
-    let attach = |(device, (port, pins)): (String, (&file::Port, Vec<u8>))| {
-        Ok(Attached {
-            driver: Firmata::new(device.clone(), pins),
-            port: open(ports, &device, port)?,
-            device,
-            lost: None,
-        })
-    };
-    pins.into_iter().map(attach).collect()
-}
-
-/// The level at which a line is on.
-fn active(line: &file::Line) -> Level {
-    if line.active_high {
-        Level::High
-    } else {
-        Level::Low
-    }
-}
-
-fn open(ports: &mut dyn Ports, device: &str, port: &file::Port) -> Result<PortId, DeviceTrouble> {
-    ports
-        .bytes(&port.at, port.baud)
-        .map_err(|trouble| DeviceTrouble::from_port(device, "opening its port", trouble))
 }

@@ -6,13 +6,14 @@
 //! before each, because every scenario starts from the factory state.
 
 use std::collections::BTreeMap;
-use std::io::{self, LineWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
 
 use crate::bench::{Bench, BenchFile, Feed};
 use crate::driver::DeviceTrouble;
@@ -113,36 +114,42 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// Carries out all groups, one after the other, and tells of each run as it ends. Runs that never
-    /// began because the campaign was stopped are not told of.
+    /// Carries out all groups and tells of each run as it ends. On a real bench nothing else goes on;
+    /// on virtual ones the next group begins where the last leaves places free. Runs that never began
+    /// because the campaign was stopped are not told of.
     pub async fn carry_out(&self, groups: Vec<Group>, told: mpsc::Sender<Report>) {
+        let mut running = Running {
+            places: Arc::new(Semaphore::new(self.jobs.max(1))),
+            tasks: JoinSet::new(),
+        };
         for group in groups {
             if self.cancelled.load(Ordering::Relaxed) {
-                return;
+                break;
             }
-            self.group(group, &told).await;
+            if group.bench.emulates.is_none() {
+                running.end().await;
+            }
+            self.group(group, &mut running, &told).await;
         }
+        running.end().await;
     }
 
-    async fn group(&self, group: Group, told: &mpsc::Sender<Report>) {
+    async fn group(&self, group: Group, running: &mut Running, told: &mpsc::Sender<Report>) {
         let group = Arc::new(group);
         let Some(first) = group.jobs.first() else {
             return;
         };
         let mut seed = first.seed;
+        let place = running.place().await;
         let mut prepared = match self.prepared(&group, seed).await {
             Ok(prepared) => prepared,
             Err(trouble) => return self.broken(&group, &group.jobs, trouble, told).await,
         };
+        drop(place);
         let name = format!("{} on {}", group.profile.id(), group.bench.name);
         let _ = told.send(Report::Flashed { group: name }).await;
-        let places = Arc::new(Semaphore::new(self.jobs.max(1)));
-        let mut tasks = tokio::task::JoinSet::new();
         for (index, job) in group.jobs.iter().cloned().enumerate() {
-            let place = Arc::clone(&places)
-                .acquire_owned()
-                .await
-                .expect("nobody closes it");
+            let place = running.place().await;
             if self.cancelled.load(Ordering::Relaxed) {
                 break;
             }
@@ -162,7 +169,7 @@ impl Campaign {
             let snapshots = self.snapshots.clone();
             if let Some(bench) = prepared.bench.fork() {
                 let receipt = prepared.receipt.clone();
-                tasks.spawn_blocking(move || {
+                running.tasks.spawn_blocking(move || {
                     let mut bench = bench;
                     let ran = one(
                         &group,
@@ -203,11 +210,6 @@ impl Campaign {
                 let _ = told.send(Report::Ran(Box::new(ran))).await;
             }
         }
-        while let Some(done) = tasks.join_next().await {
-            if let Err(panic) = done {
-                std::panic::resume_unwind(panic.into_panic());
-            }
-        }
     }
 
     async fn prepared(&self, group: &Arc<Group>, seed: u64) -> Result<Prepared, DeviceTrouble> {
@@ -232,6 +234,29 @@ impl Campaign {
         for job in jobs {
             let ran = unable(group, job, &trouble, &self.folder.join(&job.id));
             let _ = told.send(Report::Ran(Box::new(ran))).await;
+        }
+    }
+}
+
+/// What goes on at once on virtual benches.
+struct Running {
+    places: Arc<Semaphore>,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// A place to work at, once one is free.
+    async fn place(&self) -> OwnedSemaphorePermit {
+        let places = Arc::clone(&self.places);
+        places.acquire_owned().await.expect("nobody closes it")
+    }
+
+    /// Waits until nothing goes on any more.
+    async fn end(&mut self) {
+        while let Some(done) = self.tasks.join_next().await {
+            if let Err(panic) = done {
+                std::panic::resume_unwind(panic.into_panic());
+            }
         }
     }
 }
@@ -402,10 +427,8 @@ fn written(
 ) -> Ran {
     let started = jiff::Timestamp::now();
     let cpu = cpu_time::ThreadTime::now();
-    let file = std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::File::create(folder.join("events.jsonl")));
-    let (events, traced) = match file {
-        Ok(file) => carry_out(Box::new(LineWriter::new(file))),
+    let (events, traced) = match trace_file(folder, &group.bench) {
+        Ok(file) => carry_out(file),
         Err(why) => {
             let (events, _) = carry_out(Box::new(io::sink()));
             (events, Err(why))
@@ -465,6 +488,16 @@ fn written(
         took,
         snapshot,
     }
+}
+
+/// Where a run's trace goes. What a virtual run loses when it is killed, its seed gives again.
+fn trace_file(folder: &Path, bench: &BenchFile) -> io::Result<Box<dyn Write + Send>> {
+    std::fs::create_dir_all(folder)?;
+    let file = std::fs::File::create(folder.join("events.jsonl"))?;
+    Ok(match bench.emulates {
+        Some(_) => Box::new(BufWriter::with_capacity(1 << 16, file)),
+        None => Box::new(file),
+    })
 }
 
 /// Compares a run's flow with the approved one. A run that kept every promise and has another flow

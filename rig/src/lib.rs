@@ -10,12 +10,12 @@
 //! Arrows point at what a part may know; a test holds the sources to them. The parts, in the order in
 //! which a newcomer should read them:
 //!
-//! - [`event`]: what was seen, as a closed enumeration; [`trace`] writes and reads it.
-//! - [`verdict`]: how a run can end, and the exit code.
+//! - [`lockrig_evidence`], a crate of its own: [`event`], what was seen, as a closed enumeration;
+//!   [`trace`] writes and reads it; [`oracle`], what must hold in every run, whatever its scenario
+//!   expects; [`judge`] makes the [`verdict`] of both.
 //! - [`step`]: the words that scenarios and procedures are written in; [`profile`]: what one product
 //!   promises; [`scenario`]: what to do and what must be seen, and the plan of runs that the two make.
-//! - [`run`]: one run: act, wait, check; [`oracle`]: what must hold in every run, whatever its
-//!   scenario expects; [`campaign`]: many runs; [`cuts`]: every loss of supply that a run can suffer.
+//! - [`run`]: one run: act, wait, check; [`campaign`]: many runs; [`cuts`]: every loss of supply that a run can suffer.
 //! - [`mod@bench`]: the instruments around one board, and one face for all of them; [`driver`]: one
 //!   instrument over a port; [`port`]: what a driver stands on, and the one clock.
 //! - [`serve`]: the virtual bench on real ports, for other tools.
@@ -33,9 +33,7 @@ pub mod campaign;
 pub mod cli;
 pub mod cuts;
 pub mod driver;
-pub mod event;
 pub mod image;
-pub mod oracle;
 pub mod port;
 pub mod profile;
 pub mod project;
@@ -48,5 +46,5 @@ pub mod snapshot;
 pub mod source;
 pub mod step;
 pub mod testing;
-pub mod trace;
-pub mod verdict;
+
+pub use lockrig_evidence::{event, judge, oracle, trace, verdict};

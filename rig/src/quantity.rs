@@ -7,7 +7,7 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::event::Nanos;
+use crate::event::{Nanos, quantity_schema};
 use crate::source::{Node, Problem, Problems, Read};
 
 /// A voltage.
@@ -48,14 +48,7 @@ pub struct MillinewtonMetres(pub u32);
 
 const TIMES: Units = Units {
     quantity: "a duration",
-    units: &[
-        ("ns", 1),
-        ("us", 1_000),
-        ("ms", 1_000_000),
-        ("s", 1_000_000_000),
-        ("min", 60_000_000_000),
-        ("h", 3_600_000_000_000),
-    ],
+    units: Nanos::UNITS,
     example: "s",
 };
 const VOLTAGES: Units = Units {
@@ -188,24 +181,12 @@ impl Units {
     }
 
     fn schema(&self) -> Schema {
-        let units: Vec<&str> = self.units.iter().map(|(unit, _)| *unit).collect();
-        json_schema!({
-            "type": "string",
-            "description": format!("{}: a number and a unit ({})", self.quantity, units.join(", ")),
-            "pattern": format!(r"^[0-9]+(\.[0-9]+)? *({})$", units.join("|")),
-        })
+        quantity_schema(self.quantity, self.units)
     }
 }
 
-macro_rules! quantities {
-    ($($type:ident($inner:ty) in $units:ident up to $most:expr;)*) => { $(
-        impl Read for $type {
-            fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
-                let amount = $units.read(node, $most, problems)?;
-                Some(Self(<$inner>::try_from(amount).expect("a quantity fits its type: it was compared with its greatest value")))
-            }
-        }
-
+macro_rules! schemas {
+    ($($type:ident in $units:ident;)*) => { $(
         impl JsonSchema for $type {
             fn inline_schema() -> bool {
                 true
@@ -215,6 +196,16 @@ macro_rules! quantities {
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
                 $units.schema()
+            }
+        }
+    )* };
+}
+macro_rules! quantities {
+    ($($type:ident($inner:ty) in $units:ident up to $most:expr;)*) => { $(
+        impl Read for $type {
+            fn read(node: &Node, problems: &mut Problems) -> Option<Self> {
+                let amount = $units.read(node, $most, problems)?;
+                Some(Self(<$inner>::try_from(amount).expect("a quantity fits its type: it was compared with its greatest value")))
             }
         }
     )* };
@@ -230,6 +221,17 @@ quantities! {
     Micrometres(u32) in LENGTHS up to 1_000_000;
     MicrometresPerSecond(u32) in SPEEDS up to 1_000_000;
     MillinewtonMetres(u32) in TORQUES up to 100_000;
+}
+
+schemas! {
+    Millivolts in VOLTAGES;
+    Percent in SHARES;
+    Milliohms in RESISTANCES;
+    Microamps in CURRENTS;
+    MillidegreesPerSecond in TURNING_SPEEDS;
+    Micrometres in LENGTHS;
+    MicrometresPerSecond in SPEEDS;
+    MillinewtonMetres in TORQUES;
 }
 
 /// The one quantity with a sign.

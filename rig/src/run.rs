@@ -8,7 +8,6 @@
 mod credentials;
 mod cut;
 mod cylinder;
-mod judge;
 mod pattern;
 mod penalty;
 mod runner;
@@ -20,6 +19,7 @@ use std::io::Write;
 use crate::bench::Bench;
 use crate::driver::DeviceTrouble;
 use crate::event::{Event, FORMAT, FileHash, Nanos, What};
+use crate::judge;
 use crate::oracle::{Facts, Keeps, OnPowerCycle, Oracles};
 use crate::profile::codes::Code;
 use crate::profile::{

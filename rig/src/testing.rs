@@ -44,7 +44,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, LineWriter, Write};
+use std::io::{self, Write};
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -461,7 +461,7 @@ impl Lab {
         let file = std::fs::create_dir_all(path.parent().unwrap_or(folder))
             .and_then(|()| File::create(&path));
         match file {
-            Ok(file) => (Box::new(LineWriter::new(file)), Some(path)),
+            Ok(file) => (Box::new(file), Some(path)),
             Err(why) => panic!("making '{}': {why}", path.display()),
         }
     }

@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rstest::rstest;
+
 /// A module of rig, and the modules of rig that it may know. Whoever is not listed may know all.
 const MAY_KNOW: &[(&str, &[&str])] = &[
-    ("event", &["verdict"]),
-    ("verdict", &[]),
-    ("trace", &["event"]),
-    ("oracle", &["event"]),
     ("report", &["event", "verdict"]),
     ("snapshot", &["report", "event", "verdict", "source"]),
     ("source", &[]),
@@ -28,6 +26,15 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         "bench",
         &["driver", "port", "source", "quantity", "event", "image"],
     ),
+];
+
+/// The same for what was seen, and what it means.
+const EVIDENCE_MAY_KNOW: &[(&str, &[&str])] = &[
+    ("event", &["verdict"]),
+    ("verdict", &[]),
+    ("trace", &["event"]),
+    ("oracle", &["event"]),
+    ("judge", &["event", "verdict"]),
 ];
 
 /// Words that only files at these places may use.
@@ -108,28 +115,29 @@ fn known(code: &str) -> BTreeSet<String> {
     names
 }
 
-#[test]
-fn modules_of_rig_know_only_what_the_architecture_allows() {
-    let modules: BTreeSet<String> = sources("rig/src")
-        .iter()
-        .filter_map(|(name, _)| {
-            name.strip_prefix("rig/src/")?
-                .split(['/', '.'])
-                .next()
-                .map(str::to_owned)
-        })
-        .collect();
+#[rstest]
+#[case("rig/src/", MAY_KNOW)]
+#[case("rig/evidence/src/", EVIDENCE_MAY_KNOW)]
+fn modules_know_only_what_the_architecture_allows(
+    #[case] folder: &str,
+    #[case] may_know: &[(&str, &[&str])],
+) {
+    let module = |name: &str| {
+        let below = &name[folder.len()..];
+        below.split(['/', '.']).next().unwrap_or("").to_owned()
+    };
+    let sources = sources(folder);
+    let modules: BTreeSet<String> = sources.iter().map(|(name, _)| module(name)).collect();
+    // Those that rig shows as if they were its own.
+    let shown = EVIDENCE_MAY_KNOW.iter().map(|(name, _)| (*name).to_owned());
+    let modules: BTreeSet<String> = modules.into_iter().chain(shown).collect();
     let mut wrong = Vec::new();
-    for (name, code) in sources("rig/src") {
-        let module = name["rig/src/".len()..]
-            .split(['/', '.'])
-            .next()
-            .unwrap_or("")
-            .to_owned();
-        let Some((_, allowed)) = MAY_KNOW.iter().find(|(listed, _)| *listed == module) else {
+    for (name, code) in &sources {
+        let module = module(name);
+        let Some((_, allowed)) = may_know.iter().find(|(listed, _)| *listed == module) else {
             continue;
         };
-        for other in known(&code) {
+        for other in known(code) {
             if modules.contains(&other) && other != module && !allowed.contains(&other.as_str()) {
                 wrong.push(format!("{name}: '{module}' must not know '{other}'"));
             }

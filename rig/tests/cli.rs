@@ -960,6 +960,7 @@ fn list_shows_every_file_that_is_shipped() {
     let shipped = [
         ("scenario", "scenarios"),
         ("profile", "scenarios/profiles"),
+        ("twin", "scenarios/profiles/bad-twins"),
         ("bench", "boards"),
     ];
     for (kind, folder) in shipped {

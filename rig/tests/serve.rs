@@ -1,9 +1,9 @@
 //! The virtual bench on real ports, driven by programs that we did not write: probe-rs with its own
 //! driver for Black Magic Probes, gdb, and Python's pyserial, PyVISA and pyFirmata2.
 //!
-//! gdb and Python are skipped, saying so, where they or the packages are not installed. LOCKRIG_GDB and
-//! LOCKRIG_PYTHON name others than `gdb-multiarch` and `python3`; what is named must be there. Time is
-//! real here and bounds are wide: nothing in here asserts how fast the machine is.
+//! gdb and Python are skipped, saying so, where they or the packages (`served/requirements.txt`) are not
+//! installed. LOCKRIG_GDB and LOCKRIG_PYTHON name others than `gdb-multiarch` and `python3`; what is named
+//! must be there. Time is real here and bounds are wide: nothing in here asserts how fast the machine is.
 #![cfg(unix)]
 
 mod served;

@@ -477,11 +477,13 @@ impl VirtualBench {
 
     /// Lets time pass to the next thing that happens, or to the deadline; true, if it is reached.
     fn advance(&mut self, deadline: Ticks) -> bool {
-        let target = self.next_event().min(deadline);
+        let mut next = self.next_event();
+        let target = next.min(deadline);
         // An instruction is never split, so the chip may be a little ahead.
         let stopped = self.chip.run(target);
-        while self.next_event() <= self.chip.now() {
-            self.do_due();
+        while next <= self.chip.now() {
+            self.do_due(next);
+            next = self.next_event();
         }
         self.heed(stopped);
         stopped == Stopped::Deadline && target == deadline
@@ -508,10 +510,9 @@ impl VirtualBench {
             .min(self.from_sense_board.next())
     }
 
-    /// Does everything that is due at the next event's moment, in the order that the head of the
-    /// file gives.
-    fn do_due(&mut self) {
-        let now = self.next_event();
+    /// Does everything that is due at `now`, the next event's moment, in the order that the head of
+    /// the file gives.
+    fn do_due(&mut self, now: Ticks) {
         if let Some(byte) = self.to_relay.receive(now) {
             self.tell_relay_board(now, byte);
         }

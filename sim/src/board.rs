@@ -28,10 +28,12 @@ use supply::{Feed, Supply, SupplySpec};
 pub struct PinPlan {
     /// Square wave for the piezo.
     pub beeper: u32,
-    /// High: solenoid energised, motor withdraws.
+    /// High, with the enable low: solenoid energised, motor withdraws.
     pub bolt_drive_a: u32,
-    /// High: motor throws.
+    /// High, with the enable low: motor throws.
     pub bolt_drive_b: Option<u32>,
+    /// Low: the bolt's drive obeys. Two lines of opposite levels, so that no single write moves the bolt.
+    pub bolt_enable: u32,
     /// Low when the bolt is fully withdrawn.
     pub bolt_withdrawn: u32,
     /// Low when the bolt is fully thrown.
@@ -57,6 +59,7 @@ impl PinPlan {
         beeper: 4,
         bolt_drive_a: 5,
         bolt_drive_b: None,
+        bolt_enable: 3,
         bolt_withdrawn: 7,
         bolt_thrown: 10,
         door: 11,
@@ -486,7 +489,8 @@ impl Board {
         }
         let plan = &self.spec.pins;
         let drives = 1 << plan.bolt_drive_a | plan.bolt_drive_b.map_or(0, |pin| 1 << pin);
-        if highs & drives != 0 {
+        let enables = (before.low ^ pins.low) & (1 << plan.bolt_enable);
+        if highs & drives != 0 || enables != 0 {
             loads_changed = true;
             self.drive_bolt(now);
         }
@@ -595,7 +599,8 @@ impl Board {
 
     fn drive_bolt(&mut self, now: Ticks) {
         let plan = &self.spec.pins;
-        let high = |pin: u32| self.pins.high & (1 << pin) != 0;
+        let enabled = self.pins.low & (1 << plan.bolt_enable) != 0;
+        let high = |pin: u32| enabled && self.pins.high & (1 << pin) != 0;
         let push = match (high(plan.bolt_drive_a), plan.bolt_drive_b.is_some_and(high)) {
             (true, false) => Push::Withdraw,
             (false, true) => Push::Throw,

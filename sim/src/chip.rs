@@ -17,7 +17,7 @@ pub mod memory;
 pub mod nvmc;
 pub mod peripherals;
 
-use self::bus::{Did, FastBus, FullBus};
+use self::bus::{Did, FastBus, FullBus, POLLS_MAX};
 use self::core::decode::{self, Code, Op};
 use self::core::system::SV_CALL;
 use self::core::{Bus, Core, Doing, Exit, Registers, Stretch, exception, execute};
@@ -525,47 +525,55 @@ impl Chip {
         }
     }
 
-    /// Runs instructions until the horizon or one that needs care, and that one.
+    /// Runs instructions until the horizon or one that needs care, and that one. Flash is idle.
     fn burst(&mut self, horizon: Ticks) {
-        let budget = (horizon - self.now).0.min(BUDGET_MAX) as i64;
-        let mut left = budget;
-        let mut exit = Exit::Refused;
-        if self.core.registers.thumb {
-            let Memory {
-                flash,
-                ram,
-                ram_code,
-                dependence,
-            } = &mut self.memory;
-            let flash_limit = match dependence {
+        let budget = (horizon - self.now).0.min(BUDGET_MAX);
+        let horizon = self.now + Ticks(budget);
+        let Memory {
+            flash,
+            ram,
+            ram_code,
+            dependence,
+        } = &mut self.memory;
+        let bus = FastBus {
+            flash,
+            flash_limit: match dependence {
                 Some(dependence) => dependence.from(),
                 None => FLASH_BYTES,
+            },
+            ram,
+            ram_code,
+            peripherals: &mut self.peripherals,
+            system: &mut self.core.system,
+            masked: self.halting.masks_interrupts(),
+            horizon,
+            accessed: None,
+            polls: if self.poll.is_some() { 0 } else { POLLS_MAX },
+            stored: false,
+        };
+        let code = bus.code(self.core.registers.r[15]);
+        let Some(code) = code.filter(|_| self.core.registers.thumb) else {
+            let at = self.core.registers.r[15];
+            return match Memory::is_ram(at) && self.core.registers.thumb {
+                true => self.memory.decode_ram(at),
+                false => self.step(horizon),
             };
-            let flash_idle = self.flash_busy == Ticks::ZERO;
-            let bus = FastBus {
-                flash,
-                flash_idle,
-                flash_limit,
-                ram,
-                ram_code,
-                stored: false,
-            };
-            exit = match bus.code(self.core.registers.r[15]) {
-                Some(code) => {
-                    let (exit, bus) = execute(&mut self.core.registers, || bus, code, &mut left);
-                    if bus.stored {
-                        self.poll = None;
-                    }
-                    exit
-                }
-                None if Memory::is_ram(self.core.registers.r[15]) => Exit::Undecoded,
-                None => Exit::Refused,
-            };
+        };
+        let mut left = budget as i64;
+        let (exit, bus) = execute(&mut self.core.registers, || bus, code, &mut left);
+        let (horizon, accessed, stored) = (bus.horizon, bus.accessed, bus.stored);
+        let now = Ticks(horizon.0.wrapping_add_signed(-left));
+        if stored {
+            self.poll = None;
         }
-        if left < budget {
+        if now > self.now {
             self.futile_reset = None;
         }
-        self.pass((budget - left) as u64);
+        if let Some(accessed) = accessed {
+            self.pass((accessed - self.now).0);
+            self.heed_peripherals();
+        }
+        self.pass((now - self.now).0);
         match exit {
             Exit::Budget => {}
             Exit::Refused => self.step(horizon),
@@ -713,18 +721,18 @@ impl Chip {
     /// A probe's read of 1, 2 or 4 bytes.
     fn probe_load(&mut self, address: u32, size: u32) -> Option<u32> {
         self.probe_access(|bus| match size {
-            1 => bus.load8(address),
-            2 => bus.load16(address),
-            _ => bus.load32(address),
+            1 => bus.load::<1>(address),
+            2 => bus.load::<2>(address),
+            _ => bus.load::<4>(address),
         })
     }
 
     /// A probe's write of 1, 2 or 4 bytes.
     fn probe_store(&mut self, address: u32, size: u32, value: u32) -> bool {
         self.probe_access(|bus| match size {
-            1 => bus.store8(address, value),
-            2 => bus.store16(address, value),
-            _ => bus.store32(address, value),
+            1 => bus.store::<1>(address, value),
+            2 => bus.store::<2>(address, value),
+            _ => bus.store::<4>(address, value),
         })
     }
 

@@ -153,7 +153,7 @@ fn three_keys_of_a_rectangle_ghost_the_fourth_into_the_chip() {
 fn the_solenoid_pulls_the_bolt_and_a_cut_lets_the_spring_throw_it() {
     let mut bench = Program::default()
         .write(OUTSET, 1 << 5)
-        .write(DIRSET, 1 << 5)
+        .write(DIRSET, 1 << 5 | 1 << 3)
         .forever()
         .on(&BenchSpec::SAFE);
     let seen = watch(&mut bench, ms(200));
@@ -166,6 +166,25 @@ fn the_solenoid_pulls_the_bolt_and_a_cut_lets_the_spring_throw_it() {
     assert_eq!(edges(&seen, Line::Solenoid), [(now, false)]);
     assert_eq!(edges(&seen, Line::BoltWithdrawn), [(now, false)]);
     assert_eq!(edges(&seen, Line::BoltThrown), [(now + ms(30), true)]);
+}
+
+#[test]
+fn one_line_alone_does_not_move_the_bolt() {
+    let both_high = 1 << 5 | 1 << 3;
+    for (high, outputs) in [(both_high, both_high), (1 << 5, 1 << 5), (0, 1 << 3)] {
+        let mut bench = Program::default()
+            .write(OUTSET, high)
+            .write(DIRSET, outputs)
+            .forever()
+            .on(&BenchSpec::SAFE);
+        let seen = watch(&mut bench, ms(200));
+        assert_eq!(
+            edges(&seen, Line::Solenoid),
+            [],
+            "{high:#x} of {outputs:#x}"
+        );
+        assert!(bench.level(Line::BoltThrown));
+    }
 }
 
 #[test]
@@ -382,7 +401,7 @@ fn a_tired_battery_and_the_solenoid_make_a_brown_out_loop() {
     // recovers, and so on.
     let mut bench = Program::default()
         .write(OUTSET, 1 << 5)
-        .write(DIRSET, 1 << 5)
+        .write(DIRSET, 1 << 5 | 1 << 3)
         .forever()
         .on(&BenchSpec::SAFE);
     bench.write(Port::Supply, b"SOUR:RES 50;VOLT 5\n");

@@ -178,23 +178,38 @@ fn the_same_program_leaves_the_same_state_however_it_is_sliced() {
     // [sp, #24]; bx lr.
     let handler = [0x9806, 0x3002, 0x9006, 0x4770];
     for _ in 0..200 {
-        let mut code: Vec<u16> = (0..400)
-            .map(|_| match random(16) {
+        let mut code: Vec<u16> = Vec::new();
+        while code.len() < 400 {
+            let last = match random(17) {
                 0..=7 => random(0x4400) as u16,
                 8..=10 => (0x5000 + random(0x4000)) as u16,
                 11 => (0xc000 + random(0x1000)) as u16,
                 // Short branches, mostly forwards.
                 12..=13 => (0xd000 | random(14) << 8 | random(6)) as u16,
                 14 => (0xd0fa | random(14) << 8 | random(4)) as u16,
-                _ => (0xb200 + random(0x100)) as u16,
-            })
-            .collect();
+                15 => (0xb200 + random(0x100)) as u16,
+                // A delay: movs rN, #imm; subs rN, #1; bne to the subs.
+                _ => {
+                    let register = random(6) << 8;
+                    code.push((0x2000 | register | random(40)) as u16);
+                    code.push((0x3801 | register) as u16);
+                    0xd1fd
+                }
+            };
+            code.push(last);
+        }
+        code.resize(400, 0xe7fe);
         code.push(0xe7fe);
         code.extend(handler);
         let mut whole = chip(&[(3, 0x100 + 401 * 2)], &code);
         let mut registers = whole.core_state().registers;
         for register in &mut registers[..8] {
             *register = RESULT + random(0x1000) * 2;
+        }
+        // TIMER0, RTC0, GPIO, the interrupt controller: from tasks to registers.
+        for register in &mut registers[6..8] {
+            let block = [0x4000_8000, 0x4000_b000, 0x5000_0000, 0xe000_e000][random(4) as usize];
+            *register = block + [0, 0x100, 0x300, 0x500][random(4) as usize];
         }
         registers[13] = STACK - 0x100;
         whole.set_core_registers(&registers, 1 << 24);
@@ -203,7 +218,7 @@ fn the_same_program_leaves_the_same_state_however_it_is_sliced() {
         while whole.run(until) != Stopped::Deadline {}
         while sliced.now() < until {
             let slice = sliced.now() + Ticks(1 + u64::from(random(5)));
-            sliced.run(slice.min(until));
+            while sliced.run(slice.min(until)) != Stopped::Deadline {}
         }
         assert_eq!(whole.now(), sliced.now());
         assert_eq!(whole.core_state(), sliced.core_state());
@@ -266,4 +281,33 @@ fn waiting_for_an_event_takes_as_long_as_executing_it_would() {
     };
     // A loop that counts is never in the same state twice and has to be executed.
     assert_eq!(program(true), program(false));
+}
+
+#[test]
+fn what_a_register_does_comes_before_the_next_instruction() {
+    // TIMER0 interrupts when it comes to 100. Main writes 1 to a register of it and then counts in r2;
+    // the handler of line 8 notes the count and drives as many pins.
+    //   ldr r4, =RESULT; ldr r0, =TIMER0; ldr r1, =ISER; ldr r7, =DIRSET; PRESCALER = 0; ISER = 1 << 8;
+    //   INTENSET = 1 << 16; CC[0] = 100; str r2, [r0, r6]; loop: adds r2, #1; b loop
+    //   handler: str r2, [r4]; str r2, [r7]; b .
+    let program = |register: u16| {
+        let code = [
+            0x4c0b, 0x480c, 0x490c, 0x4f0d, 0x4e0d, 0x2200, 0x5182, 0x2201, 0x0213, 0x600b, 0x0413,
+            0x25c1, 0x00ad, 0x5143, 0x4e09, 0x2564, 0x5185, 0x4e09, 0x5182, 0x3201, 0xe7fd, 0x6022,
+            0x603a, 0xe7fe, 0x0000, 0x2000, 0x8000, 0x4000, 0xe100, 0xe000, 0x0518, 0x5000, 0x0510,
+            0x0000, 0x0540, 0x0000, register, 0x0000,
+        ];
+        let mut whole = chip(&[(16 + 8, 0x12a)], &code);
+        let mut sliced = whole.clone();
+        assert_eq!(whole.run(Ticks::from_millis(1)), Stopped::Pins);
+        while sliced.run(sliced.now() + Ticks(1)) != Stopped::Pins {}
+        assert_eq!(whole.now(), sliced.now());
+        assert_eq!(whole.core_state(), sliced.core_state());
+        assert_eq!(results(&whole, 1), results(&sliced, 1));
+        results(&whole, 1)[0]
+    };
+    let (start, compare_event) = (0x000, 0x140);
+    assert_eq!(program(compare_event), 1);
+    let count = program(start);
+    assert!((20..30).contains(&count), "{count}");
 }

@@ -3,7 +3,7 @@
 
 use code_entry::BoltCommand;
 
-use crate::pins::{BOLT_THROWN, BOLT_WITHDRAWN, DRIVE_A, DRIVE_B, Port};
+use crate::pins::{BOLT_THROWN, BOLT_WITHDRAWN, DRIVE_A, DRIVE_B, DRIVE_ENABLE, Port};
 
 /// A solenoid gets hot; no manual's opening time is longer.
 #[cfg(feature = "safe")]
@@ -40,10 +40,12 @@ impl Drive {
             BoltCommand::Withdraw => {
                 port.low(DRIVE_B);
                 port.high(DRIVE_A);
+                port.low(DRIVE_ENABLE);
             }
             BoltCommand::Throw if cfg!(feature = "smart-lock") => {
                 port.low(DRIVE_A);
                 port.high(DRIVE_B);
+                port.low(DRIVE_ENABLE);
             }
             // A safe's spring throws.
             BoltCommand::Throw | BoltCommand::Rest => {
@@ -94,6 +96,7 @@ impl Drive {
 
 /// Drives nothing.
 pub fn off(port: &Port) {
+    port.high(DRIVE_ENABLE);
     port.low(DRIVE_A);
     port.low(DRIVE_B);
 }

@@ -12,7 +12,7 @@ use cortex_m::asm;
 use cortex_m_rt::{ExceptionFrame, exception};
 use nrf51_pac::Peripherals;
 
-use crate::pins::{BEEPER, DRIVE_A, DRIVE_B, GREEN, RED, YELLOW};
+use crate::pins::{BEEPER, DRIVE_A, DRIVE_B, DRIVE_ENABLE, GREEN, RED, YELLOW};
 use crate::registers::{clear, put};
 
 /// More than the time of a byte on the console.
@@ -36,6 +36,7 @@ fn stop(line: &str) -> ! {
     let peripherals = unsafe { Peripherals::steal() };
     let outputs = [DRIVE_A, DRIVE_B, RED, GREEN, YELLOW, BEEPER];
     let mask = outputs.iter().fold(0, |mask, pin| mask | 1 << pin.0);
+    put(&peripherals.GPIO.outset, 1 << DRIVE_ENABLE.0);
     put(&peripherals.GPIO.outclr, mask);
     put(&peripherals.GPIOTE.config[0], 0);
     asm::delay(BYTE_CYCLES);

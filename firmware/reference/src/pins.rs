@@ -8,6 +8,8 @@ use crate::registers::{clear, put};
 pub const BATTERY: Pin = Pin(1);
 /// The piezo.
 pub const BEEPER: Pin = Pin(4);
+/// Low, the drive obeys: the opposite of the level that drives, so that no single write moves the bolt.
+pub const DRIVE_ENABLE: Pin = Pin(3);
 /// Solenoid, or the motor's direction that withdraws.
 pub const DRIVE_A: Pin = Pin(5);
 /// The motor's direction that throws.
@@ -45,7 +47,15 @@ pub const SWITCHES: [Pin; 5] = [
     BOLT_WITHDRAWN,
     BOLT_THROWN,
 ];
-const OUTPUTS: [Pin; 6] = [RED, GREEN, YELLOW, BEEPER, DRIVE_A, DRIVE_B];
+const OUTPUTS: [Pin; 7] = [
+    RED,
+    GREEN,
+    YELLOW,
+    BEEPER,
+    DRIVE_A,
+    DRIVE_B,
+    DRIVE_ENABLE,
+];
 /// Pins that are outputs at any time; rows are only while they are selected.
 const ALWAYS_OUTPUTS: u32 = mask_of(&OUTPUTS) | CONSOLE_OUT.mask();
 const _: () = assert!(
@@ -103,10 +113,11 @@ pub struct Port {
 }
 
 impl Port {
-    /// Gives every pin its direction, all outputs low, all rows selected.
+    /// Gives every pin its direction, all outputs off, all rows selected.
     pub fn new(gpio: GPIO, gpiote: GPIOTE) -> Self {
         let port = Port { gpio, gpiote };
-        put(&port.gpio.outclr, mask_of(&OUTPUTS));
+        port.high(DRIVE_ENABLE);
+        put(&port.gpio.outclr, mask_of(&OUTPUTS) & !DRIVE_ENABLE.mask());
         for pin in OUTPUTS {
             port.configure(pin, OUTPUT);
         }

@@ -115,6 +115,17 @@ impl Library {
 }
 
 impl Library {
+    /// Every bad twin of the project.
+    pub fn twins(&self) -> Result<Vec<Twin>, Failure> {
+        let mut mistakes = Mistakes::default();
+        let mut twins = Vec::new();
+        for file in &self.project.twins().map_err(Failure::usage)? {
+            twins.extend(mistakes.one(file, |source| Some(Twin::read(source)))?);
+        }
+        mistakes.report()?;
+        Ok(twins.into_iter().map(|twin| twin.value).collect())
+    }
+
     /// Reads a bad twin, and leaves of the profiles only the one that it is a twin of.
     pub fn twin(&mut self, name: &str) -> Result<Behaviour, Failure> {
         let known = self.project.twins().map_err(Failure::usage)?;

@@ -3,8 +3,9 @@
 use super::board;
 use super::error::Failure;
 use super::files::{Library, Selection, print};
+use crate::profile::TwinFile;
 
-/// List scenarios, profiles, benches and images
+/// List scenarios, profiles, bad twins, benches and images
 #[derive(clap::Args, Debug)]
 pub struct List {
     /// Only this kind
@@ -18,6 +19,8 @@ enum Kind {
     Scenarios,
     /// Products
     Profiles,
+    /// Products whose firmware breaks one promise of a profile, for 'lockrig run --twin'
+    Twins,
     /// Benches, virtual and real
     Benches,
     /// Firmware images that are shipped
@@ -54,6 +57,15 @@ impl List {
         if wanted(Kind::Profiles) {
             for profile in library.profiles.iter().map(|loaded| &loaded.value) {
                 text += &format!("profile   {:32} {}\n", profile.id(), profile.about());
+            }
+        }
+        if wanted(Kind::Twins) {
+            for twin in library.twins()? {
+                let TwinFile {
+                    twin, of, about, ..
+                } = &twin.file;
+                let (name, of) = (&twin.value, &of.value);
+                text += &format!("twin      {name:32} breaks a promise of {of}: {about}\n");
             }
         }
         if wanted(Kind::Benches) {

@@ -13,8 +13,11 @@
 
 mod axes;
 mod grbl;
+mod meeting;
+mod rest;
 #[cfg(test)]
 mod tests;
+mod travel;
 
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -22,7 +25,10 @@ use std::fmt::Write;
 use super::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
 use crate::quantity::{Micrometres, Millidegrees, MillinewtonMetres};
-use grbl::{LETTERS, Report, alarm_text, decimal, error_text, read_places, read_report};
+use grbl::{LETTERS, Report, alarm_text, error_text, read_places, read_report};
+
+use rest::Resting;
+use travel::Trip;
 
 pub use axes::{Magazine, Motion, Settings, Slide, Turn};
 pub use grbl::Axis;
@@ -33,8 +39,6 @@ pub const ANSWER_MAX: Nanos = Nanos::from_millis(500);
 pub const HOMING_MAX: Nanos = Nanos::from_secs(60);
 /// How long bringing key and tool out of the cylinder may take.
 pub const REST_MAX: Nanos = Nanos::from_secs(60);
-/// How much later than reckoned a move may end: the controller accelerates, which is not reckoned.
-const MOVE_MARGIN: Nanos = Nanos::from_millis(1_500);
 /// How well a reported place has to agree with the one that was asked for.
 const PLACE_PLAY: i64 = 20;
 /// Lines of the controller are shorter.
@@ -88,42 +92,6 @@ enum Job {
     Rest(Resting),
     /// Looks after an alarm which switches are closed, and then tells of the trouble.
     Diagnose(DeviceTrouble),
-}
-
-/// A move under way: there, and back where something stopped it.
-#[derive(Clone, Copy, Debug)]
-struct Trip {
-    motion: Motion,
-    leg: Leg,
-    /// Where it began.
-    before: i64,
-    /// Where it was stopped, once it was.
-    stopped: Option<i64>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Leg {
-    /// To where it was asked to go.
-    There,
-    /// The comparator is set lower, to see whether load is left.
-    Feel,
-    /// Backwards until there is none.
-    Unload,
-    /// To where it began.
-    Back,
-    /// That was stopped as well: the same once more, and it stays there.
-    FeelBack,
-    UnloadBack,
-}
-
-/// How far going to rest has come.
-#[derive(Clone, Copy, Default, Debug)]
-struct Resting {
-    /// The move under way.
-    trip: Option<Trip>,
-    /// What cannot be done: the key is held.
-    key_held: bool,
-    turn_held: bool,
 }
 
 /// Something that was sent, and what has to come.
@@ -328,123 +296,6 @@ impl Stage {
         })
     }
 
-    /// What takes the stage along one axis, and then asks where it is.
-    fn send_move(&mut self, motion: Motion) {
-        let (_, to) = self.settings.target(motion);
-        self.send_probe(motion, true, to);
-    }
-
-    /// A probing move that ends where the overload input comes, or goes.
-    fn send_probe(&mut self, motion: Motion, towards: bool, to: i64) {
-        let (axis, _) = self.settings.target(motion);
-        let here = self.here(axis);
-        if (here - to).abs() <= PLACE_PLAY {
-            return;
-        }
-        if towards {
-            self.send_level(self.level_of(motion));
-        }
-        let within = self.lasts(motion, here, to);
-        let code = if towards { "G38.3" } else { "G38.5" };
-        let feed = self.settings.feed(motion) * 60 / 1_000;
-        let line = format!("{code} {axis}{} F{feed}\n", decimal(to));
-        self.send_later(line.into_bytes(), Answer::Ok, within);
-        self.send_later(b"?".to_vec(), Answer::Report, ANSWER_MAX);
-    }
-
-    fn level_of(&self, motion: Motion) -> MillinewtonMetres {
-        match motion {
-            Motion::Turn { torque, .. } => torque,
-            _ => self.settings.torque,
-        }
-    }
-
-    fn send_level(&mut self, level: MillinewtonMetres) {
-        if self.level != Some(level) {
-            self.send_later(
-                format!("M3 S{}\n", level.0).into_bytes(),
-                Answer::Ok,
-                ANSWER_MAX,
-            );
-            self.level = Some(level);
-        }
-    }
-
-    /// Where an axis stands, as far as is known.
-    fn here(&self, axis: Axis) -> i64 {
-        let at = self.at.as_ref().and_then(|at| at.get(axis.place()));
-        at.copied().unwrap_or_default()
-    }
-
-    /// The leg of a trip that was under way is over. True, if the trip is.
-    fn travel(&mut self, trip: &mut Trip) -> Result<bool, DeviceTrouble> {
-        let motion = trip.motion;
-        let (axis, to) = self.settings.target(motion);
-        let report = self.report.take();
-        let loaded = report
-            .as_ref()
-            .is_some_and(|report| report.pins.contains('P'));
-        if let Some(report) = report {
-            self.at = Some(report.at);
-        }
-        let here = self.here(axis);
-        let stopped = self.probed.take().filter(|(_, touched)| *touched);
-        let place = stopped.and_then(|(places, _)| places.get(axis.place()).copied());
-        let end = match trip.leg {
-            Leg::There => to,
-            _ => trip.before,
-        };
-        match (trip.leg, place) {
-            (Leg::There | Leg::Back, Some(place)) => {
-                if trip.leg == Leg::There {
-                    trip.stopped = Some(self.settings.place(motion, place));
-                    trip.leg = Leg::Feel;
-                } else {
-                    trip.leg = Leg::FeelBack;
-                }
-                let level = self.level_of(motion);
-                self.send_level(MillinewtonMetres((level.0 / 4).max(1)));
-                self.send_later(b"?".to_vec(), Answer::Report, ANSWER_MAX);
-                Ok(false)
-            }
-            (Leg::There | Leg::Back, None) => match (here - end).abs() <= PLACE_PLAY {
-                true => Ok(true),
-                false => Err(self.trouble(
-                    self.settings.doing(motion),
-                    Trouble::Refused,
-                    format!("it says that axis {axis} stands at {}, not at {}", decimal(here), decimal(end)),
-                    "does another program talk to the stage? was it touched?",
-                )),
-            },
-            (Leg::Feel | Leg::FeelBack, _) if loaded => {
-                let first = trip.leg == Leg::Feel;
-                let away = if first { trip.before } else { to };
-                trip.leg = if first { Leg::Unload } else { Leg::UnloadBack };
-                self.send_probe(motion, false, away);
-                Ok(false)
-            }
-            (Leg::Unload | Leg::UnloadBack, _) if loaded => Err(self.trouble(
-                self.settings.doing(motion),
-                Trouble::Refused,
-                "it was stopped by too much torque or force, and backing off does not take that away".to_owned(),
-                "look at key and tool before anything else moves",
-            )),
-            (Leg::Feel | Leg::Unload, _) => {
-                trip.leg = Leg::Back;
-                self.send_probe(motion, true, trip.before);
-                Ok(false)
-            }
-            (Leg::FeelBack | Leg::UnloadBack, _) => Ok(true),
-        }
-    }
-
-    /// How long a move may take.
-    fn lasts(&self, motion: Motion, from: i64, to: i64) -> Nanos {
-        let feed = u64::from(self.settings.feed(motion).max(1));
-        let reckoned = Nanos(from.abs_diff(to) * 1_000_000_000 / feed);
-        (reckoned + MOVE_MARGIN).min(self.settings.longest_move)
-    }
-
     fn send_later(&mut self, bytes: Vec<u8>, answer: Answer, within: Nanos) {
         self.lines.push_back(Sent {
             bytes,
@@ -497,183 +348,6 @@ impl Stage {
                 self.die(now, trouble);
             }
         }
-    }
-
-    fn connected(&mut self, now: Nanos) {
-        if let Some(trouble) = self.unfit() {
-            return self.die(now, trouble);
-        }
-        let Some(report) = self.report.take() else {
-            return;
-        };
-        let axes = [
-            self.settings.turn.axis,
-            self.settings.insert.axis,
-            self.settings.magazine.axis,
-            self.settings.plunge.axis,
-        ];
-        if let Some(axis) = axes
-            .into_iter()
-            .find(|axis| axis.place() >= report.at.len())
-        {
-            let trouble = self.trouble(
-                "asking where it stands".to_owned(),
-                Trouble::Refused,
-                format!("it reports {} axes, and none is {axis}", report.at.len()),
-                "the fourth axis needs a controller that has one; name its axes under [stage]",
-            );
-            return self.die(now, trouble);
-        }
-        if report.state.starts_with("Alarm") {
-            self.send_later(b"$H\n".to_vec(), Answer::Ok, HOMING_MAX);
-            self.send_later(b"?".to_vec(), Answer::Report, ANSWER_MAX);
-            self.job = Some(Job::Connect);
-            return;
-        }
-        self.at = Some(report.at);
-    }
-
-    /// A controller that does not guard itself is not used.
-    fn unfit(&self) -> Option<DeviceTrouble> {
-        let told = |number: u16| {
-            let found = self.told.iter().find(|(known, _)| *known == number);
-            found.map(|(_, value)| *value)
-        };
-        let bad = |saw: String, hint: &str| {
-            Some(self.trouble(
-                "reading its settings".to_owned(),
-                Trouble::Refused,
-                saw,
-                hint,
-            ))
-        };
-        for (number, what) in [(21, "hard limits"), (22, "homing")] {
-            if told(number).is_none_or(|value| value < 1.0) {
-                let saw =
-                    format!("its {what} are off (${number}=0)").replace("homing are", "homing is");
-                return bad(saw, &format!("wire the limit switches and set ${number}=1"));
-            }
-        }
-        let torque = self.settings.torque;
-        if told(30).is_none_or(|most| most < f64::from(torque.0)) {
-            let saw = format!(
-                "its S goes up to {}, less than {torque}",
-                told(30).unwrap_or(0.0)
-            );
-            return bad(
-                saw,
-                "S counts millinewton metres: set $30 to the comparator's full scale",
-            );
-        }
-        let Settings {
-            turn,
-            insert,
-            magazine,
-            plunge,
-            ..
-        } = &self.settings;
-        let ends = [
-            (turn.axis, i64::from(turn.to.0) - i64::from(turn.from.0)),
-            (insert.axis, i64::from(insert.seated.0)),
-            (
-                magazine.axis,
-                i64::from(magazine.pitch.0) * i64::from(magazine.slots.max(1) - 1),
-            ),
-            (plunge.axis, i64::from(plunge.seated.0)),
-        ];
-        ends.into_iter().find_map(|(axis, end)| {
-            let number = 130 + axis.place() as u16;
-            let travel = told(number).unwrap_or(0.0);
-            (travel * 1_000.0 < end as f64).then(|| {
-                self.trouble(
-                    "reading its settings".to_owned(),
-                    Trouble::Refused,
-                    format!(
-                        "axis {axis} travels {travel} (${number}), and the bench file uses {}",
-                        decimal(end)
-                    ),
-                    "is the bench file's [stage] the one of this stage?",
-                )
-            })
-        })
-    }
-
-    fn resting(&mut self, now: Nanos, mut resting: Resting) {
-        if let Some(mut trip) = resting.trip {
-            match self.travel(&mut trip) {
-                Ok(false) => {
-                    resting.trip = Some(trip);
-                    self.job = Some(Job::Rest(resting));
-                    return;
-                }
-                Ok(true) => {}
-                Err(trouble) => return self.die(now, trouble),
-            }
-            match trip.motion {
-                Motion::Turn { .. } => resting.turn_held |= trip.stopped.is_some(),
-                _ => resting.key_held |= trip.stopped.is_some(),
-            }
-            resting.trip = None;
-        } else if let Some(report) = self.report.take() {
-            self.at = Some(report.at);
-        }
-        match self.rest_move(resting) {
-            Some(motion) => {
-                let (axis, _) = self.settings.target(motion);
-                resting.trip = Some(Trip {
-                    before: self.here(axis),
-                    ..Trip::to(motion)
-                });
-                self.send_move(motion);
-                self.job = Some(Job::Rest(resting));
-            }
-            None if self.level.take().is_some() => {
-                self.send_later(b"M5\n".to_vec(), Answer::Ok, ANSWER_MAX);
-                self.job = Some(Job::Rest(resting));
-            }
-            None => self.rested = self.left(),
-        }
-    }
-
-    /// The next move on the way to rest. A key is only turned while it is all the way in or out: loose
-    /// sliders that are turned under half a key jam.
-    fn rest_move(&self, resting: Resting) -> Option<Motion> {
-        let at = self.at.as_ref()?;
-        let Settings {
-            turn,
-            insert,
-            plunge,
-            torque,
-            ..
-        } = &self.settings;
-        let near = |place: i64, wanted: i64| (place - wanted).abs() <= PLACE_PLAY;
-        let upright = near(at[turn.axis.place()], -i64::from(turn.from.0));
-        let fed = at[insert.axis.place()];
-        let (out, home) = (near(fed, 0), near(fed, i64::from(insert.seated.0)));
-        let straighten = Motion::Turn {
-            to: Millidegrees(0),
-            torque: *torque,
-        };
-        if !near(at[plunge.axis.place()], 0) {
-            return Some(Motion::Plunge { to: Micrometres(0) });
-        }
-        if (home || out) && !upright && !resting.turn_held {
-            return Some(straighten);
-        }
-        let can_go = upright || !home;
-        (!out && can_go && !resting.key_held).then_some(Motion::Insert { to: Micrometres(0) })
-    }
-
-    fn left(&self) -> Option<Left> {
-        let at = self.at.as_ref()?;
-        let Settings { turn, insert, .. } = &self.settings;
-        let angle = at[turn.axis.place()] + i64::from(turn.from.0);
-        Some(match at[insert.axis.place()].abs() <= PLACE_PLAY {
-            true => Left::Clear,
-            false => Left::KeyIn {
-                at: Millidegrees(angle as i32),
-            },
-        })
     }
 
     fn line(&mut self, now: Nanos, line: &str) {
@@ -820,17 +494,6 @@ impl Stage {
             what,
             saw,
             hint: hint.to_owned(),
-        }
-    }
-}
-
-impl Trip {
-    fn to(motion: Motion) -> Trip {
-        Trip {
-            motion,
-            leg: Leg::There,
-            before: 0,
-            stopped: None,
         }
     }
 }

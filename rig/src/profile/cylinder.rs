@@ -7,12 +7,14 @@ use std::ops::Deref;
 use schemars::JsonSchema;
 
 use super::check::defaults;
-use super::{Document, EffectOf, Fact, Parameter, Procedure, ProfileFile, VERSION, Weakness};
+use super::{
+    Document, EffectOf, Fact, Parameter, Procedure, ProductKind, ProfileFile, VERSION, Weakness,
+};
 use crate::event::Nanos;
 use crate::quantity::{Millidegrees, MillinewtonMetres};
 use crate::source::{
-    Named, Node, OneOrMore, Problem, Problems, Refused, Source, Spanned, Table, Value, file_table,
-    file_words,
+    Named, Node, OneOrMore, Problem, Problems, Refused, Source, Spanned, Table, Value, closest,
+    file_table, file_words,
 };
 use crate::step::{Ability, Action, Step};
 
@@ -132,13 +134,21 @@ impl fmt::Debug for Cylinder {
     }
 }
 
-/// Whether a file says that it is about a cylinder.
+/// Whether a file says, or means to say, that it is about a cylinder.
 pub(super) fn is_cylinder(node: &Node) -> bool {
+    let kinds: Vec<String> = ProductKind::ALL.iter().map(|kind| kind.word()).collect();
+    let cylinder = CylinderKind::Cylinder.word();
+    let kinds: Vec<&str> = kinds
+        .iter()
+        .chain([&cylinder])
+        .map(String::as_str)
+        .collect();
     matches!(&node.value, Value::Table(_))
         && Table::of("a profile", node, &mut Problems::default())
             .and_then(|mut table| table.node("kind"))
             .and_then(Node::scalar)
-            == Some("cylinder")
+            .and_then(|written| closest(written, &kinds))
+            == Some(&cylinder)
 }
 
 fn check(file: &CylinderFile, problems: &mut Problems) {

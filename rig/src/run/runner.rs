@@ -21,21 +21,7 @@ use super::cylinder::{Keys, Moved};
 use super::pattern::{Progress, Track, Wanted};
 use super::penalty::{Penalty, Stage};
 use super::steps::is_signal;
-
-/// Why the steps were left early. What happened is in the trace already.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stop {
-    /// An expectation was not met.
-    Failed,
-    /// The supply was made to fail on purpose; the enclosing `interrupt` step goes on from here.
-    Interrupted,
-    /// An instrument did not do what it was told.
-    Broken,
-    /// A person or a signal.
-    Aborted,
-    /// The scenario names a cut point that this run does not have.
-    NoSuchCut,
-}
+pub use crate::judge::Stop;
 
 /// Ends early with [`Stop`].
 pub type Step<T = ()> = Result<T, Stop>;

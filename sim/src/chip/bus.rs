@@ -1,5 +1,5 @@
-//! The two buses that code runs over: the fast one reaches RAM and idle flash and refuses the rest,
-//! the full one reaches everything and refuses what faults.
+//! The two buses that code runs over: the fast one reaches RAM, idle flash and most registers, and
+//! refuses the rest; the full one reaches everything and refuses what faults.
 
 use super::core::system::{self, Asked, System};
 use super::core::{Bus, Stretch};
@@ -17,14 +17,27 @@ const DEBUG_PAGES: [u32; 3] = [0xe000_1000, 0xe000_2000, 0xe00f_f000];
 /// for the chip's revision.
 const VENDOR_ROM_TABLE: u32 = 0xf000_0000;
 
-/// RAM and, unless it is busy, code flash.
+/// Polls that the fast bus grants before it asks whether the core waits in a loop.
+pub(super) const POLLS_MAX: u8 = 16;
+
+/// RAM, code flash while it is idle, and the registers of peripherals and of the interrupt
+/// controller, for as long as nothing comes of it that the chip has to look at at once.
 pub(super) struct FastBus<'a, 'code> {
     pub(super) flash: &'code Flash,
-    pub(super) flash_idle: bool,
     /// Flash from here on is not for this bus: who reads it is noted.
     pub(super) flash_limit: u32,
     pub(super) ram: &'a mut RamWords,
     pub(super) ram_code: &'code RamCode,
+    pub(super) peripherals: &'a mut Peripherals,
+    pub(super) system: &'a mut System,
+    /// Interrupts are kept away from the core.
+    pub(super) masked: bool,
+    /// When no cycles are left.
+    pub(super) horizon: Ticks,
+    /// When a peripheral was last accessed that may have changed by that.
+    pub(super) accessed: Option<Ticks>,
+    /// Polls that are still granted.
+    pub(super) polls: u8,
     /// Something was stored.
     pub(super) stored: bool,
 }
@@ -35,7 +48,7 @@ impl FastBus<'_, '_> {
         let offset = address.wrapping_sub(super::memory::RAM);
         if offset < RAM_BYTES {
             Some(self.ram[(offset / 4) as usize])
-        } else if address < self.flash_limit && self.flash_idle {
+        } else if address < self.flash_limit {
             Some(self.flash.code_word(address))
         } else {
             None
@@ -54,12 +67,81 @@ impl FastBus<'_, '_> {
         *word = *word & !lanes | value & lanes;
         true
     }
+
+    /// Reads the register word at `address`.
+    #[inline(never)]
+    fn read(&mut self, address: u32, left: &mut i64) -> Option<u32> {
+        if is_peripheral(address) {
+            let now = self.moment(*left);
+            if changes_by_events_only(address) {
+                self.polls = self.polls.checked_sub(1)?;
+                return Some(self.peripherals.read(address & !3, now));
+            }
+            Some(self.access(now, left, |peripherals| peripherals.read(address & !3, now)))
+        } else if is_interrupt_controller(address) {
+            self.stored = true;
+            Some(self.system.read(address - system::BASE))
+        } else {
+            None
+        }
+    }
+
+    /// Replaces the bits in `lanes` of the register word at `address`; `value` has them in place.
+    #[inline(never)]
+    fn write(&mut self, address: u32, value: u32, lanes: u32, left: &mut i64) -> Option<()> {
+        if is_peripheral(address) {
+            let now = self.moment(*left);
+            self.access(now, left, |peripherals| {
+                peripherals.write(address & !3, value, now)
+            });
+        } else if is_interrupt_controller(address) {
+            self.stored = true;
+            self.system.write(address - system::BASE, value, lanes);
+            if self.system.preempting(self.masked).is_some() {
+                self.end(self.moment(*left), left);
+            }
+        } else {
+            return None;
+        }
+        Some(())
+    }
+
+    /// The moment at which so many cycles are left.
+    fn moment(&self, left: i64) -> Ticks {
+        Ticks(self.horizon.0.wrapping_add_signed(-left))
+    }
+
+    /// Makes the operation that began at this moment the last one.
+    fn end(&mut self, now: Ticks, left: &mut i64) {
+        self.horizon = now + Ticks(1);
+        *left = 1;
+    }
+
+    fn access<T>(
+        &mut self,
+        now: Ticks,
+        left: &mut i64,
+        access: impl FnOnce(&mut Peripherals) -> T,
+    ) -> T {
+        let lines = self.peripherals.interrupts();
+        let result = access(self.peripherals);
+        self.accessed = Some(now);
+        self.polls = POLLS_MAX;
+        let next = self.peripherals.next_event();
+        if self.peripherals.asks() || self.peripherals.interrupts() != lines || next <= now {
+            self.end(now, left);
+        } else if next < self.horizon {
+            self.horizon = next;
+            *left = (next - now).0 as i64;
+        }
+        result
+    }
 }
 
 impl<'code> Bus<'code> for FastBus<'_, 'code> {
     #[inline(always)]
     fn code(&self, address: u32) -> Option<Stretch<'code>> {
-        if address < self.flash_limit && self.flash_idle {
+        if address < self.flash_limit {
             Some(self.flash.stretch(address))
         } else if Memory::is_ram(address) {
             self.ram_code.stretch()
@@ -69,41 +151,63 @@ impl<'code> Bus<'code> for FastBus<'_, 'code> {
     }
 
     #[inline(always)]
-    fn load32(&mut self, address: u32) -> Option<u32> {
-        if !address.is_multiple_of(4) {
+    fn load<const BYTES: u32>(&mut self, address: u32) -> Option<u32> {
+        if !address.is_multiple_of(BYTES) {
             return None;
         }
-        self.word(address)
+        Some(part::<BYTES>(self.word(address)?, address))
     }
 
     #[inline(always)]
-    fn load16(&mut self, address: u32) -> Option<u32> {
-        if !address.is_multiple_of(2) {
+    fn store<const BYTES: u32>(&mut self, address: u32, value: u32) -> bool {
+        address.is_multiple_of(BYTES)
+            && self.merge(
+                address,
+                on_all_lanes::<BYTES>(value),
+                lanes::<BYTES>(address),
+            )
+    }
+
+    fn load_at<const BYTES: u32>(&mut self, address: u32, left: &mut i64) -> Option<u32> {
+        if !address.is_multiple_of(BYTES) {
             return None;
         }
-        Some(self.word(address)? >> (address % 4 * 8) & 0xffff)
+        Some(part::<BYTES>(self.read(address, left)?, address))
     }
 
-    #[inline(always)]
-    fn load8(&mut self, address: u32) -> Option<u32> {
-        Some(self.word(address)? >> (address % 4 * 8) & 0xff)
+    fn store_at<const BYTES: u32>(
+        &mut self,
+        address: u32,
+        value: u32,
+        left: &mut i64,
+    ) -> Option<()> {
+        if !address.is_multiple_of(BYTES) {
+            return None;
+        }
+        let value = on_all_lanes::<BYTES>(value);
+        self.write(address, value, lanes::<BYTES>(address), left)
     }
+}
 
-    #[inline(always)]
-    fn store32(&mut self, address: u32, value: u32) -> bool {
-        address.is_multiple_of(4) && self.merge(address, value, u32::MAX)
-    }
+/// Of a word, the bytes at an address.
+#[inline(always)]
+fn part<const BYTES: u32>(word: u32, address: u32) -> u32 {
+    word >> (address % 4 * 8) & u32::MAX >> (32 - 8 * BYTES)
+}
 
-    #[inline(always)]
-    fn store16(&mut self, address: u32, value: u32) -> bool {
-        let shift = address % 4 * 8;
-        address.is_multiple_of(2) && self.merge(address, value << shift, 0xffff << shift)
-    }
+/// Ones where the bytes at an address lie in their word.
+#[inline(always)]
+fn lanes<const BYTES: u32>(address: u32) -> u32 {
+    u32::MAX >> (32 - 8 * BYTES) << (address % 4 * 8)
+}
 
-    #[inline(always)]
-    fn store8(&mut self, address: u32, value: u32) -> bool {
-        let shift = address % 4 * 8;
-        self.merge(address, value << shift, 0xff << shift)
+/// A byte or halfword as the core drives it, on all lanes.
+#[inline(always)]
+fn on_all_lanes<const BYTES: u32>(value: u32) -> u32 {
+    match BYTES {
+        1 => (value & 0xff) * 0x0101_0101,
+        2 => (value & 0xffff) * 0x1_0001,
+        _ => value,
     }
 }
 
@@ -224,6 +328,11 @@ fn changes_by_events_only(address: u32) -> bool {
     event || matches!(address & !3, PINS | FLASH_READY)
 }
 
+/// Whether a register decides which interrupts are taken, and nothing else.
+fn is_interrupt_controller(address: u32) -> bool {
+    (system::BASE + 0x100..system::BASE + 0x420).contains(&address)
+}
+
 fn is_peripheral(address: u32) -> bool {
     (0x4000_0000..0x6000_0000).contains(&address)
 }
@@ -233,39 +342,15 @@ impl<'code> Bus<'code> for FullBus<'_> {
         None
     }
 
-    fn load32(&mut self, address: u32) -> Option<u32> {
-        if !address.is_multiple_of(4) {
-            None
-        } else {
-            self.read(address)
-        }
-    }
-
-    fn load16(&mut self, address: u32) -> Option<u32> {
-        if !address.is_multiple_of(2) {
+    fn load<const BYTES: u32>(&mut self, address: u32) -> Option<u32> {
+        if !address.is_multiple_of(BYTES) {
             return None;
         }
-        Some(self.read(address)? >> (address % 4 * 8) & 0xffff)
+        Some(part::<BYTES>(self.read(address)?, address))
     }
 
-    fn load8(&mut self, address: u32) -> Option<u32> {
-        Some(self.read(address)? >> (address % 4 * 8) & 0xff)
-    }
-
-    fn store32(&mut self, address: u32, value: u32) -> bool {
-        address.is_multiple_of(4) && self.write(address, value, u32::MAX)
-    }
-
-    fn store16(&mut self, address: u32, value: u32) -> bool {
-        let lanes = 0xffff << (address % 4 * 8);
-        address.is_multiple_of(2) && self.write(address, (value & 0xffff) * 0x1_0001, lanes)
-    }
-
-    fn store8(&mut self, address: u32, value: u32) -> bool {
-        self.write(
-            address,
-            (value & 0xff) * 0x0101_0101,
-            0xff << (address % 4 * 8),
-        )
+    fn store<const BYTES: u32>(&mut self, address: u32, value: u32) -> bool {
+        let value = on_all_lanes::<BYTES>(value);
+        address.is_multiple_of(BYTES) && self.write(address, value, lanes::<BYTES>(address))
     }
 }

@@ -260,6 +260,7 @@ impl Memory {
             });
             pairs.fold(0, mix)
         };
+        // The pages' hashes are good ones: putting them together may be quick.
         let mut sum = 0;
         for (at, page) in (0..)
             .step_by(PAGE_BYTES as usize)

@@ -494,21 +494,23 @@ impl Peripherals {
             }
         }
         let mut touched = std::mem::take(&mut self.touched);
-        if touched == 0 {
-            return;
-        }
+        let mut replanned = false;
         while touched != 0 {
             let id = touched.trailing_zeros() as usize;
             touched &= touched - 1;
             if let Some(block) = self.blocks.get(id) {
                 if let Some(due) = self.due.get_mut(id) {
-                    *due = block.next(&self.wires);
+                    let next = block.next(&self.wires);
+                    replanned |= next != *due;
+                    *due = next;
                 }
                 let line = block.events().line();
                 self.interrupts = self.interrupts & !(1 << id) | u32::from(line) << id;
             }
         }
-        self.next = self.due.iter().copied().min().unwrap_or(Ticks::NEVER);
+        if replanned {
+            self.next = self.due.iter().copied().min().unwrap_or(Ticks::NEVER);
+        }
     }
 
     fn route(&mut self, now: Ticks) {
@@ -554,6 +556,12 @@ impl Peripherals {
     /// The levels of the 32 interrupt lines.
     pub fn interrupts(&self) -> u32 {
         self.interrupts
+    }
+
+    /// Whether something was asked of the chip since [`Peripherals::take_outcome`] was last called.
+    #[inline]
+    pub fn asks(&self) -> bool {
+        self.wires.asks() || self.nvmc.is_requested()
     }
 
     /// What was asked of the chip since the last call.

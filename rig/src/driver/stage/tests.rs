@@ -1,5 +1,6 @@
 //! The driver through the door that the bench uses: scripts of bytes.
 
+use super::travel::MOVE_MARGIN;
 use super::*;
 use crate::quantity::{MicrometresPerSecond, MillidegreesPerSecond};
 

@@ -87,6 +87,8 @@ pub(crate) enum Code {
     AddPlain,
     /// `d = word at imm`.
     LdrLiteral,
+    /// The same, where the word changes with the code only: `d = imm`.
+    Literal,
     LdrReg,
     LdrhReg,
     LdrbReg,
@@ -145,6 +147,8 @@ pub(crate) enum Code {
     ///
     /// `n = n - m` with m a number, then BNE.
     SubImmBne,
+    /// `n = n - 1`, then BNE to here.
+    CountDown,
     /// Compares `n` with the number m, then BEQ.
     CmpImmBeq,
     CmpImmBne,
@@ -226,6 +230,7 @@ impl Code {
                 | Adr
                 | AddPlain
                 | LdrLiteral
+                | Literal
                 | LdrReg
                 | LdrhReg
                 | LdrbReg
@@ -265,8 +270,8 @@ impl Code {
             // By zero they leave the carry as it is.
             LslReg | LsrReg | AsrReg | Ror => after & !RESULT | CARRY,
             Movs | MovImm | And | Eor | Tst | Orr | Mul | Bic | Mvn => after & !RESULT,
-            AddHigh | MovHigh | Adr | AddPlain | Sxth | Sxtb | Uxth | Uxtb | Rev | Rev16
-            | Revsh | Nop => after,
+            AddHigh | MovHigh | Adr | Literal | AddPlain | Sxth | Sxtb | Uxth | Uxtb | Rev
+            | Rev16 | Revsh | Nop => after,
             // A branch, or an access that may fault.
             _ => RESULT | CARRY | OVERFLOW,
         }
@@ -278,16 +283,20 @@ const RESULT: u8 = 1;
 const CARRY: u8 = 2;
 const OVERFLOW: u8 = 4;
 
+/// Of an operation that loads or stores one value.
+pub(crate) const ACCESS_CYCLES: u16 = 2;
+
 impl Op {
     /// Cycles on a Cortex-M0 with zero wait states (Technical Reference Manual, 3.3); conditional
     /// branches as not taken, and nothing for what ends the loop.
     fn cycles(self) -> u16 {
         let registers = self.imm.count_ones() as u16;
         match self.code {
-            Code::LdrLiteral | Code::LdrReg | Code::LdrhReg | Code::LdrbReg => 2,
-            Code::LdrshReg | Code::LdrsbReg | Code::StrReg | Code::StrhReg | Code::StrbReg => 2,
-            Code::LdrImm | Code::LdrhImm | Code::LdrbImm => 2,
-            Code::StrImm | Code::StrhImm | Code::StrbImm => 2,
+            Code::LdrLiteral | Code::Literal | Code::LdrReg | Code::LdrhReg => ACCESS_CYCLES,
+            Code::LdrbReg => ACCESS_CYCLES,
+            Code::LdrshReg | Code::LdrsbReg | Code::LdrImm | Code::LdrhImm => ACCESS_CYCLES,
+            Code::LdrbImm | Code::StrReg | Code::StrhReg | Code::StrbReg => ACCESS_CYCLES,
+            Code::StrImm | Code::StrhImm | Code::StrbImm => ACCESS_CYCLES,
             Code::Push | Code::Pop | Code::Stm | Code::Ldm => 1 + registers,
             Code::PopPc => 4 + registers,
             Code::AddToPc | Code::MovToPc | Code::Bx | Code::Blx | Code::B | Code::BSelf => 3,
@@ -300,7 +309,11 @@ impl Op {
 
     /// This operation and the branch after it as one, if they often come together.
     fn pair_with(self, next: Op) -> Option<Op> {
+        const BACK: u32 = 2_u32.wrapping_neg();
         let code = match (self.code, next.code) {
+            (Code::SubImm, Code::Bne) if self.d == self.n && self.imm == 1 && next.imm == BACK => {
+                Code::CountDown
+            }
             (Code::SubImm, Code::Bne) if self.d == self.n => Code::SubImmBne,
             (Code::CmpImm, Code::Beq) => Code::CmpImmBeq,
             (Code::CmpImm, Code::Bne) => Code::CmpImmBne,
@@ -436,10 +449,14 @@ impl<const N: usize> Slots<N> {
 pub(crate) fn page(words: &[u32; PAGE_WORDS], base: u32) -> Box<Slots<PAGE_SLOTS>> {
     let mut slots = Box::new(Slots::UNDECODED);
     slots.fill(0..PAGE_SLOTS, |slot| {
-        at(base + 2 * slot as u32, |ahead| {
+        let op = at(base + 2 * slot as u32, |ahead| {
             let word = words.get((slot + ahead) / 2)?;
             Some((word >> ((slot + ahead) % 2 * 16)) as u16)
-        })
+        });
+        match words.get((op.imm.wrapping_sub(base) / 4) as usize) {
+            Some(word) if op.code == Code::LdrLiteral => Op::new(Code::Literal, op.d, 0, 0, *word),
+            _ => op,
+        }
     });
     slots
 }

@@ -34,7 +34,7 @@ impl Core {
         let words = [r[0], r[1], r[2], r[3], r[12], r[14], r[15], xpsr];
         let mut stacked = true;
         for (offset, word) in (0..).step_by(4).zip(words) {
-            stacked &= bus.store32(frame.wrapping_add(offset), word);
+            stacked &= bus.store::<4>(frame.wrapping_add(offset), word);
         }
         self.registers.r[13] = frame;
         if self.system.on_process_stack() {
@@ -45,14 +45,14 @@ impl Core {
         self.registers.r[14] = return_value;
         self.registers.thumb = true;
         self.doing = Doing::Running;
-        let vector = bus.load32(u32::from(exception) * 4);
+        let vector = bus.load::<4>(u32::from(exception) * 4);
         match vector {
             _ if !stacked && exception > HARD_FAULT => {
                 // The frame is lost, but a HardFault handler still finds the core in this state.
                 self.system.deactivate(exception);
                 self.system.current = HARD_FAULT;
                 self.system.activate(HARD_FAULT);
-                match bus.load32(u32::from(HARD_FAULT) * 4) {
+                match bus.load::<4>(u32::from(HARD_FAULT) * 4) {
                     Some(vector) => self.start_handler(vector),
                     None => self.lock_up(),
                 }
@@ -121,7 +121,7 @@ impl Core {
         };
         let mut words = [0; 8];
         for (offset, word) in (0..).step_by(4).zip(&mut words) {
-            match bus.load32(frame.wrapping_add(offset)) {
+            match bus.load::<4>(frame.wrapping_add(offset)) {
                 Some(value) => *word = value,
                 None => return self.fault(bus),
             }

@@ -1,12 +1,12 @@
 //! The execution loop: runs decoded operations against a bus until a cycle budget is used up or
 //! something comes that registers and plain memory do not settle.
 //!
-//! One loop serves twice. Over the fast bus (RAM and idle flash) it runs whole stretches of code;
-//! what that bus refuses is left undone, and the same loop runs that one operation again over the
-//! full bus. So an operation must change nothing before its last access is granted, except that
-//! stores may be repeated.
+//! One loop serves twice. Over the fast bus (RAM, idle flash, and registers of peripherals as far as
+//! nothing else has to be looked at) it runs whole stretches of code; what that bus refuses is left
+//! undone, and the same loop runs that one operation again over the full bus. So an operation must
+//! change nothing before its last access is granted, except that stores may be repeated.
 
-use super::decode::{Code, Op, Run};
+use super::decode::{ACCESS_CYCLES, Code, Op, Run};
 
 /// Registers and flags, in the form the loop wants them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,17 +44,29 @@ const NEGATIVE: u64 = 0x1_8000_0000;
 
 /// What data accesses and instruction fetches go to.
 ///
-/// A load or store returns nothing (`None`, `false`) if this bus cannot do it; it has then had no
-/// effect. Addresses may be unaligned and anywhere.
+/// A load or store of 1, 2 or 4 bytes returns nothing (`None`, `false`) if this bus cannot do it; it
+/// has then had no effect. Addresses may be unaligned and anywhere.
 pub(crate) trait Bus<'code> {
     /// The decoded code around an address, if this bus can run code there.
     fn code(&self, address: u32) -> Option<Stretch<'code>>;
-    fn load32(&mut self, address: u32) -> Option<u32>;
-    fn load16(&mut self, address: u32) -> Option<u32>;
-    fn load8(&mut self, address: u32) -> Option<u32>;
-    fn store32(&mut self, address: u32, value: u32) -> bool;
-    fn store16(&mut self, address: u32, value: u32) -> bool;
-    fn store8(&mut self, address: u32, value: u32) -> bool;
+    fn load<const BYTES: u32>(&mut self, address: u32) -> Option<u32>;
+    fn store<const BYTES: u32>(&mut self, address: u32, value: u32) -> bool;
+
+    /// A load that was refused, by an operation that loads nothing else and at whose beginning so many
+    /// cycles are `left`. The bus may lower them: the loop ends after the operation that uses them up.
+    fn load_at<const BYTES: u32>(&mut self, _address: u32, _left: &mut i64) -> Option<u32> {
+        None
+    }
+
+    /// A store that was refused, likewise.
+    fn store_at<const BYTES: u32>(
+        &mut self,
+        _address: u32,
+        _value: u32,
+        _left: &mut i64,
+    ) -> Option<()> {
+        None
+    }
 }
 
 impl<'code, B: Bus<'code>> Bus<'code> for &mut B {
@@ -62,28 +74,12 @@ impl<'code, B: Bus<'code>> Bus<'code> for &mut B {
         (**self).code(address)
     }
 
-    fn load32(&mut self, address: u32) -> Option<u32> {
-        (**self).load32(address)
+    fn load<const BYTES: u32>(&mut self, address: u32) -> Option<u32> {
+        (**self).load::<BYTES>(address)
     }
 
-    fn load16(&mut self, address: u32) -> Option<u32> {
-        (**self).load16(address)
-    }
-
-    fn load8(&mut self, address: u32) -> Option<u32> {
-        (**self).load8(address)
-    }
-
-    fn store32(&mut self, address: u32, value: u32) -> bool {
-        (**self).store32(address, value)
-    }
-
-    fn store16(&mut self, address: u32, value: u32) -> bool {
-        (**self).store16(address, value)
-    }
-
-    fn store8(&mut self, address: u32, value: u32) -> bool {
-        (**self).store8(address, value)
+    fn store<const BYTES: u32>(&mut self, address: u32, value: u32) -> bool {
+        (**self).store::<BYTES>(address, value)
     }
 }
 
@@ -134,7 +130,7 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
 ) -> (Exit, B) {
     // Locals, so that flags and counters live in machine registers.
     let Registers {
-        mut r,
+        ref mut r,
         mut nz,
         mut c,
         mut v,
@@ -265,14 +261,26 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
             cycles -= cost;
             index = index.wrapping_add(run.len() as u32);
             for op in run {
+                // The slot of this operation.
+                macro_rules! slot {
+                    () => {{
+                        // Counting operations in the loop would slow all of them down.
+                        let undone = run.as_ptr_range().end.addr() - std::ptr::from_ref(op).addr();
+                        index.wrapping_sub((undone / size_of::<Op>()) as u32)
+                    }};
+                }
+                // What was charged for this operation and those after it in its run: where one operation
+                // is tried alone, no more than for that.
+                macro_rules! charged {
+                    ($slot:expr) => {
+                        cost.min(i64::from(runs[$slot as usize].cycles))
+                    };
+                }
                 // Ends the loop before this operation, which was not done.
                 macro_rules! leave {
                     ($exit:expr) => {{
-                        // Counting operations in the loop would slow all of them down.
-                        let undone = run.as_ptr_range().end.addr() - std::ptr::from_ref(op).addr();
-                        index = index.wrapping_sub((undone / size_of::<Op>()) as u32);
-                        // Where one operation was tried alone, no more than that was charged.
-                        cycles += cost.min(i64::from(runs[index as usize].cycles));
+                        index = slot!();
+                        cycles += charged!(index);
                         break 'runs $exit;
                     }};
                 }
@@ -291,6 +299,40 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
                         }
                     };
                 }
+                // An access to which it matters when it happens. The run ends after it.
+                macro_rules! apart {
+                    (|$left:ident| $access:expr) => {{
+                        let slot = slot!();
+                        let mut $left = cycles + charged!(slot);
+                        let granted = need!($access);
+                        index = slot.wrapping_add(1);
+                        cycles = $left - i64::from(ACCESS_CYCLES);
+                        granted
+                    }};
+                }
+                macro_rules! load {
+                    ($bytes:literal, $address:expr, $extended:expr) => {{
+                        let address: u32 = $address;
+                        match bus.load::<$bytes>(address) {
+                            Some(value) => r!(op.d) = $extended(value),
+                            None => {
+                                let value =
+                                    apart!(|left| bus.load_at::<$bytes>(address, &mut left));
+                                r!(op.d) = $extended(value);
+                                break;
+                            }
+                        }
+                    }};
+                }
+                macro_rules! store {
+                    ($bytes:literal, $address:expr) => {{
+                        let (address, value): (u32, u32) = ($address, r!(op.d));
+                        if !bus.store::<$bytes>(address, value) {
+                            apart!(|left| bus.store_at::<$bytes>(address, value, &mut left));
+                            break;
+                        }
+                    }};
+                }
                 // A branch to what a register or the stack says; an even target leaves Thumb state.
                 macro_rules! interwork {
                     ($target:expr) => {{
@@ -308,7 +350,7 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
                         let mut list: u32 = $list;
                         let mut granted = true;
                         while list != 0 {
-                            granted &= bus.store32(address, r!(list.trailing_zeros()));
+                            granted &= bus.store::<4>(address, r!(list.trailing_zeros()));
                             address = address.wrapping_add(4);
                             list &= list - 1;
                         }
@@ -316,16 +358,17 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
                         address
                     }};
                 }
-                // Into a copy: the base may be among the registers, and any load may be refused.
+                // The base may be among the registers, and any load may be refused.
                 macro_rules! load_many {
-                    ($loaded:ident, $address:expr, $list:expr) => {{
+                    ($address:expr, $list:expr) => {{
                         let mut address: u32 = $address;
                         let mut list: u32 = $list;
+                        let mut loaded = [0; 16];
                         let mut granted = true;
                         while list != 0 {
-                            match bus.load32(address) {
+                            match bus.load::<4>(address) {
                                 Some(value) => {
-                                    $loaded[(list.trailing_zeros() & 15) as usize] = value
+                                    loaded[(list.trailing_zeros() & 15) as usize] = value
                                 }
                                 None => granted = false,
                             }
@@ -333,8 +376,18 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
                             list &= list - 1;
                         }
                         must!(granted);
-                        address
+                        (address, loaded)
                     }};
+                }
+                macro_rules! take_many {
+                    ($loaded:ident, $list:expr) => {
+                        let mut list: u32 = $list;
+                        while list != 0 {
+                            r!(list.trailing_zeros()) =
+                                $loaded[(list.trailing_zeros() & 15) as usize];
+                            list &= list - 1;
+                        }
+                    };
                 }
                 match op.code {
                     Code::Movs => {
@@ -483,58 +536,58 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
                         r[14] = next_address!() | 1;
                         interwork!(target);
                     }
-                    Code::Adr => {
+                    Code::Adr | Code::Literal => {
                         r!(op.d) = op.imm;
                     }
                     Code::AddPlain => {
                         r!(op.d) = r!(op.n).wrapping_add(op.imm);
                     }
                     Code::LdrLiteral => {
-                        r!(op.d) = need!(bus.load32(op.imm));
+                        load!(4, op.imm, u32::from);
                     }
                     Code::LdrReg => {
-                        r!(op.d) = need!(bus.load32(r!(op.n).wrapping_add(r!(op.m))));
+                        load!(4, r!(op.n).wrapping_add(r!(op.m)), u32::from);
                     }
                     Code::LdrhReg => {
-                        r!(op.d) = need!(bus.load16(r!(op.n).wrapping_add(r!(op.m))));
+                        load!(2, r!(op.n).wrapping_add(r!(op.m)), u32::from);
                     }
                     Code::LdrbReg => {
-                        r!(op.d) = need!(bus.load8(r!(op.n).wrapping_add(r!(op.m))));
+                        load!(1, r!(op.n).wrapping_add(r!(op.m)), u32::from);
                     }
                     Code::LdrshReg => {
-                        let value = need!(bus.load16(r!(op.n).wrapping_add(r!(op.m))));
-                        r!(op.d) = value as i16 as u32;
+                        load!(2, r!(op.n).wrapping_add(r!(op.m)), |value| value as i16
+                            as u32);
                     }
                     Code::LdrsbReg => {
-                        let value = need!(bus.load8(r!(op.n).wrapping_add(r!(op.m))));
-                        r!(op.d) = value as i8 as u32;
+                        load!(1, r!(op.n).wrapping_add(r!(op.m)), |value| value as i8
+                            as u32);
                     }
                     Code::StrReg => {
-                        must!(bus.store32(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
+                        store!(4, r!(op.n).wrapping_add(r!(op.m)));
                     }
                     Code::StrhReg => {
-                        must!(bus.store16(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
+                        store!(2, r!(op.n).wrapping_add(r!(op.m)));
                     }
                     Code::StrbReg => {
-                        must!(bus.store8(r!(op.n).wrapping_add(r!(op.m)), r!(op.d)));
+                        store!(1, r!(op.n).wrapping_add(r!(op.m)));
                     }
                     Code::LdrImm => {
-                        r!(op.d) = need!(bus.load32(r!(op.n).wrapping_add(op.imm)));
+                        load!(4, r!(op.n).wrapping_add(op.imm), u32::from);
                     }
                     Code::LdrhImm => {
-                        r!(op.d) = need!(bus.load16(r!(op.n).wrapping_add(op.imm)));
+                        load!(2, r!(op.n).wrapping_add(op.imm), u32::from);
                     }
                     Code::LdrbImm => {
-                        r!(op.d) = need!(bus.load8(r!(op.n).wrapping_add(op.imm)));
+                        load!(1, r!(op.n).wrapping_add(op.imm), u32::from);
                     }
                     Code::StrImm => {
-                        must!(bus.store32(r!(op.n).wrapping_add(op.imm), r!(op.d)));
+                        store!(4, r!(op.n).wrapping_add(op.imm));
                     }
                     Code::StrhImm => {
-                        must!(bus.store16(r!(op.n).wrapping_add(op.imm), r!(op.d)));
+                        store!(2, r!(op.n).wrapping_add(op.imm));
                     }
                     Code::StrbImm => {
-                        must!(bus.store8(r!(op.n).wrapping_add(op.imm), r!(op.d)));
+                        store!(1, r!(op.n).wrapping_add(op.imm));
                     }
                     Code::Sxth => {
                         r!(op.d) = r!(op.m) as i16 as u32;
@@ -566,18 +619,16 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
                         r!(op.n) = store_many!(r!(op.n), op.imm);
                     }
                     Code::Pop | Code::Ldm => {
-                        let mut loaded = r;
-                        let end = load_many!(loaded, r!(op.n), op.imm);
-                        r = loaded;
+                        let (end, loaded) = load_many!(r!(op.n), op.imm);
+                        take_many!(loaded, op.imm);
                         if op.imm >> op.n & 1 == 0 {
                             r!(op.n) = end;
                         }
                     }
                     Code::PopPc => {
-                        let mut loaded = r;
-                        let end = load_many!(loaded, r[13], op.imm);
-                        let target = need!(bus.load32(end));
-                        r = loaded;
+                        let (end, loaded) = load_many!(r[13], op.imm);
+                        let target = need!(bus.load::<4>(end));
+                        take_many!(loaded, op.imm);
                         r[13] = end.wrapping_add(4);
                         if target >= RETURNS {
                             index = index.wrapping_sub(1);
@@ -649,6 +700,16 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
                         branch!(op, difference != 0);
                         break;
                     }
+                    Code::CountDown => {
+                        // All rounds but the last at once: this pair, and two cycles for its branch.
+                        let most = i64::from(r!(op.n).saturating_sub(1));
+                        let rounds = (cycles / 4).min(most);
+                        cycles -= 4 * rounds;
+                        let difference = sub!(r!(op.n) - rounds as u32, 1);
+                        r!(op.n) = difference;
+                        branch!(op, difference != 0);
+                        break;
+                    }
                     Code::CmpImmBeq => {
                         let difference = sub!(r!(op.n), u32::from(op.m));
                         branch!(op, difference == 0);
@@ -693,7 +754,7 @@ pub(crate) fn execute<'code, B: Bus<'code>>(
         }
     };
     r[15] = base.wrapping_add(index.wrapping_mul(2));
-    *registers = Registers { r, nz, c, v, thumb };
+    (registers.nz, registers.c, registers.v, registers.thumb) = (nz, c, v, thumb);
     *left = cycles;
     (exit, bus)
 }

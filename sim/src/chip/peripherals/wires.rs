@@ -158,6 +158,11 @@ impl Wires {
         (!self.sent.is_empty()).then(|| self.sent.remove(0))
     }
 
+    /// Whether something was asked of the chip.
+    pub(super) fn asks(&self) -> bool {
+        self.pins_changed || self.off || self.reset.is_some() || !self.sent.is_empty()
+    }
+
     /// What was asked of the chip since the last call. Bytes stay until they are taken.
     pub(super) fn take(&mut self) -> Outcome {
         Outcome {

@@ -1,8 +1,22 @@
 //! The verdict of a run, from its events.
 
-use super::runner::Stop;
 use crate::event::{Against, Event, Judgement, What};
 use crate::verdict::Verdict;
+
+/// Why the steps were left early. What happened is in the trace already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// An expectation was not met.
+    Failed,
+    /// The supply was made to fail on purpose; the enclosing `interrupt` step goes on from here.
+    Interrupted,
+    /// An instrument did not do what it was told.
+    Broken,
+    /// A person or a signal.
+    Aborted,
+    /// The scenario names a cut point that this run does not have.
+    NoSuchCut,
+}
 
 /// The verdict, the event that decided it, and the reason. `known` are the oracles that the profile
 /// lists as broken by the product.
@@ -243,6 +257,12 @@ mod tests {
     fn a_run_that_was_stopped_says_nothing_about_board_or_bench() {
         let aborted = judge(Some(Stop::Aborted), &[], &["not held", "trouble"]);
         assert_eq!(aborted, "aborted: stopped before the end");
+    }
+
+    #[test]
+    fn a_cut_that_does_not_exist_is_a_mistake_in_the_file() {
+        let missing = judge(Some(Stop::NoSuchCut), &[], &["held", "not held", "at rest"]);
+        assert_eq!(missing, "usage: red: green");
     }
 
     #[test]

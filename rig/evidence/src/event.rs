@@ -5,6 +5,7 @@
 //! so that the same inputs and seed give the same bytes. Codes never appear here either: an entered
 //! code is its name in the scenario and the number of its digits.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Add, AddAssign};
@@ -29,6 +30,16 @@ impl Nanos {
     /// Later than anything.
     pub const NEVER: Nanos = Nanos(u64::MAX);
 
+    /// The units that files write a span in, each with its nanoseconds.
+    pub const UNITS: &'static [(&'static str, u64)] = &[
+        ("ns", 1),
+        ("us", 1_000),
+        ("ms", 1_000_000),
+        ("s", 1_000_000_000),
+        ("min", 60_000_000_000),
+        ("h", 3_600_000_000_000),
+    ];
+
     /// A span of whole milliseconds; saturates, because a board may print any number.
     pub const fn from_millis(millis: u64) -> Nanos {
         Nanos(millis.saturating_mul(1_000_000))
@@ -48,6 +59,29 @@ impl Nanos {
     pub const fn since(self, earlier: Nanos) -> Nanos {
         Nanos(self.0.saturating_sub(earlier.0))
     }
+}
+
+/// A span as scenario, profile and bench files write it: `150 ms`.
+impl JsonSchema for Nanos {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Nanos".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        quantity_schema("a duration", Nanos::UNITS)
+    }
+}
+
+/// The schema of a quantity that files write as a number and one of `units`.
+pub fn quantity_schema(quantity: &str, units: &[(&str, u64)]) -> Schema {
+    let units: Vec<&str> = units.iter().map(|(unit, _)| *unit).collect();
+    json_schema!({
+        "type": "string",
+        "description": format!("{quantity}: a number and a unit ({})", units.join(", ")),
+        "pattern": format!(r"^[0-9]+(\.[0-9]+)? *({})$", units.join("|")),
+    })
 }
 
 impl Add for Nanos {
@@ -457,6 +491,34 @@ mod tests {
         #[case] expected: Against,
     ) {
         assert_eq!(Against::judge(100, 10, from, to), expected);
+    }
+
+    #[test]
+    fn times_add_up_and_never_stays_never() {
+        let mut time = Nanos::from_millis(1_500);
+        time += Nanos(999_999);
+        assert_eq!(time, Nanos(1_500_999_999));
+        assert_eq!(time.as_millis(), 1_500);
+        assert_eq!(Nanos::NEVER + time, Nanos::NEVER);
+    }
+
+    #[test]
+    fn the_schema_of_a_time_is_what_files_write() {
+        let schema = schemars::schema_for!((Nanos, Nanos));
+        insta::assert_json_snapshot!(schema.get("prefixItems"), @r#"
+        [
+          {
+            "description": "a duration: a number and a unit (ns, us, ms, s, min, h)",
+            "pattern": "^[0-9]+(\\.[0-9]+)? *(ns|us|ms|s|min|h)$",
+            "type": "string"
+          },
+          {
+            "description": "a duration: a number and a unit (ns, us, ms, s, min, h)",
+            "pattern": "^[0-9]+(\\.[0-9]+)? *(ns|us|ms|s|min|h)$",
+            "type": "string"
+          }
+        ]
+        "#);
     }
 
     #[test]

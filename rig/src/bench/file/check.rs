@@ -1,0 +1,623 @@
+//! Whether the parts of a bench file fit together, and the bench that they make.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::text::*;
+use super::{BenchFile, Contact, Line, Output, Port, Relays, Stage, Supply, VERSION, Wired};
+use crate::driver::firmata::PINS;
+use crate::driver::stage::{self, Axis};
+use crate::port::sim;
+use crate::quantity::Millidegrees;
+use crate::source::{Problem, Problems, Span, Spanned, is_name};
+
+/// The outputs that are groups of their own in `rest.order`.
+const OUTPUTS: [&str; 6] = ["keys", "buttons", "door", "jam", "supply", "stage"];
+
+/// Looks at whether the parts of a file fit together.
+pub(super) struct Check<'t, 'p> {
+    text: &'t BenchText,
+    problems: &'p mut Problems,
+    used_ports: BTreeSet<String>,
+    used_channels: BTreeMap<u8, Contact>,
+}
+
+impl<'t, 'p> Check<'t, 'p> {
+    pub(super) fn new(text: &'t BenchText, problems: &'p mut Problems) -> Self {
+        Check {
+            text,
+            problems,
+            used_ports: BTreeSet::new(),
+            used_channels: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn file(mut self) -> Option<BenchFile> {
+        let text = self.text;
+        self.version();
+        if !is_name(&text.bench) {
+            self.add(
+                Problem::new(
+                    text.bench.span,
+                    format!("expected a name, found '{}'", text.bench.value),
+                )
+                .hint("a name has small letters, digits and dashes, and starts with a letter"),
+            );
+        }
+        let relays = self.relays();
+        let lines = self.lines();
+        let supply = self.supply();
+        let console = text
+            .console
+            .as_ref()
+            .and_then(|console| self.bytes(&console.port));
+        let stage = self.stage();
+        let probe = text
+            .probe
+            .as_ref()
+            .and_then(|probe| self.probe(&probe.port));
+        let rest = self.rest();
+        self.addresses();
+        self.unused_ports();
+        Some(BenchFile {
+            name: text.bench.value.clone(),
+            about: text.about.clone(),
+            lock: text.lock,
+            chip: text.chip.clone(),
+            image: text.image.clone(),
+            emulates: text.emulates.as_ref().map(|name| name.value.clone()),
+            uncertainty: text.uncertainty,
+            relays,
+            lines,
+            supply,
+            console,
+            probe,
+            stage,
+            rest,
+        })
+    }
+
+    fn add(&mut self, problem: Problem) {
+        self.problems.add::<()>(problem);
+    }
+
+    fn version(&mut self) {
+        let version = self.text.version;
+        if *version != VERSION {
+            let hint = if *version > VERSION {
+                "the file is newer than this program: update lockrig"
+            } else {
+                "write version = 1"
+            };
+            let message = format!(
+                "expected version {VERSION} of the bench format, found {}",
+                *version
+            );
+            self.add(Problem::new(version.span, message).hint(hint));
+        }
+    }
+
+    fn port(&mut self, name: &Spanned<String>) -> Option<&'t PortText> {
+        self.used_ports.insert(name.value.clone());
+        let ports = &self.text.ports;
+        if let Some(port) = ports.get(name) {
+            return Some(port);
+        }
+        let problem = Problem::new(name.span, format!("there is no port '{}'", name.value))
+            .did_you_mean(name, ports.names());
+        self.problems.add(problem)
+    }
+
+    fn bytes(&mut self, name: &Spanned<String>) -> Option<Port> {
+        let port = self.port(name)?;
+        if let Some(driver) = port.driver {
+            let problem = Problem::new(driver.span, "only lines are sensed through this driver");
+            return self
+                .problems
+                .add(problem.hint("leave 'driver' out where an instrument has one of its own"));
+        }
+        self.stream(port)
+    }
+
+    /// Where the bytes of a port come from.
+    fn stream(&mut self, port: &PortText) -> Option<Port> {
+        let emulates = self.text.emulates.as_ref().map(|name| name.value.as_str());
+        let there = sim::byte_ports(emulates.unwrap_or_default());
+        let at = port.at.value.as_str();
+        if let Some(sim) = at.strip_prefix("sim:") {
+            if !there.contains(&sim) {
+                let problem = Problem::new(
+                    port.at.span,
+                    format!("no byte port 'sim:{sim}' on a virtual bench"),
+                )
+                .did_you_mean(sim, there);
+                return self.problems.add(problem);
+            }
+        } else if let Some(host) = at.strip_prefix("tcp://") {
+            let number = host
+                .rsplit_once(':')
+                .and_then(|(_, number)| number.parse::<u16>().ok());
+            if number.is_none_or(|number| number == 0) {
+                let problem = Problem::new(
+                    port.at.span,
+                    format!("expected tcp://host:port, found '{at}'"),
+                )
+                .hint("name the port's number, such as tcp://192.168.1.20:5025");
+                return self.problems.add(problem);
+            }
+        } else if port.baud.is_none() {
+            let problem =
+                Problem::new(port.at.span, format!("the serial port '{at}' needs 'baud'"))
+                    .hint("add baud = 9600, or whatever the instrument is set to");
+            return self.problems.add(problem);
+        }
+        Some(Port {
+            at: at.to_owned(),
+            baud: port.baud.unwrap_or(0),
+        })
+    }
+
+    fn probe(&mut self, name: &Spanned<String>) -> Option<Port> {
+        let port = self.port(name)?;
+        if let Some(sim) = port.at.strip_prefix("sim:")
+            && sim != "swd"
+        {
+            let problem = Problem::new(
+                port.at.span,
+                format!("no debug port 'sim:{sim}' on a virtual bench"),
+            )
+            .hint("did you mean 'sim:swd'?");
+            return self.problems.add(problem);
+        }
+        if self.text.chip.is_none() {
+            self.add(
+                Problem::new(name.span, "a probe needs a 'chip'")
+                    .hint("name it at the head of the file: chip = \"nRF51822_xxAA\""),
+            );
+        }
+        Some(Port {
+            at: port.at.value.clone(),
+            baud: 0,
+        })
+    }
+
+    fn relays(&mut self) -> Option<Relays> {
+        let text = self.text;
+        let mut contacts = BTreeMap::new();
+        let longest_on = text.relays.as_ref().and_then(|relays| relays.longest_on);
+        for (key, channel) in &text.keys.0 {
+            self.contact(
+                &mut contacts,
+                Contact::Key(**key),
+                channel,
+                Wired {
+                    channel: **channel,
+                    line: None,
+                    rest_closed: false,
+                    longest_on,
+                },
+            );
+        }
+        for (name, button) in text.buttons.iter() {
+            let contact = Contact::Button(name.value.clone());
+            let line = self.proof(button.line.as_ref());
+            self.contact(
+                &mut contacts,
+                contact,
+                &button.channel,
+                Wired {
+                    channel: *button.channel,
+                    line,
+                    rest_closed: false,
+                    longest_on: button.longest_on.or(longest_on),
+                },
+            );
+        }
+        if let Some(door) = &text.door {
+            let line = self.proof(door.line.as_ref());
+            self.contact(
+                &mut contacts,
+                Contact::Door,
+                &door.channel,
+                Wired {
+                    channel: *door.channel,
+                    line,
+                    rest_closed: door.rest == Door::Closed,
+                    longest_on: None,
+                },
+            );
+        }
+        if let Some(jam) = &text.jam {
+            let line = self.proof(jam.line.as_ref());
+            self.contact(
+                &mut contacts,
+                Contact::Jam,
+                &jam.channel,
+                Wired {
+                    channel: *jam.channel,
+                    line,
+                    rest_closed: false,
+                    longest_on: jam.longest_on,
+                },
+            );
+        }
+        let relays = text.relays.as_ref()?;
+        let port = self.bytes(&relays.port)?;
+        Some(Relays { port, contacts })
+    }
+
+    fn contact(
+        &mut self,
+        contacts: &mut BTreeMap<Contact, Wired>,
+        contact: Contact,
+        channel: &Spanned<u8>,
+        wired: Wired,
+    ) {
+        let Some(relays) = &self.text.relays else {
+            self.add(
+                Problem::new(channel.span, format!("'{contact}' needs a relay board"))
+                    .hint("describe it under [relays]"),
+            );
+            return;
+        };
+        if channel.value == 0 || channel.value > relays.channels {
+            let problem = Problem::new(
+                channel.span,
+                format!(
+                    "'{contact}' is on channel {}, and the relay board has 1 to {}",
+                    channel.value, relays.channels
+                ),
+            );
+            self.add(
+                problem.hint(
+                    "channels count from 1; 'channels' under [relays] says how many there are",
+                ),
+            );
+        } else if let Some(other) = self.used_channels.get(&channel.value) {
+            let problem = Problem::new(
+                channel.span,
+                format!(
+                    "'{contact}' is on channel {}, and so is '{other}'",
+                    channel.value
+                ),
+            );
+            self.add(problem.hint("one relay closes one contact"));
+        } else {
+            self.used_channels.insert(channel.value, contact.clone());
+            contacts.insert(contact, wired);
+        }
+    }
+
+    /// The line that proves a contact's state.
+    fn proof(&mut self, line: Option<&Spanned<String>>) -> Option<String> {
+        let line = line?;
+        if self.text.lines.get(line).is_none() {
+            let problem = Problem::new(line.span, format!("there is no line '{}'", line.value));
+            self.add(if self.text.lines.is_empty() {
+                problem.hint("describe it under [lines], or leave 'line' out: then nothing proves the contact")
+            } else {
+                problem.did_you_mean(line, self.text.lines.names())
+            });
+        }
+        Some(line.value.clone())
+    }
+
+    fn lines(&mut self) -> Vec<Line> {
+        let text = self.text;
+        let mut lines = Vec::new();
+        let mut pins: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+        for (name, line) in text.lines.iter() {
+            let Some(port) = self.port(&line.port) else {
+                continue;
+            };
+            let at = port.at.value.as_str();
+            let board = match port.driver {
+                Some(_) => match self.board_pin(port, &line.pin) {
+                    Some(board) => Some(board),
+                    None => continue,
+                },
+                None => None,
+            };
+            if board.is_none() && !at.starts_with("sim:") {
+                self.add(
+                    Problem::new(port.at.span, format!("nothing senses lines at '{at}'")).hint(
+                        "wire them to a board that runs StandardFirmata, and add driver = \"firmata\"",
+                    ),
+                );
+                continue;
+            }
+            if board.is_none() && at != "sim:sense" {
+                self.add(
+                    Problem::new(
+                        port.at.span,
+                        format!("no pins at '{at}' on a virtual bench"),
+                    )
+                    .hint("did you mean 'sim:sense'?"),
+                );
+            }
+            if let Some(other) = pins.insert((at, &line.pin), name) {
+                let message = format!(
+                    "'{}' is on pin '{}', and so is '{other}'",
+                    name.value, line.pin.value
+                );
+                self.add(Problem::new(line.pin.span, message).hint("one pin senses one line"));
+            }
+            lines.push(Line {
+                name: name.value.clone(),
+                at: at.to_owned(),
+                pin: line.pin.value.clone(),
+                board,
+                active_high: line.active == Active::High,
+            });
+        }
+        lines
+    }
+
+    /// A sense board's port, and the number of one of its pins.
+    fn board_pin(&mut self, port: &PortText, pin: &Spanned<String>) -> Option<(Port, u8)> {
+        let number = pin.parse().ok().filter(|number| *number < PINS);
+        if number.is_none() {
+            self.add(
+                Problem::new(
+                    pin.span,
+                    format!("expected a pin's number, found '{}'", pin.value),
+                )
+                .hint("digital pins of a sense board are \"0\" to \"127\"; A0 of an Uno is \"14\""),
+            );
+        }
+        Some((self.stream(port)?, number?))
+    }
+
+    fn supply(&mut self) -> Option<Supply> {
+        let supply = self.text.supply.as_ref()?;
+        if let Some(rest) = supply.rest
+            && *rest > *supply.highest
+        {
+            let message = format!(
+                "the supply rests at {}, and the board bears {}",
+                *rest, *supply.highest
+            );
+            self.add(
+                Problem::new(rest.span, message)
+                    .hint("leave 'rest' out: then the output is off at rest"),
+            );
+        }
+        if supply.highest.value.0 == 0 {
+            self.add(
+                Problem::new(supply.highest.span, "a supply of at most 0 V feeds nothing")
+                    .hint("write the greatest voltage that the board bears"),
+            );
+        }
+        let port = self.bytes(&supply.port)?;
+        Some(Supply {
+            port,
+            highest: *supply.highest,
+            limit: supply.limit,
+            resistance: supply.resistance,
+            rest: supply.rest.map(|rest| *rest),
+            longest_on: supply.longest_on,
+        })
+    }
+
+    fn stage(&mut self) -> Option<Stage> {
+        let text = self.text.stage.as_ref()?;
+        let axes = [
+            &text.turn.axis,
+            &text.insert.axis,
+            &text.magazine.axis,
+            &text.plunge.axis,
+        ];
+        let mut known: Vec<Option<Axis>> = Vec::new();
+        for name in axes {
+            let axis = Axis::of(name);
+            if axis.is_none() {
+                let message = format!("there is no axis '{}'", name.value);
+                self.add(
+                    Problem::new(name.span, message)
+                        .hint("a controller calls its axes X, Y, Z, A, B, C"),
+                );
+            } else if known.contains(&axis) {
+                let message = format!("axis {} moves two things", name.value);
+                self.add(Problem::new(name.span, message).hint("each has an axis of its own"));
+            }
+            known.push(axis);
+        }
+        let (from, to) = (text.turn.from, text.turn.to);
+        if *from > Millidegrees(0) || *to < Millidegrees(0) {
+            let message = format!(
+                "0 deg, where keys go in and out, is not from {} to {}",
+                *from, *to
+            );
+            let hint = "'from' is the angle of the home switch, 'to' the furthest one clockwise";
+            self.add(Problem::new(from.span, message).hint(hint));
+        }
+        if text.torque.value.0 == 0 {
+            let problem = Problem::new(text.torque.span, "a stage without torque turns nothing");
+            self.add(problem.hint("write the greatest torque that a key bears, such as 2 N·m"));
+        }
+        for length in [text.insert.seated, text.plunge.seated, text.magazine.pitch] {
+            if length.value.0 == 0 {
+                self.add(
+                    Problem::new(length.span, "a way of 0 mm leads nowhere")
+                        .hint("measure it on the stage"),
+                );
+            }
+        }
+        let keys = &text.magazine.keys;
+        let current = keys.iter().filter(|key| **key == Cut::Current).count();
+        if current != 1 {
+            let message = format!("{current} keys of the magazine are 'current'");
+            self.add(
+                Problem::new(keys.span, message)
+                    .hint("exactly one is: the key that the cylinder knows when a run begins"),
+            );
+        }
+        let port = self.bytes(&text.port);
+        let &[turn, insert, magazine, plunge] = known.as_slice() else {
+            return None;
+        };
+        let slide = |axis: Option<Axis>, slide: &SlideText| {
+            Some(stage::Slide {
+                axis: axis?,
+                seated: *slide.seated,
+                feed: slide.feed,
+            })
+        };
+        Some(Stage {
+            port: port?,
+            settings: stage::Settings {
+                turn: stage::Turn {
+                    axis: turn?,
+                    from: *from,
+                    to: *to,
+                    feed: text.turn.feed,
+                },
+                insert: slide(insert, &text.insert)?,
+                magazine: stage::Magazine {
+                    axis: magazine?,
+                    pitch: *text.magazine.pitch,
+                    slots: u8::try_from(keys.len()).unwrap_or(u8::MAX),
+                    feed: text.magazine.feed,
+                },
+                plunge: slide(plunge, &text.plunge)?,
+                torque: *text.torque,
+                longest_move: text.longest_move,
+            },
+            keys: keys.value.clone(),
+        })
+    }
+
+    fn rest(&mut self) -> Vec<Output> {
+        let text = self.text;
+        let there = [
+            !text.keys.0.is_empty(),
+            !text.buttons.is_empty(),
+            text.door.is_some(),
+            text.jam.is_some(),
+            text.supply.is_some(),
+            text.stage.is_some(),
+        ];
+        let known: Vec<&str> = OUTPUTS
+            .iter()
+            .zip(there)
+            .filter(|(_, there)| *there)
+            .map(|(name, _)| *name)
+            .collect();
+        let mut order = Vec::new();
+        for name in &text.rest.order.value {
+            let output = match name.value.as_str() {
+                "keys" => Output::Keys,
+                "buttons" => Output::Buttons,
+                "door" => Output::Door,
+                "jam" => Output::Jam,
+                "supply" => Output::Supply,
+                "stage" => Output::Stage,
+                _ => {
+                    let problem =
+                        Problem::new(name.span, format!("there is no output '{}'", name.value))
+                            .did_you_mean(name, known.iter().copied());
+                    self.add(problem);
+                    continue;
+                }
+            };
+            if !known.contains(&name.value.as_str()) {
+                let problem =
+                    Problem::new(name.span, format!("this bench has no '{}'", name.value));
+                self.add(problem.hint("leave it out of the order"));
+            } else if order.contains(&output) {
+                let problem =
+                    Problem::new(name.span, format!("'{}' goes to rest twice", name.value));
+                self.add(problem.hint("name each output once"));
+            } else {
+                order.push(output);
+            }
+        }
+        for name in known {
+            if !text
+                .rest
+                .order
+                .value
+                .iter()
+                .any(|ordered| ordered.value == name)
+            {
+                let span = text.rest.order.span;
+                let problem = Problem::new(
+                    span,
+                    format!("'{name}' has no place in the order of going to rest"),
+                );
+                self.add(problem.hint("every output must go to rest, also after an error: add it"));
+            }
+        }
+        order
+    }
+
+    /// All ports of a bench lead to the same world.
+    fn addresses(&mut self) {
+        let text = self.text;
+        let mut has_sim = false;
+        for (_, port) in text.ports.iter() {
+            let sim = port.at.starts_with("sim:");
+            has_sim |= sim;
+            if sim && text.emulates.is_none() {
+                self.add(
+                    Problem::new(
+                        port.at.span,
+                        format!(
+                            "'{}' leads to a virtual bench, and the file names none",
+                            port.at.value
+                        ),
+                    )
+                    .hint("add emulates = \"virtual-safe\" at the head of the file"),
+                );
+            } else if !sim && text.emulates.is_some() {
+                self.add(
+                    Problem::new(
+                        port.at.span,
+                        format!("'{}' is real, and the file emulates a bench", port.at.value),
+                    )
+                    .hint("a bench is either real or virtual: their clocks differ"),
+                );
+            }
+        }
+        if let Some(emulates) = &text.emulates {
+            if !crate::port::sim::exists(emulates) {
+                let problem = Problem::new(
+                    emulates.span,
+                    format!("there is no virtual bench '{}'", emulates.value),
+                )
+                .did_you_mean(emulates, crate::port::sim::NAMES.iter().copied());
+                self.add(problem);
+            } else if !has_sim {
+                let problem = Problem::new(emulates.span, "no port leads to this virtual bench");
+                self.add(problem.hint("ports of a virtual bench are sim:relay, sim:supply, sim:console, sim:stage, sim:sense, sim:sense-board, sim:swd"));
+            }
+        }
+    }
+
+    fn unused_ports(&mut self) {
+        let text = self.text;
+        for (name, _) in text.ports.iter() {
+            if !self.used_ports.contains(&name.value) {
+                self.add(
+                    Problem::new(
+                        name.span,
+                        format!("nothing stands on the port '{}'", name.value),
+                    )
+                    .hint("use it, or remove it"),
+                );
+            }
+        }
+        let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+        for (name, port) in text.ports.iter() {
+            if seen.insert(&port.at.value, port.at.span).is_some() {
+                let problem = Problem::new(
+                    port.at.span,
+                    format!(
+                        "'{}' is at '{}', and so is another port",
+                        name.value, port.at.value
+                    ),
+                );
+                self.add(problem.hint("two instruments cannot share a port"));
+            }
+        }
+    }
+}

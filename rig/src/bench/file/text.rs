@@ -1,0 +1,362 @@
+//! The bench file as it is written: one type for each table, one field for each key.
+
+use schemars::JsonSchema;
+
+use crate::event::Nanos;
+use crate::quantity::{
+    Microamps, Micrometres, MicrometresPerSecond, Millidegrees, MillidegreesPerSecond,
+    MillinewtonMetres, Milliohms, Millivolts,
+};
+use crate::source::{Named, Node, Problem, Problems, Read, Spanned, Value, file_table, file_words};
+
+/// The keys that a lock's keypad can have.
+const KEYS: &str = "0123456789*#ABCDEF";
+
+file_table! {
+/// A bench: the wiring around one board under test.
+pub struct BenchText as "a bench file" {
+    /// The bench's name: small letters, digits, dashes.
+    pub bench: Spanned<String>,
+    /// The version of this format: 1.
+    pub version: Spanned<u32>,
+    /// What stands there, for people.
+    pub about: Option<String>,
+    /// What kind of lock stands there. Without it, the bench takes products of every kind.
+    pub lock: Option<LockKind>,
+    /// The chip of the board under test, as probe-rs calls it. A bench without one (a mechanical lock) leaves it out.
+    pub chip: Option<String>,
+    /// The image that is flashed where nobody names another: the name of a shipped one, or a path.
+    pub image: Option<String>,
+    /// Which virtual bench the `sim:` ports lead to.
+    pub emulates: Option<Spanned<String>>,
+    /// How far a hold, as it is measured here, may be from the truth (k = 2).
+    pub uncertainty: Nanos,
+    /// The ports, by the names that the rest of the file uses.
+    pub ports: Named<Spanned<PortText>>,
+    /// The relay board.
+    pub relays: Option<RelaysText>,
+    /// Which relay closes which key, by the key's label: `"5" = 5`.
+    pub keys: Keys = default,
+    /// Buttons beside the keypad.
+    pub buttons: Named<ButtonText> = default,
+    /// The relay that closes the door switch.
+    pub door: Option<DoorText>,
+    /// The relay that blocks the bolt.
+    pub jam: Option<ButtonText>,
+    /// What is watched.
+    pub lines: Named<LineText> = default,
+    /// The supply in place of the battery.
+    pub supply: Option<SupplyText>,
+    /// The board's serial console.
+    pub console: Option<ConsoleText>,
+    /// The debug probe.
+    pub probe: Option<ProbeText>,
+    /// The motion stage that handles the keys of a mechanical lock.
+    pub stage: Option<StageText>,
+    /// How the outputs go to rest.
+    pub rest: RestText,
+}
+}
+
+file_words! {
+/// Kinds of lock, as profiles name them.
+pub enum LockKind as "a kind of lock" {
+    /// A safe's lock.
+    Safe,
+    /// A smart lock.
+    SmartLock,
+    /// A mechanical cylinder.
+    Cylinder,
+}
+}
+
+file_table! {
+/// A port: where it leads, and at which pace.
+pub struct PortText as "a port" {
+    /// `sim:relay`, `/dev/ttyUSB0`, `COM3`, `tcp://host:port`; for a probe `VID:PID:SERIAL`.
+    pub at: Spanned<String>,
+    /// Baud rate of a serial line.
+    pub baud: Option<u32>,
+    /// What senses lines there, where the port itself does not.
+    pub driver: Option<Spanned<SenseDriver>>,
+}
+}
+
+file_words! {
+/// Sense boards that are known.
+pub enum SenseDriver as "a sense board's driver" {
+    /// A board that runs StandardFirmata, such as an Arduino; pins are its digital pins.
+    Firmata,
+}
+}
+
+file_words! {
+/// Relay boards that are known.
+pub enum RelayDriver as "a relay board's driver" {
+    /// `A0 channel state checksum`.
+    Lcus,
+}
+}
+
+file_table! {
+/// The relay board.
+pub struct RelaysText as "a relay board" {
+    /// Its protocol.
+    pub driver: RelayDriver,
+    /// Its port.
+    pub port: Spanned<String>,
+    /// How many channels it has; they count from 1.
+    pub channels: u8,
+    /// How long a key or button may be held closed where nothing else is said.
+    pub longest_on: Option<Nanos>,
+}
+}
+
+file_table! {
+/// A button beside the keypad, or whatever else a relay does.
+pub struct ButtonText as "a contact" {
+    /// The relay.
+    pub channel: Spanned<u8>,
+    /// The line that proves its state.
+    pub line: Option<Spanned<String>>,
+    /// How long it may be held closed.
+    pub longest_on: Option<Nanos>,
+}
+}
+
+file_words! {
+/// Where the door can stand.
+pub enum Door as "a door's position" {
+    /// Its switch is open.
+    Open,
+    /// Its switch is closed.
+    Closed,
+}
+}
+
+file_table! {
+/// The relay that closes the door switch.
+pub struct DoorText as "a door" {
+    /// The relay; energised means that the door is closed.
+    pub channel: Spanned<u8>,
+    /// The line that proves its state.
+    pub line: Option<Spanned<String>>,
+    /// How it stands at rest.
+    pub rest: Door,
+}
+}
+
+file_words! {
+/// Which level means that the thing is so.
+pub enum Active as "the active level" {
+    /// Near the supply.
+    High,
+    /// Near ground.
+    Low,
+}
+}
+
+file_table! {
+/// A line that is watched.
+pub struct LineText as "a line" {
+    /// The port that its pin belongs to.
+    pub port: Spanned<String>,
+    /// The pin, as that port calls it.
+    pub pin: Spanned<String>,
+    /// The level at which the lamp is lit, the contact closed, the tone sounding, the bolt there.
+    pub active: Active,
+}
+}
+
+file_words! {
+/// Supplies that are known.
+pub enum SupplyDriver as "a supply's driver" {
+    /// SCPI over a byte port.
+    Scpi,
+}
+}
+
+file_table! {
+/// The supply in place of the battery.
+pub struct SupplyText as "a supply" {
+    /// Its protocol.
+    pub driver: SupplyDriver,
+    /// Its port.
+    pub port: Spanned<String>,
+    /// The greatest voltage that the board under test bears; more is refused.
+    pub highest: Spanned<Millivolts>,
+    /// Current limit.
+    pub limit: Microamps,
+    /// Source resistance where a scenario says none; left out where the supply cannot adjust it.
+    pub resistance: Option<Milliohms>,
+    /// Voltage at rest; left out, the output is off at rest.
+    pub rest: Option<Spanned<Millivolts>>,
+    /// How long the output may stay on.
+    pub longest_on: Option<Nanos>,
+}
+}
+
+file_table! {
+/// The board's serial console.
+pub struct ConsoleText as "a console" {
+    /// Its port.
+    pub port: Spanned<String>,
+}
+}
+
+file_table! {
+/// The debug probe.
+pub struct ProbeText as "a probe" {
+    /// Its port.
+    pub port: Spanned<String>,
+}
+}
+
+file_words! {
+/// Motion controllers that are known.
+pub enum StageDriver as "a stage's driver" {
+    /// GRBL 1.1 over a serial line, with a fourth axis.
+    Grbl,
+}
+}
+
+file_table! {
+/// The motion stage that handles the keys of a mechanical lock.
+pub struct StageText as "a stage" {
+    /// Its protocol.
+    pub driver: StageDriver,
+    /// Its port.
+    pub port: Spanned<String>,
+    /// The greatest torque that it may put on a key.
+    pub torque: Spanned<MillinewtonMetres>,
+    /// How long one move may take.
+    pub longest_move: Nanos,
+    /// What turns the key.
+    pub turn: TurnText,
+    /// What feeds the key into the keyway.
+    pub insert: SlideText,
+    /// What brings one of several keys before the keyway.
+    pub magazine: MagazineText,
+    /// What pushes the learning tool.
+    pub plunge: SlideText,
+}
+}
+
+file_table! {
+/// What turns the key.
+pub struct TurnText as "a turning axis" {
+    /// The controller's letter for it.
+    pub axis: Spanned<String>,
+    /// The angle of its home position, counted from where keys go in and out.
+    pub from: Spanned<Millidegrees>,
+    /// The furthest angle.
+    pub to: Spanned<Millidegrees>,
+    /// How fast it turns.
+    pub feed: MillidegreesPerSecond,
+}
+}
+
+file_table! {
+/// Something that goes in and out; home is out.
+pub struct SlideText as "a sliding axis" {
+    /// The controller's letter for it.
+    pub axis: Spanned<String>,
+    /// Where it is all the way in.
+    pub seated: Spanned<Micrometres>,
+    /// How fast it goes.
+    pub feed: MicrometresPerSecond,
+}
+}
+
+file_table! {
+/// Keys side by side; home is the first.
+pub struct MagazineText as "a magazine" {
+    /// The controller's letter for it.
+    pub axis: Spanned<String>,
+    /// From one key to the next.
+    pub pitch: Spanned<Micrometres>,
+    /// How fast it goes.
+    pub feed: MicrometresPerSecond,
+    /// What lies in it, first to last: `current`, `other`, `blank`, `unsupported`.
+    pub keys: Spanned<Vec<Cut>>,
+}
+}
+
+file_words! {
+/// How a key in the magazine is cut.
+pub enum Cut as "a key" {
+    /// The one that the cylinder knows when a run begins.
+    Current,
+    /// Another one that the cylinder can learn.
+    Other,
+    /// Not cut.
+    Blank,
+    /// With a cut that the cylinder cannot learn.
+    Unsupported,
+}
+}
+
+file_table! {
+/// How the outputs go to rest.
+pub struct RestText as "the rest state" {
+    /// Every output of this bench, first to last: `keys`, `buttons`, `jam`, `door`, `supply`, `stage`.
+    pub order: Spanned<Vec<Spanned<String>>>,
+}
+}
+
+/// Which relay closes which key.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Keys(pub(super) Vec<(Spanned<char>, Spanned<u8>)>);
+
+impl Read for Keys {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Keys> {
+        let Value::Table(entries) = &node.value else {
+            return problems.expected("a table of keys (\"5\" = 5)", node);
+        };
+        let mut keys = Some(Vec::new());
+        for (label, channel) in entries {
+            let mut characters = label.value.chars();
+            let key = match (characters.next(), characters.next()) {
+                (Some(key), None) if KEYS.contains(key) => Some(key),
+                _ => problems.add(
+                    Problem::new(
+                        label.span,
+                        format!("expected a key's label, found '{}'", label.value),
+                    )
+                    .hint(format!("a label is one of {KEYS}, in quotes")),
+                ),
+            };
+            let channel = Spanned::<u8>::read(channel, problems);
+            match (key, channel, &mut keys) {
+                (Some(key), Some(channel), Some(keys)) => {
+                    keys.push((Spanned::new(key, label.span), channel));
+                }
+                _ => keys = None,
+            }
+        }
+        keys.map(Keys)
+    }
+}
+
+impl JsonSchema for Keys {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Keys".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "object",
+            "propertyNames": { "pattern": format!("^[{KEYS}]$") },
+            "additionalProperties": { "type": "integer", "minimum": 1, "maximum": 255 },
+        })
+    }
+}
+
+/// The JSON Schema of bench files.
+pub fn schema() -> schemars::Schema {
+    let mut schema = schemars::schema_for!(BenchText);
+    schema.insert("title".to_owned(), "lockrig bench".into());
+    schema
+}
