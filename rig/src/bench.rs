@@ -8,6 +8,7 @@
 //! A bench knows nothing of scenarios, profiles or verdicts.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::driver::console::{Console, Ended};
@@ -209,6 +210,12 @@ impl Bench {
         Ok(())
     }
 
+    /// Whether the supply confirmed this feed, and nothing else was asked of it since.
+    pub fn is_fed(&self, feed: Feed) -> bool {
+        let supply = self.supply.as_ref();
+        supply.is_some_and(|supply| supply.driver.is_known_to_be(feed))
+    }
+
     /// Orders a measurement at the supply. Returns at once; [`What::Measured`] comes through `wait`.
     pub fn measure(&mut self) -> Result<(), DeviceTrouble> {
         let now = self.now();
@@ -347,6 +354,16 @@ impl Bench {
             stage_identity: self.stage_identity.clone(),
             touched: self.touched,
         })
+    }
+
+    /// A hash of what a virtual bench is in the middle of, but for its flash: the board, and what the drivers
+    /// have heard of it. See [`Branch::passing_state`].
+    pub fn passing_state(&mut self) -> Option<u64> {
+        let board = self.ports.branch()?.passing_state();
+        let console = self.console.as_ref().map(|console| &console.driver);
+        let mut hasher = DefaultHasher::new();
+        (board, format!("{console:?} {:?}", self.sense)).hash(&mut hasher);
+        Some(hasher.finish())
     }
 
     /// The ability to cut the supply at one exact point, and to list such points; none on a real bench.

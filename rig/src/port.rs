@@ -184,8 +184,20 @@ pub trait Branch {
     /// of one bench for which it is equal behave alike from the next power-on.
     fn lasting_state(&self) -> u64;
 
-    /// The same with some pages of flash, by their first addresses, left out.
-    fn lasting_state_without(&self, pages: &[u32]) -> u64;
+    /// The same with some pages of flash, by their first addresses, left out, and as if one page, by its
+    /// first address, held other words.
+    fn lasting_state_but(&self, without: &[u32], with: Option<(u32, &[u32])>) -> u64;
+
+    /// A hash of everything but flash: what chip, board and instruments are in the middle of. Benches
+    /// for which it is equal go on alike as long as they read the same words of flash.
+    fn passing_state(&self) -> u64;
+
+    /// What a cut right now would leave of the page that is being written to or erased: its first address
+    /// and its words. None, if there is no such page, or if what is left would not be settled.
+    fn torn_page(&self, torn: Torn) -> Option<(u32, Vec<u32>)>;
+
+    /// Puts words into flash without taking time.
+    fn load(&mut self, address: u32, words: &[u32]);
 
     /// Of a board without supply: the words of flash from an address on, as they will read once it has one.
     fn flash_after_power_on(&self, address: u32, words: usize) -> Vec<u32>;
@@ -195,6 +207,9 @@ pub trait Branch {
 
     /// What was noted since; none if that does not tell everything.
     fn dependence(&self) -> Option<Dependence>;
+
+    /// When a word of a page of flash was first read since.
+    fn first_read(&self, page: u32) -> Option<Nanos>;
 }
 
 /// On what the behaviour of a board depended for a while.

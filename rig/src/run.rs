@@ -30,7 +30,8 @@ use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
 pub use cut::{
-    Answer, Begins, Point, Recovery, answer, cut, keeps_rules, recover, release, restore, words,
+    Answer, Begins, Halt, Point, Recovering, Recovery, answers, bounce, cut, keeps_rules, recover,
+    release, restore, torn, words,
 };
 pub use cylinder::beyond;
 use runner::{CarryOut, Runner, Stop};

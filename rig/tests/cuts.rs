@@ -33,7 +33,11 @@ fn text(bytes: &[u8]) -> String {
 
 /// The cuts of the small flow on the safe: exit code, and `cuts.json`.
 fn cuts(desk: &TempDir, report: &str, more: &[&str]) -> (Option<i32>, Value) {
-    let flow = here("change.yaml");
+    cuts_of("change.yaml", desk, report, more)
+}
+
+fn cuts_of(flow: &str, desk: &TempDir, report: &str, more: &[&str]) -> (Option<i32>, Value) {
+    let flow = here(flow);
     let flow = flow.to_str().expect("a path in Unicode");
     let mut arguments = vec!["cuts", flow, "--profile", SAFE, "--report-dir", report];
     arguments.extend(more);
@@ -101,6 +105,28 @@ fn a_lock_that_keeps_one_copy_is_caught_and_the_scenario_that_shows_it_passes_on
     assert_eq!(told.status.code(), Some(1), "{}", text(&told.stdout));
     let told = run(&desk, &committed, &[]);
     assert_eq!(told.status.code(), Some(0), "{}", text(&told.stdout));
+}
+
+/// What is skipped stands on an argument; here it is held against starting everything.
+#[test]
+fn every_cut_comes_to_the_same_whether_known_starts_stand_in_for_others_or_not() {
+    let desk = TempDir::new().expect("a temporary folder");
+    for image in [&[][..], &["--image", "museum-one-page"]] {
+        let (code, skipping) = cuts_of("guess.yaml", &desk, "skipping", image);
+        let every = [image, &["--start-every-state"]].concat();
+        let (code_of_every, every) = cuts_of("guess.yaml", &desk, "every", &every);
+        assert_eq!(code, code_of_every);
+        let (skipping, every) = (&skipping["flows"][0], &every["flows"][0]);
+        for what in [
+            "verdict", "because", "phases", "depths", "points", "failures",
+        ] {
+            assert_eq!(skipping[what], every[what], "{what} of {image:?}");
+        }
+        let boots = |flow: &Value| flow["boots"].as_u64().expect("a number");
+        // The bad one looks at every word of its page, and tells more starts apart.
+        let times = if image.is_empty() { 5 } else { 1 };
+        assert!(times * boots(skipping) <= boots(every), "{image:?}");
+    }
 }
 
 #[test]

@@ -239,8 +239,14 @@ impl Chip {
 
     /// Adds to a hash what outlives a loss of supply: flash but for some pages, UICR, and bits of them
     /// that read differently after every power-on.
-    pub(crate) fn hash_lasting(&self, hasher: &mut impl std::hash::Hasher, without: &[u32]) {
-        self.memory.hash_flash(hasher, without);
+    /// One page may be taken to hold other words.
+    pub(crate) fn hash_lasting(
+        &self,
+        hasher: &mut impl std::hash::Hasher,
+        without: &[u32],
+        with: Option<(u32, &[u32])>,
+    ) {
+        self.memory.hash_flash(hasher, without, with);
         if self.peripherals.nvmc.hash_unsettled(hasher, without) {
             hasher.write_u64(self.power_cycles);
         }
@@ -316,6 +322,12 @@ impl Chip {
     pub fn set_analog(&mut self, channel: u8, microvolts: u32) {
         self.peripherals.set_analog(channel, microvolts, self.now);
         self.heed_peripherals();
+    }
+
+    /// What losing the supply now would leave of the page that is being written to or erased; see
+    /// [`nvmc::Nvmc::torn_page`].
+    pub fn torn_page(&self, torn: nvmc::Torn) -> Option<(u32, [u32; memory::PAGE_WORDS])> {
+        self.peripherals.nvmc.torn_page(&self.memory, torn)
     }
 
     /// VDD falls below the brown-out level: everything volatile is lost, and a flash operation is

@@ -51,6 +51,9 @@ pub struct Cuts {
     /// How many forks at once [default: one for each core]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    /// Start the lock from every state, also where a start is known that looked at nothing else
+    #[arg(long)]
+    start_every_state: bool,
     /// Seed of codes, contact bounce, and the rows that are tried at random
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -250,6 +253,7 @@ impl Cuts {
             seed: self.seed,
             jobs: self.jobs.unwrap_or(cores),
             detail: Detail::Every,
+            skip: !self.start_every_state,
         };
         let Some(lock) = group.profile.lock() else {
             return Ok(());

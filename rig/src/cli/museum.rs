@@ -606,6 +606,7 @@ fn by_cuts(quarry: &Quarry<'_>, until: Instant) -> Result<Option<Catch>, Failure
             seed: quarry.seed,
             jobs: quarry.jobs,
             detail,
+            skip: true,
         };
         let lock = lock_of(quarry.product, quarry.piece)?;
         let prepared = quarry.bad.prepared();

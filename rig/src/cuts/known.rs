@@ -6,69 +6,154 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use crate::port::{Branch, Dependence};
 
 /// Bytes of a page of flash, the unit of erasure.
 const PAGE_BYTES: u32 = 1024;
 
-/// What one start depended on.
-pub struct Dependent {
-    on: Dependence,
-    /// The words as they were, and all that was not erased.
-    print: u64,
+/// A bench without supply, or in the middle of a start; one page of its flash may be taken to hold other
+/// words.
+#[derive(Clone, Copy)]
+pub struct View<'b> {
+    pub branch: &'b dyn Branch,
+    pub with: Option<(u32, &'b [u32])>,
 }
 
-impl Dependent {
-    /// `before` is the bench as it was before the start.
-    pub fn new(before: &dyn Branch, mut on: Dependence) -> Dependent {
-        // All that was not erased has to agree as a whole.
-        on.words
-            .retain(|word| on.erased.contains(&(word & !(PAGE_BYTES - 1))));
-        let print = print(before, &on);
-        Dependent { on, print }
+/// What a start depended on, and the words as they were.
+#[derive(Clone)]
+pub struct Start {
+    pub on: Arc<Dependence>,
+    print: u64,
+    /// The recovery that it came to.
+    pub recovery: u64,
+}
+
+impl Start {
+    /// `before` is the bench as it was when the dependence began.
+    pub fn new(before: View<'_>, on: Dependence, recovery: u64) -> Start {
+        let mut prints = Prints::default();
+        Start {
+            print: prints.of(before, 0, &on),
+            on: Arc::new(on),
+            recovery,
+        }
+    }
+
+    /// Whether a bench agrees in all that it depended on.
+    pub fn fits(&self, bench: View<'_>) -> bool {
+        Prints::default().of(bench, 0, &self.on) == self.print
     }
 }
 
+/// The dependence of what came first and then of what followed it.
+pub fn joined(mut first: Dependence, then: &Dependence) -> Dependence {
+    let page = |word: &u32| word & !(PAGE_BYTES - 1);
+    let later = then.words.iter();
+    let later = later.filter(|word| !first.erased.contains(&page(word)));
+    first.words.extend(later);
+    first.words.sort_unstable();
+    first.words.dedup();
+    first.erased.extend(&then.erased);
+    first.erased.sort_unstable();
+    first.erased.dedup();
+    first
+}
+
 /// Starts, by what they depended on.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Known {
-    starts: HashMap<Dependence, HashMap<u64, u64>>,
-    /// The keys of `starts`, in the order in which they came.
-    shapes: Vec<Dependence>,
+    shapes: Vec<Shape>,
+    numbers: HashMap<Arc<Dependence>, usize>,
+}
+
+#[derive(Clone)]
+struct Shape {
+    on: Arc<Dependence>,
+    recoveries: HashMap<u64, u64>,
 }
 
 impl Known {
     /// Notes what a start came to.
-    pub fn insert(&mut self, dependent: Dependent, recovery: u64) {
-        let Dependent { on, print } = dependent;
-        if !self.starts.contains_key(&on) {
-            self.shapes.push(on.clone());
+    pub fn insert(&mut self, start: Start) {
+        let next = self.shapes.len();
+        let number = *self.numbers.entry(Arc::clone(&start.on)).or_insert(next);
+        if number == next {
+            self.shapes.push(Shape {
+                on: start.on,
+                recoveries: HashMap::new(),
+            });
         }
-        self.starts
-            .entry(on)
-            .or_default()
-            .entry(print)
-            .or_insert(recovery);
+        let recoveries = &mut self.shapes[number].recoveries;
+        recoveries.entry(start.print).or_insert(start.recovery);
     }
 
     /// What the start of this bench will come to, if a known one did not depend on what is different.
-    pub fn get(&self, bench: &dyn Branch) -> Option<u64> {
-        // What came last is most alike.
-        self.shapes
-            .iter()
-            .rev()
-            .find_map(|on| self.starts[on].get(&print(bench, on)).copied())
+    /// `prints` is of benches that differ from this one in no other page than that of the view.
+    pub fn get(&self, bench: View<'_>, prints: &mut Prints) -> Option<u64> {
+        // What hit last is most alike, and then what came last.
+        let hit = prints.hit.filter(|hit| *hit < self.shapes.len());
+        let others = (0..self.shapes.len()).rev();
+        for number in hit.into_iter().chain(others) {
+            let shape = &self.shapes[number];
+            let print = prints.of(bench, number, &shape.on);
+            if let Some(recovery) = shape.recoveries.get(&print) {
+                prints.hit = Some(number);
+                return Some(*recovery);
+            }
+        }
+        None
     }
 }
 
-fn print(bench: &dyn Branch, on: &Dependence) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    bench.lasting_state_without(&on.erased).hash(&mut hasher);
-    for run in on.words.chunk_by(|word, next| word + 4 == *next) {
-        bench
-            .flash_after_power_on(run[0], run.len())
-            .hash(&mut hasher);
+/// Hashes of what does not differ between benches that differ in one page only.
+#[derive(Default)]
+pub struct Prints {
+    outside: HashMap<usize, u64>,
+    pages: HashMap<(usize, u32), u64>,
+    hit: Option<usize>,
+}
+
+impl Prints {
+    fn of(&mut self, bench: View<'_>, shape: usize, on: &Dependence) -> u64 {
+        let page = |word: &u32| word & !(PAGE_BYTES - 1);
+        let other = bench.with.map(|(page, _)| page);
+        let mut hasher = DefaultHasher::new();
+        let is_erased = other.is_none_or(|page| on.erased.contains(&page));
+        let outside = match is_erased {
+            true => *self
+                .outside
+                .entry(shape)
+                .or_insert_with(|| bench.branch.lasting_state_but(&on.erased, None)),
+            false => bench.branch.lasting_state_but(&on.erased, bench.with),
+        };
+        outside.hash(&mut hasher);
+        for words in on.words.chunk_by(|word, next| page(word) == page(next)) {
+            let hash = match bench.with {
+                Some((page, with)) if page == words[0] & !(PAGE_BYTES - 1) => {
+                    let mut hasher = DefaultHasher::new();
+                    for word in words {
+                        with[(word - page) as usize / 4].hash(&mut hasher);
+                    }
+                    hasher.finish()
+                }
+                _ => *self
+                    .pages
+                    .entry((shape, page(&words[0])))
+                    .or_insert_with(|| {
+                        let mut hasher = DefaultHasher::new();
+                        for run in words.chunk_by(|word, next| word + 4 == *next) {
+                            let held = bench.branch.flash_after_power_on(run[0], run.len());
+                            for word in held {
+                                word.hash(&mut hasher);
+                            }
+                        }
+                        hasher.finish()
+                    }),
+            };
+            hash.hash(&mut hasher);
+        }
+        hasher.finish()
     }
-    hasher.finish()
 }

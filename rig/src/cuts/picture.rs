@@ -16,10 +16,32 @@ const STRIP: usize = 36 + 4 * (LANE + GAP) + 34;
 
 const STYLE: &str = "\
 text { font: 12px system-ui, sans-serif; fill: #1b1f24 }
-.small { font-size: 10px; fill: #57606a }
+text.small { font-size: 10px; fill: #57606a }
 .lane { fill: #f3f4f6 }
 .edge { stroke: #8c959f; stroke-dasharray: 2 2 }
 .old { fill: #3b6fb6 } .new { fill: #2e8b57 } .factory { fill: #b7791f } .broken { fill: #c0262d }
+.hatch { stroke: #fff; fill: none } .dot { fill: #fff }
+@media (prefers-color-scheme: dark) {
+text { fill: #e6edf3 } text.small { fill: #9da7b3 } .lane { fill: #21262d } .edge { stroke: #6e7681 }
+.old { fill: #5b93dd } .new { fill: #46b077 } .factory { fill: #d29922 } .broken { fill: #f85149 }
+.hatch { stroke: #0d1117 } .dot { fill: #0d1117 }
+}
+";
+
+/// Of the page around the strips.
+const PAGE: &str = "\
+:root { color-scheme: light dark }
+body { font: 14px system-ui, sans-serif; color: #1b1f24; background: #fff; max-width: 1020px; margin: 2em auto; padding: 0 1em }
+h2 { font-size: 1.05em; overflow-wrap: anywhere; margin-top: 2em }
+table { border-collapse: collapse; margin: 0 0 1em; font-variant-numeric: tabular-nums }
+th, td { padding: 2px 10px; text-align: right; border-bottom: 1px solid #d8dee4 }
+th:first-child, td:first-child { text-align: left }
+svg { max-width: 100%; height: auto } code { background: #f3f4f6; overflow-wrap: anywhere }
+.bad { border-left: 4px solid #c0262d; padding-left: 10px }
+@media (prefers-color-scheme: dark) {
+body { color: #e6edf3; background: #0d1117 } th, td { border-color: #30363d } code { background: #21262d }
+.bad { border-color: #f85149 }
+}
 ";
 
 /// The strips of all flows as one picture.
@@ -36,12 +58,11 @@ pub fn svg(flows: &[&Explored]) -> String {
 /// The strips with their tables.
 pub fn html(flows: &[&Explored]) -> String {
     let mut out = String::from(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>lockrig cuts</title>\n<style>\n\
-         body { font: 14px system-ui, sans-serif; color: #1b1f24; max-width: 1020px; margin: 2em auto; padding: 0 1em }\n\
-         table { border-collapse: collapse; margin: 0 0 1em } th, td { padding: 2px 10px; text-align: right; border-bottom: 1px solid #d8dee4 }\n\
-         th:first-child, td:first-child { text-align: left } svg { max-width: 100%; height: auto } code { background: #f3f4f6 }\n\
-         .bad { border-left: 4px solid #c0262d; padding-left: 10px }\n</style>\n<h1>Cuts</h1>\n",
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>lockrig cuts</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<style>\n",
     );
+    out.push_str(PAGE);
+    out.push_str("</style>\n<h1>Cuts</h1>\n");
     out.push_str(
         "<p>Each flow was carried out once on the virtual bench. At every point the supply was lost, in every \
          way; then the lock was asked through its keypad which codes open. A column stands in the lane of \
@@ -92,9 +113,9 @@ fn head(height: usize) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
          <style>\n{STYLE}</style>\n<defs>\
-         <pattern id=\"hatch-new\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\"><path d=\"M0 6 L6 0\" stroke=\"#fff\"/></pattern>\
-         <pattern id=\"hatch-factory\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\"><circle cx=\"2\" cy=\"2\" r=\"1\" fill=\"#fff\"/></pattern>\
-         <pattern id=\"hatch-broken\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\"><path d=\"M0 0 L6 6 M0 6 L6 0\" stroke=\"#fff\"/></pattern>\
+         <pattern id=\"hatch-new\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\"><path class=\"hatch\" d=\"M0 6 L6 0\"/></pattern>\
+         <pattern id=\"hatch-factory\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\"><circle cx=\"2\" cy=\"2\" r=\"1\" class=\"dot\"/></pattern>\
+         <pattern id=\"hatch-broken\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\"><path class=\"hatch\" d=\"M0 0 L6 6 M0 6 L6 0\"/></pattern>\
          </defs>\n"
     )
 }

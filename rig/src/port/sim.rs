@@ -344,21 +344,9 @@ impl Branch for SimPorts {
     }
 
     fn cut(&mut self, torn: Torn) {
-        let Some(mut board) = self.world.board() else {
-            return;
-        };
-        board.cut(match torn {
-            Torn::DroppedBefore => nvmc::Torn::DroppedBefore,
-            Torn::DroppedAfter => nvmc::Torn::DroppedAfter,
-            Torn::Prefix { bits } => nvmc::Torn::Prefix { bits },
-            Torn::Bytes { count } => nvmc::Torn::Bytes { count },
-            Torn::Without { bit } => nvmc::Torn::Without { bit },
-            Torn::Stray { bit } => nvmc::Torn::Stray { bit },
-            Torn::Share { of_256, seed } => nvmc::Torn::Share { of_256, seed },
-            Torn::BitSubset { seed } => nvmc::Torn::BitSubset { seed },
-            Torn::PartialErase { seed } => nvmc::Torn::PartialErase { seed },
-            Torn::Metastable { seed } => nvmc::Torn::Metastable { seed },
-        });
+        if let Some(mut board) = self.world.board() {
+            board.cut(physical(torn));
+        }
     }
 
     fn restore(&mut self) {
@@ -378,12 +366,30 @@ impl Branch for SimPorts {
     }
 
     fn lasting_state(&self) -> u64 {
-        self.lasting_state_without(&[])
+        self.lasting_state_but(&[], None)
     }
 
-    fn lasting_state_without(&self, pages: &[u32]) -> u64 {
+    fn lasting_state_but(&self, without: &[u32], with: Option<(u32, &[u32])>) -> u64 {
         let board = self.world.board();
-        board.map_or(0, |board| board.lasting_state_without(pages))
+        board.map_or(0, |board| board.lasting_state_but(without, with))
+    }
+
+    fn passing_state(&self) -> u64 {
+        let board = self.world.board();
+        board.map_or(0, |board| board.passing_state())
+    }
+
+    fn torn_page(&self, torn: Torn) -> Option<(u32, Vec<u32>)> {
+        let board = self.world.board()?;
+        let (page, words) = board.chip().torn_page(physical(torn))?;
+        Some((page, words.to_vec()))
+    }
+
+    fn load(&mut self, address: u32, words: &[u32]) {
+        if let Some(mut board) = self.world.board() {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            board.load(address, &bytes);
+        }
     }
 
     fn flash_after_power_on(&self, address: u32, words: usize) -> Vec<u32> {
@@ -405,6 +411,26 @@ impl Branch for SimPorts {
         let board = self.world.board()?;
         let (words, erased) = board.chip().dependence()?.result()?;
         Some(Dependence { words, erased })
+    }
+
+    fn first_read(&self, page: u32) -> Option<Nanos> {
+        let board = self.world.board()?;
+        board.chip().dependence()?.first_read(page).map(nanos)
+    }
+}
+
+fn physical(torn: Torn) -> nvmc::Torn {
+    match torn {
+        Torn::DroppedBefore => nvmc::Torn::DroppedBefore,
+        Torn::DroppedAfter => nvmc::Torn::DroppedAfter,
+        Torn::Prefix { bits } => nvmc::Torn::Prefix { bits },
+        Torn::Bytes { count } => nvmc::Torn::Bytes { count },
+        Torn::Without { bit } => nvmc::Torn::Without { bit },
+        Torn::Stray { bit } => nvmc::Torn::Stray { bit },
+        Torn::Share { of_256, seed } => nvmc::Torn::Share { of_256, seed },
+        Torn::BitSubset { seed } => nvmc::Torn::BitSubset { seed },
+        Torn::PartialErase { seed } => nvmc::Torn::PartialErase { seed },
+        Torn::Metastable { seed } => nvmc::Torn::Metastable { seed },
     }
 }
 

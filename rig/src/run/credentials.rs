@@ -132,7 +132,7 @@ impl Credentials {
             Effect::StoresUserCode { code, slot } => self.store(*slot, code),
             Effect::DeletesUserCode { code } => self.delete(code),
             Effect::StoresMasterCode { code } => self.store_master(code),
-            Effect::Unknown => self.unsettle(),
+            Effect::Unknown { .. } => self.unsettle(),
             Effect::None | Effect::LearnsKey { .. } => return false,
         }
         true

@@ -3,7 +3,7 @@
 //!
 //! A run counts its cut points, and either keeps a fork of the bench at each ([`Point`]) or loses the
 //! supply at the one that a scenario names. After a cut [`recover`] lets the lock come to rest, and
-//! [`answer`] asks it through its keypad.
+//! [`answers`] asks it through its keypad.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -69,6 +69,7 @@ pub struct Point {
 }
 
 /// A change of codes that is under way, or is over while nobody has touched the lock since.
+#[derive(Clone)]
 pub struct CodeChange {
     old: Vec<CodeUse>,
     new: Vec<CodeUse>,
@@ -131,12 +132,31 @@ impl Runner<'_> {
         if !after.take_effect(effect, self.profile.reset.as_ref()) {
             return;
         }
+        let resets = match effect {
+            Effect::Unknown { at_most } => at_most.contains(&Effect::Resets),
+            effect => *effect == Effect::Resets,
+        };
+        if let Effect::Unknown { at_most } = effect {
+            for effect in at_most {
+                after.take_effect(effect, self.profile.reset.as_ref());
+            }
+        }
         self.change = Some(CodeChange {
             old: self.credentials.valid(),
             new: after.valid(),
-            resets: *effect == Effect::Resets,
+            resets,
             is_over: false,
         });
+    }
+
+    /// A procedure inside that of this change ended: what it changed is what the change began with.
+    pub(super) fn change_goes_on(&mut self, outer: CodeChange) {
+        if self.change.as_ref().is_some_and(|change| change.is_over) {
+            self.change = Some(CodeChange {
+                old: self.credentials.valid(),
+                ..outer
+            });
+        }
     }
 
     /// It went through, as far as the rig knows; the lock may still be writing.
@@ -271,6 +291,9 @@ impl Runner<'_> {
             }
             self.inside.truncate(depth);
             self.tracks.clear();
+            if let Err(trouble) = renew(self.bench, cut.mode, self.profile) {
+                return self.broken(trouble);
+            }
             self.wait(lasts)?;
             self.record(What::SupplySet {
                 millivolts: Some(self.profile.supply.fresh.value.0),
@@ -326,7 +349,16 @@ fn not_virtual() -> DeviceTrouble {
 
 /// Cuts the supply at this very moment; false on a real bench. A supply that sags is not cut but set.
 pub fn cut(bench: &mut Bench, mode: CutMode) -> bool {
-    let torn = match mode {
+    match bench.branch() {
+        Some(branch) => branch.cut(torn(mode)),
+        None => return false,
+    }
+    true
+}
+
+/// What a cut leaves of a write to flash.
+pub fn torn(mode: CutMode) -> Torn {
+    match mode {
         CutMode::DroppedBefore | CutMode::Bounce(_) | CutMode::Sag(_) => Torn::DroppedBefore,
         CutMode::DroppedAfter => Torn::DroppedAfter,
         CutMode::Prefix(count) => Torn::Bytes { count },
@@ -338,22 +370,35 @@ pub fn cut(bench: &mut Bench, mode: CutMode) -> bool {
             seed: 1,
         },
         CutMode::Metastable(seed) => Torn::Metastable { seed: seed.into() },
-    };
-    match bench.branch() {
-        Some(branch) => branch.cut(torn),
-        None => return false,
     }
-    true
+}
+
+/// Tells a supply whose terminal is cut that fresh cells come next, whatever was there before.
+fn renew(bench: &mut Bench, mode: CutMode, profile: &Profile) -> Result<(), DeviceTrouble> {
+    let fresh = Feed::On {
+        voltage: profile.supply.fresh.value,
+        resistance: None,
+    };
+    if matches!(mode, CutMode::Sag(_)) || bench.is_fed(fresh) {
+        return Ok(());
+    }
+    bench.feed(fresh)
 }
 
 /// Lets go of what is closed and waits until the supply is to come back.
 ///
 /// # Errors
 /// An instrument that does not do what it was told.
-pub fn release(bench: &mut Bench, closed: &[Contact]) -> Result<(), DeviceTrouble> {
+pub fn release(
+    bench: &mut Bench,
+    closed: &[Contact],
+    mode: CutMode,
+    profile: &Profile,
+) -> Result<(), DeviceTrouble> {
     for contact in closed {
         bench.switch(contact, false)?;
     }
+    renew(bench, mode, profile)?;
     let until = bench.now() + OFF;
     pass(bench, until)
 }
@@ -372,16 +417,25 @@ pub fn restore(bench: &mut Bench, mode: CutMode, profile: &Profile) -> Result<()
         });
     }
     if let CutMode::Bounce(millis) = mode {
-        for _ in 0..BOUNCES {
-            let connected = bench.now() + Nanos::from_millis(millis.into());
-            bench.branch().ok_or_else(not_virtual)?.restore();
-            pass(bench, connected)?;
-            cut(bench, CutMode::DroppedBefore);
-            let until = bench.now() + BOUNCE_OFF;
-            pass(bench, until)?;
-        }
+        bounce(bench, millis)?;
     }
     bench.branch().ok_or_else(not_virtual)?.restore();
+    Ok(())
+}
+
+/// The supply comes back, each time for so many milliseconds, and goes again.
+///
+/// # Errors
+/// An instrument that does not do what it was told.
+pub fn bounce(bench: &mut Bench, millis: u32) -> Result<(), DeviceTrouble> {
+    for _ in 0..BOUNCES {
+        let connected = bench.now() + Nanos::from_millis(millis.into());
+        bench.branch().ok_or_else(not_virtual)?.restore();
+        pass(bench, connected)?;
+        cut(bench, CutMode::DroppedBefore);
+        let until = bench.now() + BOUNCE_OFF;
+        pass(bench, until)?;
+    }
     Ok(())
 }
 
@@ -459,6 +513,118 @@ impl Recovery {
     }
 }
 
+/// Why [`Recovering::go_on`] came back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Halt {
+    /// The lock is at rest.
+    AtRest,
+    /// The moment asked for has come.
+    Moment,
+    /// A write to flash begins before which to stop.
+    Begins,
+}
+
+/// A lock whose supply is back, on its way to rest.
+#[derive(Clone)]
+pub struct Recovering {
+    power_on: Nanos,
+    bound: Nanos,
+    quiet: Nanos,
+    quiet_at: Nanos,
+    seen: Vec<(Nanos, What)>,
+    asked: bool,
+}
+
+impl Recovering {
+    /// Of a bench whose supply came back at this moment, after a cut of this kind.
+    pub fn new(bench: &Bench, mode: CutMode) -> Recovering {
+        let power_on = bench.now();
+        let (quiet, longest) = match mode {
+            CutMode::Sag(_) => (SAGGED_QUIET, SAGGED_MAX),
+            _ => (QUIET, RECOVERY_MAX),
+        };
+        Recovering {
+            power_on,
+            bound: power_on + longest,
+            quiet,
+            quiet_at: power_on + quiet,
+            seen: Vec::new(),
+            asked: false,
+        }
+    }
+
+    /// What was seen so far, with the time since power-on.
+    pub fn seen(&self) -> &[(Nanos, What)] {
+        &self.seen
+    }
+
+    /// Lets the lock go on until it is at rest, or until a moment before that. `begins` is told of every
+    /// write to flash, before it happens, and of what was seen until then; it may halt there.
+    ///
+    /// # Errors
+    /// An instrument that does not do what it was told.
+    pub fn go_on(
+        &mut self,
+        bench: &mut Bench,
+        moment: Option<Nanos>,
+        begins: Begins<'_>,
+    ) -> Result<Halt, DeviceTrouble> {
+        loop {
+            let rest = self.quiet_at.min(self.bound);
+            let moment = moment.filter(|moment| *moment < rest);
+            match bench.wait(moment.unwrap_or(rest)) {
+                Waited::Saw(Happening { at, what }) => {
+                    match what {
+                        bench::What::Line { line, on, .. } => {
+                            let what = What::LineChanged { line, high: on };
+                            self.seen.push((at.since(self.power_on), what));
+                        }
+                        bench::What::Printed { text, .. } => {
+                            let is_status = word(&text) == "state";
+                            let since = at.since(self.power_on);
+                            self.seen.push((since, What::Printed { text }));
+                            if self.asked && is_status {
+                                return Ok(Halt::AtRest);
+                            }
+                        }
+                        bench::What::CutPoint(operation) => {
+                            if !begins(bench, operation, &self.seen) {
+                                return Ok(Halt::Begins);
+                            }
+                        }
+                        bench::What::Trouble(trouble) => return Err(trouble),
+                        _ => continue,
+                    }
+                    if !self.asked {
+                        self.quiet_at = at + self.quiet;
+                    }
+                }
+                Waited::Interrupted => return Ok(Halt::AtRest),
+                Waited::Deadline if moment.is_some() => return Ok(Halt::Moment),
+                // The reference firmware answers the question how it is.
+                Waited::Deadline if !self.asked && speaks(&self.seen) => {
+                    self.asked = true;
+                    bench.send(STATUS)?;
+                    self.quiet_at = bench.now() + STATUS_MAX;
+                }
+                Waited::Deadline => return Ok(Halt::AtRest),
+            }
+            if self.asked && bench.now() >= self.quiet_at {
+                return Ok(Halt::AtRest);
+            }
+        }
+    }
+
+    /// What came of it.
+    pub fn at_rest(self, bench: &mut Bench) -> Recovery {
+        Recovery {
+            seen: self.seen,
+            state: bench.branch().map_or(0, |branch| branch.lasting_state()),
+            is_withdrawn: bench.was_on(WITHDRAWN) == Some(true),
+        }
+    }
+}
+
 /// Lets a lock whose supply is back come to rest. `begins` is told of every write to flash, before it
 /// happens, and of what was seen until then; it may end the recovery there, which then has no result.
 ///
@@ -469,62 +635,11 @@ pub fn recover(
     mode: CutMode,
     begins: Begins<'_>,
 ) -> Result<Option<Recovery>, DeviceTrouble> {
-    let power_on = bench.now();
-    let (quiet, longest) = match mode {
-        CutMode::Sag(_) => (SAGGED_QUIET, SAGGED_MAX),
-        _ => (QUIET, RECOVERY_MAX),
-    };
-    let bound = power_on + longest;
-    let mut quiet_at = power_on + quiet;
-    let mut seen = Vec::new();
-    let mut asked = false;
-    loop {
-        match bench.wait(quiet_at.min(bound)) {
-            Waited::Saw(Happening { at, what }) => {
-                match what {
-                    bench::What::Line { line, on, .. } => {
-                        let what = What::LineChanged { line, high: on };
-                        seen.push((at.since(power_on), what));
-                    }
-                    bench::What::Printed { text, .. } => {
-                        let is_status = word(&text) == "state";
-                        seen.push((at.since(power_on), What::Printed { text }));
-                        if asked && is_status {
-                            break;
-                        }
-                    }
-                    bench::What::CutPoint(operation) => {
-                        if !begins(bench, operation, &seen) {
-                            return Ok(None);
-                        }
-                    }
-                    bench::What::Trouble(trouble) => return Err(trouble),
-                    _ => continue,
-                }
-                if !asked {
-                    quiet_at = at + quiet;
-                }
-            }
-            Waited::Interrupted => break,
-            // The reference firmware answers the question how it is.
-            Waited::Deadline if !asked && speaks(&seen) => {
-                asked = true;
-                bench.send(STATUS)?;
-                quiet_at = bench.now() + STATUS_MAX;
-            }
-            Waited::Deadline => break,
-        }
-        if asked && bench.now() >= quiet_at {
-            break;
-        }
-    }
-    let is_withdrawn = bench.was_on(WITHDRAWN) == Some(true);
-    let state = bench.branch().map_or(0, |branch| branch.lasting_state());
-    Ok(Some(Recovery {
-        seen,
-        state,
-        is_withdrawn,
-    }))
+    let mut recovering = Recovering::new(bench, mode);
+    Ok(match recovering.go_on(bench, None, begins)? {
+        Halt::Begins => None,
+        _ => Some(recovering.at_rest(bench)),
+    })
 }
 
 /// A hash of what was seen, times left out.
@@ -564,39 +679,56 @@ pub enum Answer {
     OpensInLockout,
 }
 
-/// Enters a code at a lock that came to rest, as a user would: once a lockout is over and the bolt is
-/// thrown.
+/// Enters codes at a lock that came to rest, each at a fork of it, as a user would: once a lockout is over
+/// and the bolt is thrown.
 ///
 /// # Errors
 /// An instrument that does not do what it was told.
-pub fn answer(
+pub fn answers(
     bench: &mut Bench,
     recovery: &Recovery,
-    code: &CodeUse,
+    asked: &[CodeUse],
     (script, profile, codes): (&Script, &Profile, &BTreeMap<String, Code>),
-) -> Result<Answer, DeviceTrouble> {
+) -> Result<Vec<Answer>, DeviceTrouble> {
+    let lock = (script, profile, codes);
     let longest = profile.lockout.as_ref().and_then(|lockout| {
         let lasts = lockout.stages.iter().map(|stage| stage.lasts.value);
         lasts.max()
     });
+    let said = recovery.lockout();
     let locked_out = match speaks(&recovery.seen) {
-        true => recovery.lockout(),
-        false => longest,
+        true => said,
+        false => said.or(longest),
     };
-    if locked_out.is_some()
-        && speaks(&recovery.seen)
-        && let Some(mut now) = bench.fork()
-        && enter(&mut now, code, None, (script, profile, codes))? == Answer::Opens
-    {
-        return Ok(Answer::OpensInLockout);
+    let each = |bench: &mut Bench, asked: &[CodeUse]| -> Result<Vec<Answer>, DeviceTrouble> {
+        let asked = asked.iter();
+        asked
+            .map(|code| match bench.fork() {
+                Some(mut bench) => enter(&mut bench, code, lock),
+                None => Ok(Answer::Silent),
+            })
+            .collect()
+    };
+    let mut in_lockout = Vec::new();
+    if said.is_some() {
+        in_lockout = each(bench, asked)?;
     }
-    enter(bench, code, locked_out, (script, profile, codes))
+    if let Some(left) = locked_out {
+        let over = bench.now() + left + MARGIN;
+        pass(bench, over)?;
+    }
+    let mut answers = each(bench, asked)?;
+    for (answer, before) in answers.iter_mut().zip(in_lockout) {
+        if before == Answer::Opens {
+            *answer = Answer::OpensInLockout;
+        }
+    }
+    Ok(answers)
 }
 
 fn enter(
     bench: &mut Bench,
     code: &CodeUse,
-    after: Option<Nanos>,
     (script, profile, codes): (&Script, &Profile, &BTreeMap<String, Code>),
 ) -> Result<Answer, DeviceTrouble> {
     let submit = profile.codes.user.submit.as_ref();
@@ -615,9 +747,6 @@ fn enter(
     run.credentials.unsettle();
     run.power_on = Some(run.bench.now());
     let mut asked = || -> Step<Answer> {
-        if let Some(after) = after {
-            run.wait(after + MARGIN)?;
-        }
         run.wait_for_quiet(PATIENCE)?;
         if run.level(WITHDRAWN)? {
             run.lock_again()?;
@@ -690,7 +819,16 @@ pub fn keeps_rules(
         let power_on = *cut_at + away(*mode);
         let supply = |millivolts| What::SupplySet { millivolts };
         let spent = matches!(mode, CutMode::Sag(_)).then_some(1);
-        let events = [(*cut_at, supply(spent)), (power_on, supply(Some(fresh)))];
+        let interrupted = What::Interrupted {
+            phase: String::new(),
+            after: Nanos::ZERO,
+            how: mode.to_string(),
+        };
+        let events = [
+            (*cut_at, interrupted),
+            (*cut_at, supply(spent)),
+            (power_on, supply(Some(fresh))),
+        ];
         let seen = seen
             .iter()
             .map(|(since, what)| (power_on + *since, what.clone()));

@@ -460,7 +460,9 @@ impl<'a, P> Runner<'a, P> {
     pub fn switch(&mut self, contact: &Contact, shown: &str, closed: bool) -> Step {
         self.closed.retain(|other| other != contact);
         if closed {
-            self.change.take_if(|change| change.is_over);
+            // What may have been refused is not over before it was found out.
+            let is_known = !self.credentials.is_unsettled();
+            self.change.take_if(|change| change.is_over && is_known);
             self.closed.push(contact.clone());
             if let Contact::Key(_) = contact {
                 self.penalty.key_pressed(self.bench.now());

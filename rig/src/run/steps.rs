@@ -110,12 +110,16 @@ impl CarryOut for Runner<'_> {
                 self.wait_for_quiet(PATIENCE)?;
                 let around = (self.stores_master, self.may_be_refused);
                 self.stores_master = matches!(effect, Effect::StoresMasterCode { .. });
+                let outer = self.change.clone().filter(|change| !change.is_over);
                 self.change_begins(effect);
                 self.may_be_refused |= *refused == Refusal::Either;
                 let done = self.expecting(expect, |run| run.all(acts));
                 (self.stores_master, self.may_be_refused) = around;
                 done?;
                 self.take_effect(effect, procedure);
+                if let Some(outer) = outer {
+                    self.change_goes_on(outer);
+                }
                 Ok(())
             }
             Doing::Opens {
@@ -642,7 +646,7 @@ impl Runner<'_> {
             return;
         }
         self.change_is_over();
-        if *effect == Effect::Unknown {
+        if let Effect::Unknown { .. } = effect {
             // What was typed may have counted as wrong codes.
             return self.penalty.power_came(self.bench.now(), true);
         }

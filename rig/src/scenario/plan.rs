@@ -220,7 +220,10 @@ pub enum Effect {
     /// Nothing, or only what the procedures inside it change.
     None,
     /// What a success would change, or nothing: it has to be found out.
-    Unknown,
+    Unknown {
+        /// What a success would change, in turn.
+        at_most: Vec<Effect>,
+    },
     /// The code no longer opens.
     DeletesUserCode {
         /// The code.

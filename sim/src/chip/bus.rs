@@ -265,7 +265,9 @@ impl FullBus<'_> {
             Some(self.memory.ram_word(address))
         } else if Memory::is_flash(address) {
             self.wait_for_flash();
-            self.memory.note(|dependence| dependence.note_word(address));
+            let now = self.now;
+            self.memory
+                .note(|dependence| dependence.note_read(address, now));
             Some(self.memory.flash_word(address))
         } else if is_peripheral(address) || (FICR..UICR).contains(&address) {
             if changes_by_events_only(address) {

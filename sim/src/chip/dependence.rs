@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::memory::{FLASH_BYTES, PAGE_BYTES, PAGE_WORDS};
+use crate::time::Ticks;
 
 /// What is noted of the flash from one page on.
 #[derive(Clone, Debug)]
@@ -12,6 +13,8 @@ pub struct Dependence {
     /// Words, one bit for each, by page.
     words: BTreeMap<u32, [u64; PAGE_WORDS / 64]>,
     erased: BTreeSet<u32>,
+    /// When a word of a page was first read.
+    first: BTreeMap<u32, Ticks>,
     unknown: bool,
 }
 
@@ -21,6 +24,7 @@ impl Dependence {
             from: from & !(PAGE_BYTES - 1),
             words: BTreeMap::new(),
             erased: BTreeSet::new(),
+            first: BTreeMap::new(),
             unknown: false,
         }
     }
@@ -30,7 +34,20 @@ impl Dependence {
         self.from
     }
 
-    pub(super) fn note_word(&mut self, address: u32) {
+    pub(super) fn note_read(&mut self, address: u32, now: Ticks) {
+        if (self.from..FLASH_BYTES).contains(&address) {
+            let page = address & !(PAGE_BYTES - 1);
+            self.first.entry(page).or_insert(now);
+        }
+        self.note_word(address);
+    }
+
+    /// When a word of a page was first read since.
+    pub fn first_read(&self, page: u32) -> Option<Ticks> {
+        self.first.get(&page).copied()
+    }
+
+    fn note_word(&mut self, address: u32) {
         let page = address & !(PAGE_BYTES - 1);
         if (self.from..FLASH_BYTES).contains(&address) && !self.erased.contains(&page) {
             let word = (address - page) as usize / 4;

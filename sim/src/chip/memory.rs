@@ -6,6 +6,7 @@
 //! by the flash controller; this file only holds the result. Decoded instructions live with the
 //! bytes they were made from and go when those change, for RAM too: flash algorithms run there.
 
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
@@ -135,12 +136,23 @@ impl RamCode {
 pub(crate) type RamWords = [u32; RAM_WORDS];
 
 /// Flash, UICR and RAM.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Memory {
     pub(crate) flash: Flash,
     pub(crate) ram: Box<RamWords>,
     pub(crate) ram_code: RamCode,
     pub(crate) dependence: Option<Box<Dependence>>,
+}
+
+/// Shows a hash of RAM, and nothing of flash, which is a quarter of a megabyte of numbers.
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut hasher = DefaultHasher::new();
+        self.ram.hash(&mut hasher);
+        f.debug_struct("Memory")
+            .field("ram", &format_args!("#{:016x}", hasher.finish()))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Memory {
@@ -228,24 +240,42 @@ impl Memory {
         page.hash.take();
     }
 
-    /// Adds to a hash what code flash and UICR hold, but for some pages of code flash.
-    pub(crate) fn hash_flash(&self, hasher: &mut impl Hasher, without: &[u32]) {
-        let hash = |page: &Page| {
-            *page.hash.get_or_init(|| {
-                let mut hasher = DefaultHasher::new();
-                page.words.hash(&mut hasher);
-                hasher.finish()
-            })
+    /// Adds to a hash what code flash and UICR hold, but for some pages of code flash, and as if one page
+    /// held other words.
+    pub(crate) fn hash_flash(
+        &self,
+        hasher: &mut impl Hasher,
+        without: &[u32],
+        with: Option<(u32, &[u32])>,
+    ) {
+        let mix = |sum: u64, next: u64| {
+            let mixed = (sum ^ next).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed ^ mixed >> 32
+        };
+        let of = |words: &[u32]| {
+            let pairs = words.chunks(2);
+            let pairs = pairs.map(|pair| {
+                pair.iter()
+                    .fold(0, |all, word| all << 32 | u64::from(*word))
+            });
+            pairs.fold(0, mix)
         };
         // The pages' hashes are good ones: putting them together may be quick.
-        let all = (0..)
+        let mut sum = 0;
+        for (at, page) in (0..)
             .step_by(PAGE_BYTES as usize)
             .zip(self.flash.pages.iter())
-            .filter(|(at, _)| !without.contains(at))
-            .fold(0_u64, |all, (_, page)| {
-                (all.rotate_left(5) ^ hash(page)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            });
-        hasher.write_u64(all);
+        {
+            if without.contains(&at) {
+                continue;
+            }
+            let page = match with {
+                Some((there, words)) if there == at => of(words),
+                _ => *page.hash.get_or_init(|| of(&page.words)),
+            };
+            sum = mix(sum, page);
+        }
+        hasher.write_u64(sum);
     }
 
     /// The words of the flash or UICR page that holds `address`.

@@ -331,6 +331,7 @@ impl Nvmc {
                 memory.erase_page(page);
                 self.unsettled
                     .retain(|address, _| address & !(PAGE_BYTES - 1) != page);
+                self.forget_coin();
             }
             FlashChange::EraseAll => {
                 memory.note(|dependence| dependence.note_erase(UICR));
@@ -351,7 +352,15 @@ impl Nvmc {
             *bits &= wanted;
             if *bits == 0 {
                 self.unsettled.remove(&address);
+                self.forget_coin();
             }
+        }
+    }
+
+    /// Where nothing is unsettled it does not matter how it would read.
+    fn forget_coin(&mut self) {
+        if self.unsettled.is_empty() {
+            self.coin = 0;
         }
     }
 
@@ -363,7 +372,8 @@ impl Nvmc {
     /// The supply was lost, perhaps within an operation, which is then torn as
     /// [`Nvmc::set_torn`] said.
     pub fn cut(&mut self, memory: &mut Memory, now: Ticks) {
-        self.interrupt(memory, self.torn, now);
+        let torn = std::mem::take(&mut self.torn);
+        self.interrupt(memory, torn, now);
     }
 
     /// The supply was lost at `now`: tears the operation in progress, if there is one. Returns
@@ -388,19 +398,6 @@ impl Nvmc {
                     taken
                 });
             }
-            Torn::Bytes { count } => {
-                self.tear(memory, operation.change, |address, changing| {
-                    let before = address_in(operation.change, address);
-                    let bits = 8 * count.saturating_sub(before).min(4);
-                    changing & u32::MAX.checked_shl(bits).map_or(u32::MAX, |rest| !rest)
-                });
-            }
-            Torn::Without { bit } => {
-                self.tear(memory, operation.change, |address, changing| {
-                    let here = bit / 32 == address_in(operation.change, address) / 4;
-                    changing & !(u32::from(here) << (bit % 32))
-                });
-            }
             Torn::Stray { bit } => {
                 let change = match operation.change {
                     FlashChange::Write {
@@ -416,22 +413,13 @@ impl Nvmc {
                 };
                 self.carry_out(memory, change);
             }
-            Torn::Share { of_256, seed } => {
+            Torn::Bytes { .. }
+            | Torn::Without { .. }
+            | Torn::Share { .. }
+            | Torn::BitSubset { .. }
+            | Torn::PartialErase { .. } => {
                 self.tear(memory, operation.change, |address, changing| {
-                    changing & sooner(seed, address, of_256)
-                });
-            }
-            Torn::BitSubset { seed } => {
-                self.tear(memory, operation.change, |address, changing| {
-                    changing & noise(seed, address)
-                });
-            }
-            Torn::PartialErase { seed } => {
-                self.tear(memory, operation.change, |address, changing| {
-                    let left = noise(seed, address)
-                        & noise(seed ^ 0x5851_f42d_4c95_7f2d, address)
-                        & noise(seed ^ 0x1405_7b7e_f767_814f, address);
-                    changing & !left
+                    chosen(torn, operation.change, address, changing)
                 });
             }
             Torn::Metastable { seed } => {
@@ -449,6 +437,48 @@ impl Nvmc {
             }
         }
         Some(operation)
+    }
+
+    /// What a cut right now would leave of the page that the operation in progress changes: its first
+    /// address and its words. None, if there is no such operation, if it changes more than one page, or if
+    /// what it would leave is not settled.
+    pub fn torn_page(&self, memory: &Memory, torn: Torn) -> Option<(u32, [u32; PAGE_WORDS])> {
+        let change = self.running?.change;
+        let page = match change {
+            FlashChange::Write { address, .. } => address & !(PAGE_BYTES - 1),
+            FlashChange::ErasePage { page } => page,
+            _ => return None,
+        };
+        let is_settled = self
+            .unsettled
+            .keys()
+            .all(|address| address & !(PAGE_BYTES - 1) != page);
+        if !is_settled || matches!(torn, Torn::Metastable { .. } | Torn::Prefix { .. }) {
+            return None;
+        }
+        let mut words = *memory.flash_page(page);
+        let torn_word = |address: u32, word: u32| match (change, torn) {
+            (FlashChange::Write { wanted, .. }, Torn::Stray { bit }) => {
+                word & wanted & !(1 << (bit % 32))
+            }
+            (FlashChange::Write { wanted, .. }, _) => {
+                word & !chosen(torn, change, address, word & !wanted)
+            }
+            (_, Torn::Stray { .. }) => u32::MAX,
+            _ => word | chosen(torn, change, address, !word),
+        };
+        match change {
+            FlashChange::Write { address, .. } => {
+                let word = &mut words[(address - page) as usize / 4];
+                *word = torn_word(address, *word);
+            }
+            _ => {
+                for (address, word) in (page..).step_by(4).zip(&mut words) {
+                    *word = torn_word(address, *word);
+                }
+            }
+        }
+        Some((page, words))
     }
 
     /// Changes of each word those bits that `choose` takes of the bits that would have changed.
@@ -571,6 +601,35 @@ impl Nvmc {
 
     pub(super) fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
+    }
+}
+
+/// Of the bits of a word that an operation would have changed, those that it did; of the ways that do not
+/// depend on other words and leave nothing unsettled.
+fn chosen(torn: Torn, change: FlashChange, address: u32, changing: u32) -> u32 {
+    match torn {
+        Torn::Bytes { count } => {
+            let before = address_in(change, address);
+            let bits = 8 * count.saturating_sub(before).min(4);
+            changing & u32::MAX.checked_shl(bits).map_or(u32::MAX, |rest| !rest)
+        }
+        Torn::Without { bit } => {
+            let here = bit / 32 == address_in(change, address) / 4;
+            changing & !(u32::from(here) << (bit % 32))
+        }
+        Torn::Share { of_256, seed } => changing & sooner(seed, address, of_256),
+        Torn::BitSubset { seed } => changing & noise(seed, address),
+        Torn::PartialErase { seed } => {
+            let left = noise(seed, address)
+                & noise(seed ^ 0x5851_f42d_4c95_7f2d, address)
+                & noise(seed ^ 0x1405_7b7e_f767_814f, address);
+            changing & !left
+        }
+        Torn::DroppedAfter => changing,
+        Torn::DroppedBefore
+        | Torn::Stray { .. }
+        | Torn::Prefix { .. }
+        | Torn::Metastable { .. } => 0,
     }
 }
 

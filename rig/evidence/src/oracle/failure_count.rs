@@ -28,6 +28,10 @@ impl Oracle for FailureCount {
     fn see(&mut self, event: &Event, facts: &Facts) -> Option<Finding> {
         let text = match &event.what {
             What::CodeEntered { standing, .. } => {
+                // By the next code a charge that was not refused is a success, said or not.
+                if self.charged && !self.is_wrong {
+                    (self.last, self.charged) = (None, false);
+                }
                 self.is_wrong = matches!(standing, Standing::Invalid | Standing::LockedOut);
                 self.unanswered = true;
                 return None;

@@ -104,14 +104,20 @@ impl Expansion<'_> {
         let mut expanded = expanded?;
         let usual = last_expected(&mut expanded).and_then(|act| act.expect.clone());
         let as_usual = call.expect.is_none() || call.expect == usual;
-        if call.refused != Refusal::No || !as_usual {
-            without_effects(&mut expanded);
-        }
         let effect = match call.refused {
             Refusal::No if as_usual => self.effect(procedure.effect, &bindings, call.span)?,
             Refusal::No | Refusal::Yes => Effect::None,
-            Refusal::Either => Effect::Unknown,
+            Refusal::Either => {
+                let mut at_most = Vec::new();
+                effects(&expanded, &mut at_most);
+                at_most.push(self.effect(procedure.effect, &bindings, call.span)?);
+                at_most.retain(|effect| *effect != Effect::None);
+                Effect::Unknown { at_most }
+            }
         };
+        if call.refused != Refusal::No || !as_usual {
+            without_effects(&mut expanded);
+        }
         let mut expect = None;
         if let Some(wanted) = &call.expect {
             match last_expected(&mut expanded) {
@@ -247,6 +253,16 @@ fn without_answers(acts: &mut [Act]) {
         act.expect = None;
         if let Doing::Do { acts, .. } = &mut act.doing {
             without_answers(acts);
+        }
+    }
+}
+
+/// What procedures change, those inside them first.
+fn effects(acts: &[Act], found: &mut Vec<Effect>) {
+    for act in acts {
+        if let Doing::Do { acts, effect, .. } = &act.doing {
+            effects(acts, found);
+            found.push(effect.clone());
         }
     }
 }

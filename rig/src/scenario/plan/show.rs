@@ -50,7 +50,7 @@ impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("no effect"),
-            Self::Unknown => f.write_str("may have an effect"),
+            Self::Unknown { .. } => f.write_str("may have an effect"),
             Self::DeletesUserCode { code } => write!(f, "deletes {code}"),
             Self::Resets => f.write_str("resets"),
             Self::StoresUserCode { code, slot } => write!(f, "stores {code} in slot {slot}"),
