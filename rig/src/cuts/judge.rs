@@ -90,7 +90,7 @@ impl Work<'_> {
         let recovery = &self.explorer.found[&key].recovery;
         let lock = (&self.flow.script, self.flow.profile(), &self.flow.codes);
         let asked: Vec<CodeUse> = open.iter().map(|(code, _)| code.clone()).collect();
-        run::answers(&mut bench, recovery, &asked, lock)
+        run::answers(&mut bench, recovery, (&asked, &self.candidates), lock)
     }
 
     /// What each row is worth; none where it was not found out.
@@ -134,13 +134,19 @@ impl Work<'_> {
             return Some((Outcome::Broken, format!("dead: the lock reports '{fault}'")));
         }
         let mut opens = BTreeSet::new();
-        let mut silent = Vec::new();
         for code in &self.candidates {
             let digits = digits(self.flow, code);
             match self.explorer.answers.get(&(key, digits.clone()))? {
                 Answer::Opens => _ = opens.insert(digits),
                 Answer::Refuses => {}
-                Answer::Silent => silent.push(code.to_string()),
+                // What it takes for the beginning of something else.
+                Answer::Silent => {}
+                Answer::Dead => {
+                    return Some((
+                        Outcome::Broken,
+                        format!("dead: no answer to {code}, nor to another code after it"),
+                    ));
+                }
                 Answer::OpensInLockout => {
                     return Some((
                         Outcome::Broken,
@@ -148,14 +154,6 @@ impl Work<'_> {
                     ));
                 }
             }
-        }
-        // What a lock takes for the beginning of something else it does not answer; a dead one answers to
-        // nothing.
-        if silent.len() == self.candidates.len() {
-            return Some((
-                Outcome::Broken,
-                format!("dead: no answer to {}", silent.join(", ")),
-            ));
         }
         let named = |set: &BTreeSet<Code>| -> String {
             let names = self

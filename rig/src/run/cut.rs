@@ -673,21 +673,24 @@ pub enum Answer {
     Opens,
     /// It refuses, and says so.
     Refuses,
-    /// It does not open and says nothing.
+    /// It does not open and says nothing, as to a code that begins something else. Left alone for a
+    /// while, it answers to another.
     Silent,
+    /// It does not open and says nothing, and answers to nothing afterwards.
+    Dead,
     /// It opens while it says that it is locked out.
     OpensInLockout,
 }
 
 /// Enters codes at a lock that came to rest, each at a fork of it, as a user would: once a lockout is over
-/// and the bolt is thrown.
+/// and the bolt is thrown. `others` are codes that a lock which says nothing is asked afterwards.
 ///
 /// # Errors
 /// An instrument that does not do what it was told.
 pub fn answers(
     bench: &mut Bench,
     recovery: &Recovery,
-    asked: &[CodeUse],
+    (asked, others): (&[CodeUse], &[CodeUse]),
     (script, profile, codes): (&Script, &Profile, &BTreeMap<String, Code>),
 ) -> Result<Vec<Answer>, DeviceTrouble> {
     let lock = (script, profile, codes);
@@ -701,11 +704,14 @@ pub fn answers(
         false => said.or(longest),
     };
     let each = |bench: &mut Bench, asked: &[CodeUse]| -> Result<Vec<Answer>, DeviceTrouble> {
-        let asked = asked.iter();
         asked
+            .iter()
             .map(|code| match bench.fork() {
-                Some(mut bench) => enter(&mut bench, code, lock),
-                None => Ok(Answer::Silent),
+                Some(mut bench) => {
+                    let others = others.iter().filter(|other| *other != code);
+                    enter(&mut bench, code, others, lock)
+                }
+                None => Err(not_virtual()),
             })
             .collect()
     };
@@ -726,14 +732,34 @@ pub fn answers(
     Ok(answers)
 }
 
-fn enter(
+impl Runner<'_> {
+    /// Enters a code, and tells what came of it.
+    fn answer(&mut self, code: &CodeUse, submit: Option<&str>) -> Step<Answer> {
+        let refusals = self.refusals()?;
+        let before = self.recorder.events().len();
+        if self.try_code(code, submit, PhaseLabel::default())? {
+            return Ok(Answer::Opens);
+        }
+        Ok(match self.has_refused(refusals, before)? {
+            true => Answer::Refuses,
+            false => Answer::Silent,
+        })
+    }
+}
+
+fn enter<'c>(
     bench: &mut Bench,
     code: &CodeUse,
+    others: impl Iterator<Item = &'c CodeUse>,
     (script, profile, codes): (&Script, &Profile, &BTreeMap<String, Code>),
 ) -> Result<Answer, DeviceTrouble> {
     let submit = profile.codes.user.submit.as_ref();
     let submit = submit.and_then(|key| profile.keypad.key(key));
     let facts = super::facts(profile, bench);
+    let forgets_within = profile
+        .change_window()
+        .max(Some(facts.answers_within))
+        .unwrap_or_default();
     let recorder = Recorder::new(Box::new(std::io::sink()));
     let mut run = Runner::new(
         script,
@@ -746,21 +772,23 @@ fn enter(
     );
     run.credentials.unsettle();
     run.power_on = Some(run.bench.now());
-    let mut asked = || -> Step<Answer> {
+    let asked = || -> Step<Answer> {
         run.wait_for_quiet(PATIENCE)?;
         if run.level(WITHDRAWN)? {
             run.lock_again()?;
         }
         run.wait_for_quiet(PATIENCE)?;
-        let refusals = run.refusals()?;
-        let before = run.recorder.events().len();
-        if run.try_code(code, submit, PhaseLabel::default())? {
-            return Ok(Answer::Opens);
+        match run.answer(code, submit)? {
+            Answer::Silent => {}
+            answer => return Ok(answer),
         }
-        Ok(match run.has_refused(refusals, before)? {
-            true => Answer::Refuses,
-            false => Answer::Silent,
-        })
+        for other in others {
+            run.wait(forgets_within + MARGIN)?;
+            if run.answer(other, submit)? != Answer::Silent {
+                return Ok(Answer::Silent);
+            }
+        }
+        Ok(Answer::Dead)
     };
     match asked() {
         Ok(answer) => Ok(answer),
