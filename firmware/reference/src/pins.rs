@@ -47,15 +47,7 @@ pub const SWITCHES: [Pin; 5] = [
     BOLT_WITHDRAWN,
     BOLT_THROWN,
 ];
-const OUTPUTS: [Pin; 7] = [
-    RED,
-    GREEN,
-    YELLOW,
-    BEEPER,
-    DRIVE_A,
-    DRIVE_B,
-    DRIVE_ENABLE,
-];
+const OUTPUTS: [Pin; 7] = [RED, GREEN, YELLOW, BEEPER, DRIVE_A, DRIVE_B, DRIVE_ENABLE];
 /// Pins that are outputs at any time; rows are only while they are selected.
 const ALWAYS_OUTPUTS: u32 = mask_of(&OUTPUTS) | CONSOLE_OUT.mask();
 const _: () = assert!(
