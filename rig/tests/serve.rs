@@ -307,7 +307,7 @@ fn a_machine_that_stood_still_is_not_blamed_on_the_board() {
 /// What people use the rig for, on real ports and in real time: somewhat more than a minute each for the
 /// first two, about six minutes for the third.
 #[rstest::rstest]
-#[case("forgotten-code", "hold=shortest")]
+#[case("forgotten-code", "")]
 #[case("rekey", "")]
 #[case("battery-drop-mid-reset", "phase=P1+drop=clean")]
 #[ignore = "nine minutes of real time: cargo test --release --test serve -- --ignored"]
