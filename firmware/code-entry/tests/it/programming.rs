@@ -341,6 +341,15 @@ fn another_reset_code_is_a_wrong_attempt(#[case] pair: (char, char), #[case] apa
 }
 
 #[test]
+fn the_other_pair_is_a_stroke_as_well() {
+    let mut lock = paired();
+    lock.codes.reset_code = code("362(01)19");
+    let mut board = Board::new(lock);
+    reset_code(&mut board, ('1', '0'), 0);
+    assert!(board.told().ends_with("signal step-taken"));
+}
+
+#[test]
 fn keys_that_are_no_pair_end_the_change() {
     let mut board = Board::new(paired());
     board.keys("67*362");
