@@ -1,12 +1,12 @@
 //! `lockrig museum`: whether the rig finds what is wrong with firmware that is known to be bad, and is silent
 //! about good firmware.
 
-use std::collections::HashSet;
+mod hunt;
+
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
@@ -14,21 +14,14 @@ use serde::Serialize;
 
 use super::board;
 use super::error::Failure;
-use super::files::{Library, Loaded, Selection};
+use super::files::{Library, Selection, print};
 use super::quantity::duration;
-use super::run::{id, lacking, report_folder, unusable};
-use crate::bench::{Bench, BenchFile};
-use crate::campaign::{self, Group};
+use super::run::{id, report_folder, unusable};
 use crate::cuts::parallel::parallel;
-use crate::cuts::{Detail, Explorer, Flow, Options, flow_of, reproducer};
-use crate::event::{Nanos, What};
-use crate::museum::{FLAGSHIPS, Museum, Piece};
-use crate::port::Interrupt;
-use crate::profile::{Product, Profile, codes};
-use crate::report::{Summary, summarise};
-use crate::run::{self, Setup};
-use crate::scenario::{self, Course, Doing, PlannedRun, Scenario, Script};
+use crate::event::Nanos;
+use crate::museum::{FLAGSHIPS, Museum};
 use crate::verdict::Verdict;
+use hunt::{Board, ENGINES, Quarry, is_bad, is_good, runs_of};
 
 /// Look for what is wrong with firmware that is known to be bad
 ///
@@ -121,53 +114,6 @@ struct Alarm {
     because: String,
 }
 
-/// What an engine found, that the good image does not do.
-struct Catch {
-    by: String,
-    because: String,
-}
-
-/// A board that is flashed.
-struct Board {
-    group: Group,
-    bench: Mutex<Bench>,
-    receipt: Option<What>,
-    seed: u64,
-}
-
-/// A piece, the good lock beside it, and what may be tried on both.
-struct Quarry<'a> {
-    piece: &'a Piece,
-    bad: Board,
-    good: Board,
-    product: &'a Arc<Product>,
-    runs: Vec<Run<'a>>,
-    jobs: usize,
-    seed: u64,
-    folder: &'a Path,
-}
-
-/// A scenario in one variant.
-struct Run<'a> {
-    loaded: &'a Loaded<Scenario>,
-    plan: PlannedRun,
-    script: Script,
-}
-
-/// Something that looks for what is wrong with a piece until it finds something or has no time left.
-type Engine = fn(&Quarry<'_>, Instant) -> Result<Option<Catch>, Failure>;
-
-/// In the order in which they are tried, what is cheap first, with the share of the budget that is over when
-/// each ends. A fuzzer is one more.
-const ENGINES: [(&str, Engine, f64); 3] = [
-    ("scenario", by_scenarios, 1.0),
-    ("retries", by_retries, 0.4),
-    ("cuts", by_cuts, 1.0),
-];
-
-/// Under how many seeds' codes a change is tried again: a flaw that depends on a check sum shows in few.
-const RETRIES: u64 = 64;
-
 impl MuseumCommand {
     pub fn execute(self) -> Result<u8, Failure> {
         let museum = Museum::shipped();
@@ -184,7 +130,7 @@ impl MuseumCommand {
             }
             let began = Instant::now();
             let budget = Duration::from_nanos(self.budget.0);
-            let quarry = self.quarry(&library, piece, jobs, &folder)?;
+            let quarry = Quarry::of(&library, piece, jobs, self.seed, &folder)?;
             let mut shown = Shown {
                 piece: &piece.name,
                 number: failure.number,
@@ -243,34 +189,6 @@ impl MuseumCommand {
                 format!("there is no piece '{name}' in the museum"),
                 Some(format!("there are {}", known.join(", "))),
             ))
-        })
-    }
-
-    fn quarry<'a>(
-        &self,
-        library: &'a Library,
-        piece: &'a Piece,
-        jobs: usize,
-        folder: &'a Path,
-    ) -> Result<Quarry<'a>, Failure> {
-        let bench = bench_of(library, piece)?;
-        let product = product_of(library, piece)?;
-        let bad = Board::flashed(library, bench, product, Some(&piece.image()), self.seed)?;
-        let good = Board::flashed(library, bench, product, None, self.seed)?;
-        let lock = lock_of(product, piece)?;
-        let mut runs = Vec::new();
-        for loaded in &library.scenarios {
-            runs.extend(runs_of(loaded, bench, lock)?);
-        }
-        Ok(Quarry {
-            piece,
-            bad,
-            good,
-            product,
-            runs,
-            jobs,
-            seed: self.seed,
-            folder,
         })
     }
 
@@ -361,16 +279,16 @@ impl MuseumCommand {
 
     fn show(&self, shown: &Shown<'_>) -> Result<(), Failure> {
         if self.format == Format::Json {
-            return json(shown);
+            return json(shown).map(drop);
         }
         let mut out = Vec::new();
         in_words(&mut out, shown).or_else(super::files::unless_closed)?;
-        printed(&out)
+        print(&String::from_utf8_lossy(&out)).map(drop)
     }
 
     fn show_silence(&self, silence: &Silence) -> Result<(), Failure> {
         if self.format == Format::Json {
-            return json(silence);
+            return json(silence).map(drop);
         }
         let mut text = format!(
             "good images: {} runs of the flagships under {} seeds in {:.0} s, {}\n",
@@ -389,7 +307,7 @@ impl MuseumCommand {
                 alarm.verdict, alarm.run, alarm.seed, alarm.because
             );
         }
-        printed(text.as_bytes())
+        print(&text).map(drop)
     }
 
     /// What cannot be looked for, and the count.
@@ -420,7 +338,7 @@ impl MuseumCommand {
                 names.join(", ")
             ),
         };
-        printed(text.as_bytes())
+        print(&text).map(drop)
     }
 }
 
@@ -458,357 +376,8 @@ fn in_words(out: &mut Vec<u8>, shown: &Shown<'_>) -> std::io::Result<()> {
     writeln!(out)
 }
 
-/// Ends the run of a scenario on a board that should be found bad.
-fn is_bad(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Fail | Verdict::Finding)
-}
-
-fn is_good(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Pass | Verdict::KnownFinding)
-}
-
-/// Every scenario, as many at once as there are jobs; what comes first in their order is told.
-fn by_scenarios(quarry: &Quarry<'_>, until: Instant) -> Result<Option<Catch>, Failure> {
-    let never = AtomicBool::new(false);
-    for some in quarry.runs.chunks(4 * quarry.jobs.max(1)) {
-        if Instant::now() >= until {
-            break;
-        }
-        let came = parallel(
-            some,
-            quarry.jobs,
-            &never,
-            |_| (),
-            |run| quarry.bad.carry_out(&run.plan, &run.script),
-        );
-        for (run, summary) in some.iter().zip(came.into_iter().flatten()) {
-            let summary = summary?;
-            if is_bad(summary.verdict)
-                && is_good(quarry.good.carry_out(&run.plan, &run.script)?.verdict)
-            {
-                return Ok(Some(Catch {
-                    by: id(&run.plan, &quarry.piece.bench()),
-                    because: summary.because,
-                }));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// A change that loses its supply before one of its writes, and is then made once more.
-const RETRY: &str = "\
-scenario: change-tried-again
-version: 1
-intent: A change of the code that lost its supply is made once more; the new code opens at the next start.
-needs: [keypad, bolt, supply, procedure.reset, procedure.set-code]
-covers: []
-
-codes: { new: user }
-given: { door: open, supply: fresh }
-
-steps:
-  - interrupt: { cut: { at: flash-op 1, mode: dropped-before }, for: 300 ms }
-    steps:
-      - do: reset
-      - do: set-code
-        with: { code: $new }
-  - do: reset
-  - do: set-code
-    with: { code: $new }
-  - supply: off
-    for: 2 s
-  - supply: fresh
-  - opens: $new
-";
-
-/// The same change once more after a cut before each of its writes, with the codes of many seeds.
-fn by_retries(quarry: &Quarry<'_>, until: Instant) -> Result<Option<Catch>, Failure> {
-    let path = quarry.folder.join("change-tried-again.yaml");
-    fs::write(&path, RETRY).map_err(|why| unusable(quarry.folder, &why))?;
-    let library = quarry.library_of(&path)?;
-    let loaded = &library.scenarios[0];
-    let lock = lock_of(quarry.product, quarry.piece)?;
-    let runs = runs_of(loaded, bench_of(&library, quarry.piece)?, lock)?;
-    let Some(run) = runs.first() else {
-        return Ok(None);
-    };
-    let never = AtomicBool::new(false);
-    let mut tries: Vec<Run<'_>> = Vec::new();
-    for number in 1.. {
-        let at_write = Run {
-            loaded,
-            plan: run.plan.clone(),
-            script: at_write(&run.script, number),
-        };
-        let came = quarry.good.carry_out(&at_write.plan, &at_write.script)?;
-        if !is_good(came.verdict) {
-            break;
-        }
-        tries.push(at_write);
-    }
-    for seed in quarry.seed..quarry.seed.saturating_add(RETRIES) {
-        if Instant::now() >= until {
-            break;
-        }
-        let came = parallel(
-            &tries,
-            quarry.jobs,
-            &never,
-            |_| (),
-            |run| quarry.bad.carry_out_with(&run.plan, &run.script, seed),
-        );
-        for ((number, run), summary) in (1..).zip(&tries).zip(came.into_iter().flatten()) {
-            let summary = summary?;
-            let good = |run: &Run<'_>| quarry.good.carry_out_with(&run.plan, &run.script, seed);
-            if is_bad(summary.verdict) && is_good(good(run)?.verdict) {
-                return Ok(Some(Catch {
-                    by: format!(
-                        "change-tried-again@{}, flash-op {number} dropped-before, codes of seed {seed}",
-                        quarry.piece.profile
-                    ),
-                    because: summary.because,
-                }));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// The script with its cut before another write.
-fn at_write(script: &Script, number: u32) -> Script {
-    let mut script = script.clone();
-    for act in &mut script.steps {
-        if let Doing::InterruptAt { cuts, .. } = &mut act.doing {
-            cuts[0].at.number = number;
-        }
-    }
-    script
-}
-
-/// Every cut of every flow, short flows first; all flows with few ways of cutting each write, then with all.
-fn by_cuts(quarry: &Quarry<'_>, until: Instant) -> Result<Option<Catch>, Failure> {
-    let mut flows: Vec<(usize, Script, &Run<'_>)> = Vec::new();
-    let mut known = HashSet::new();
-    for run in &quarry.runs {
-        let script = flow_of(&run.script);
-        if known.insert(format!("{:?}", (&script.setup, &script.steps))) {
-            let acts = script.steps.iter().map(count_acts).sum();
-            flows.push((acts, script, run));
-        }
-    }
-    flows.sort_by_key(|(acts, ..)| *acts);
-    for detail in [Detail::Coarse, Detail::Every] {
-        let stop = Arc::new(AtomicBool::new(false));
-        let options = Options {
-            depth: 1,
-            budget: 0,
-            seed: quarry.seed,
-            jobs: quarry.jobs,
-            detail,
-            skip: true,
-        };
-        let lock = lock_of(quarry.product, quarry.piece)?;
-        let prepared = quarry.bad.prepared();
-        let mut explorer = Explorer::new(prepared, lock, options, Arc::clone(&stop));
-        for (_, script, run) in &flows {
-            if Instant::now() >= until {
-                return Ok(None);
-            }
-            let flow = Flow {
-                name: id(&run.plan, &quarry.piece.bench()),
-                plan: run.plan.clone(),
-                codes: codes::generate(lock, quarry.seed, &script.codes).map_err(Failure::usage)?,
-                script: script.clone(),
-                product: Arc::clone(quarry.product),
-            };
-            let tell = |_: &str, _, _| {
-                if Instant::now() >= until {
-                    stop.store(true, Ordering::Relaxed);
-                }
-            };
-            let mut explored = explorer.explore(&flow, &tell).map_err(board::broken)?;
-            reproducer::write(&mut explored, &flow, &run.loaded.text, quarry.folder)
-                .map_err(|why| unusable(quarry.folder, &why))?;
-            for failure in &explored.failures {
-                let Some(file) = &failure.reproducer else {
-                    continue;
-                };
-                let (bad, good) = quarry.both(&quarry.folder.join(file))?;
-                if is_bad(bad.verdict) && is_good(good.verdict) {
-                    let cuts: Vec<String> = failure
-                        .cuts
-                        .iter()
-                        .map(|(at, mode)| format!("{at} {mode}"))
-                        .collect();
-                    return Ok(Some(Catch {
-                        by: format!("{}, {}", explored.flow, cuts.join(", then ")),
-                        because: failure.because.clone(),
-                    }));
-                }
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// An act with all inside it.
-fn count_acts(act: &scenario::Act) -> usize {
-    1 + act.inner().iter().map(count_acts).sum::<usize>()
-}
-
-impl Quarry<'_> {
-    /// One scenario file, and what the piece stands on.
-    fn library_of(&self, path: &Path) -> Result<Library, Failure> {
-        Library::load(&Selection {
-            paths: vec![path.to_owned()],
-            bench: vec![self.piece.bench()],
-            profile: vec![self.piece.profile.clone()],
-            ..Selection::default()
-        })
-    }
-
-    /// Carries out a scenario file on the piece and on the good image.
-    fn both(&self, path: &Path) -> Result<(Summary, Summary), Failure> {
-        let library = self.library_of(path)?;
-        let bench = bench_of(&library, self.piece)?;
-        let lock = lock_of(self.product, self.piece)?;
-        let runs = runs_of(&library.scenarios[0], bench, lock)?;
-        let Some(run) = runs.first() else {
-            return Err(Failure::usage(format!(
-                "'{}' has no run on '{}'",
-                path.display(),
-                self.piece.profile
-            )));
-        };
-        let bad = self.bad.carry_out(&run.plan, &run.script)?;
-        let good = self.good.carry_out(&run.plan, &run.script)?;
-        Ok((bad, good))
-    }
-}
-
-impl Board {
-    fn flashed(
-        library: &Library,
-        bench: &BenchFile,
-        product: &Arc<Product>,
-        image: Option<&str>,
-        seed: u64,
-    ) -> Result<Board, Failure> {
-        let group = board::group(&library.project, bench, product, None, image)?;
-        let interrupt = Interrupt::default();
-        let prepared =
-            campaign::prepare(&group, &board::opener(), seed, interrupt).map_err(board::broken)?;
-        Ok(Board {
-            group,
-            bench: Mutex::new(prepared.bench),
-            receipt: prepared.receipt,
-            seed,
-        })
-    }
-
-    fn fork(&self) -> Bench {
-        let mut bench = self.bench.lock().unwrap_or_else(PoisonError::into_inner);
-        bench.fork().expect("the museum's benches are virtual")
-    }
-
-    fn prepared(&self) -> campaign::Prepared {
-        campaign::Prepared {
-            bench: self.fork(),
-            receipt: self.receipt.clone(),
-        }
-    }
-
-    fn carry_out(&self, plan: &PlannedRun, script: &Script) -> Result<Summary, Failure> {
-        self.carry_out_with(plan, script, self.seed)
-    }
-
-    /// With the codes of a seed.
-    fn carry_out_with(
-        &self,
-        plan: &PlannedRun,
-        script: &Script,
-        seed: u64,
-    ) -> Result<Summary, Failure> {
-        let product = &self.group.profile;
-        let codes = match product.lock() {
-            Some(lock) => codes::generate(lock, seed, &script.codes).map_err(Failure::usage)?,
-            None => Default::default(),
-        };
-        let mut bench = self.fork();
-        let setup = Setup {
-            plan,
-            script,
-            profile: product,
-            codes: &codes,
-            seed,
-            files: Vec::new(),
-            flashed: self.receipt.clone(),
-            bench: &mut bench,
-        };
-        let (events, _) = run::run(setup, Box::new(std::io::sink()));
-        Ok(summarise(&events).expect("a run records its beginning first"))
-    }
-}
-
-fn bench_of<'a>(library: &'a Library, piece: &Piece) -> Result<&'a BenchFile, Failure> {
-    let name = piece.bench();
-    let mut benches = library.benches.iter().map(|bench| &bench.value);
-    benches
-        .find(|bench| bench.name == name)
-        .ok_or_else(|| absent("bench", &name))
-}
-
-fn product_of<'a>(library: &'a Library, piece: &Piece) -> Result<&'a Arc<Product>, Failure> {
-    let mut profiles = library.profiles.iter().map(|profile| &profile.value);
-    profiles
-        .find(|profile| profile.id() == piece.profile)
-        .ok_or_else(|| absent("profile", &piece.profile))
-}
-
-fn lock_of<'a>(product: &'a Product, piece: &Piece) -> Result<&'a Profile, Failure> {
-    product.lock().ok_or_else(|| absent("lock", &piece.profile))
-}
-
-fn absent(kind: &str, name: &str) -> Failure {
-    Failure::hinted(
-        format!("this project has no {kind} '{name}', which the museum stands on"),
-        Some("run it in a folder without scenarios/ and boards/".to_owned()),
-    )
-}
-
-/// The runs of a scenario that are not skipped.
-fn runs_of<'a>(
-    loaded: &'a Loaded<Scenario>,
-    bench: &BenchFile,
-    lock: &Profile,
-) -> Result<Vec<Run<'a>>, Failure> {
-    let runs = scenario::plan(&loaded.value, lock)
-        .map_err(|refused| Failure::refused(&[loaded.refused(refused)]))?;
-    let runs = runs.into_iter().filter_map(|plan| {
-        let plan = lacking(&loaded.value, bench, plan);
-        let script = match &plan.course {
-            Course::Runs(script) => script.clone(),
-            Course::Skipped(_) => return None,
-        };
-        Some(Run {
-            loaded,
-            plan,
-            script,
-        })
-    });
-    Ok(runs.collect())
-}
-
-fn json(value: &impl Serialize) -> Result<(), Failure> {
-    let mut line = serde_json::to_string(value)
+fn json(value: &impl Serialize) -> Result<u8, Failure> {
+    let line = serde_json::to_string(value)
         .map_err(|why| Failure::broken(format!("writing JSON: {why}")))?;
-    line.push('\n');
-    printed(line.as_bytes())
-}
-
-fn printed(text: &[u8]) -> Result<(), Failure> {
-    anstream::stdout()
-        .write_all(text)
-        .or_else(super::files::unless_closed)
+    print(&(line + "\n"))
 }

@@ -8,7 +8,7 @@ mod expand;
 mod show;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::Nanos;
 use crate::profile::codes::{Code, Declared};
@@ -16,8 +16,8 @@ use crate::profile::{Button, Product, Profile, Signal};
 use crate::quantity::{Millivolts, Percent};
 use crate::source::{Problems, Refused};
 use crate::step::{
-    Bindings, BoltState, Bound, Cut, DoorState, Drop, KeyKind, KnownCode, Phase, PhaseLabel,
-    Refusal, Times, WaitFor,
+    Ability, Bindings, BoltState, Bound, Cut, DoorState, Drop, KeyKind, KnownCode, Phase,
+    PhaseLabel, Refusal, Times, WaitFor,
 };
 
 use super::Scenario;
@@ -317,32 +317,47 @@ impl Act {
 /// The runs of a scenario on a product, in a stable order: the first variant of the file changes
 /// slowest.
 pub fn plan(scenario: &Scenario, profile: &Profile) -> Result<Vec<PlannedRun>, Refused> {
+    let abilities = profile.abilities();
+    let lacks = |ability: &Ability| expand::lacks(profile, ability);
+    each_variant(
+        scenario,
+        (profile.id(), &abilities, &lacks),
+        |bindings, problems| {
+            let mut expansion = Expansion::new(scenario, profile, &abilities, problems);
+            let script = expansion.script(bindings);
+            script.ok_or_else(|| expansion.skipped().unwrap_or_default())
+        },
+    )
+}
+
+/// The runs of a scenario on a product with these abilities. `script` expands one variant, or says why
+/// not; mistakes of the file it leaves among the problems.
+fn each_variant(
+    scenario: &Scenario,
+    (product, abilities, lacks): (&str, &BTreeSet<Ability>, &dyn Fn(&Ability) -> String),
+    script: impl Fn(&Bindings, &mut Problems) -> Result<Script, String>,
+) -> Result<Vec<PlannedRun>, Refused> {
     let planned = |variant: String, course: Course| PlannedRun {
         scenario: scenario.id().to_owned(),
-        profile: profile.id().to_owned(),
+        profile: product.to_owned(),
         variant,
         course,
     };
-    let abilities = profile.abilities();
-    let lacking: Vec<String> = scenario
-        .needs
-        .iter()
-        .filter(|need| !abilities.contains(&need.value))
-        .map(|need| expand::lacks(profile, &need.value))
+    let needs = scenario.needs.iter().map(|need| &need.value);
+    let lacking: Vec<String> = needs
+        .filter(|need| !abilities.contains(need))
+        .map(lacks)
         .collect();
     if !lacking.is_empty() {
         let course = Course::Skipped(lacking.join("; "));
         return Ok(vec![planned(String::new(), course)]);
     }
-
     let mut problems = Problems::default();
     let mut runs: Vec<PlannedRun> = Vec::new();
     for (variant, bindings) in combinations(scenario) {
-        let mut expansion = Expansion::new(scenario, profile, &abilities, &mut problems);
-        let course = match expansion.script(&bindings) {
-            Some(script) => without_twin(script, &runs),
-            // The reason is a problem, which is reported below.
-            None => Course::Skipped(expansion.skipped().unwrap_or_default()),
+        let course = match script(&bindings, &mut problems) {
+            Ok(script) => without_twin(script, &runs),
+            Err(why) => Course::Skipped(why),
         };
         runs.push(planned(variant, course));
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::show::often;
-use super::{Act, Course, Doing, Effect, PlannedRun, Script, combinations, without_twin};
+use super::{Act, Doing, Effect, PlannedRun, Script, each_variant};
 use crate::event::Nanos;
 use crate::profile::{Cylinder, EffectOf, Parameter, Procedure};
 use crate::quantity::{Micrometres, Millidegrees, MillinewtonMetres, Percent};
@@ -92,45 +92,23 @@ pub struct KeySet {
 
 /// The runs of a scenario on a cylinder, in the order of its variants.
 pub(super) fn plan(scenario: &Scenario, cylinder: &Cylinder) -> Result<Vec<PlannedRun>, Refused> {
-    let planned = |variant: String, course: Course| PlannedRun {
-        scenario: scenario.id().to_owned(),
-        profile: cylinder.id().to_owned(),
-        variant,
-        course,
-    };
     let abilities = cylinder.abilities();
-    let lacking: Vec<String> = scenario
-        .needs
-        .iter()
-        .filter(|need| !abilities.contains(&need.value))
-        .map(|need| lacks(cylinder, &need.value))
-        .collect();
-    if !lacking.is_empty() {
-        let course = Course::Skipped(lacking.join("; "));
-        return Ok(vec![planned(String::new(), course)]);
-    }
-    let mut problems = Problems::default();
-    let mut runs: Vec<PlannedRun> = Vec::new();
-    for (variant, bindings) in combinations(scenario) {
-        let mut expansion = Expansion {
-            scenario,
-            cylinder,
-            abilities: &abilities,
-            problems: &mut problems,
-            skipped: None,
-        };
-        let course = match expansion.script(&bindings) {
-            Some(script) => without_twin(script, &runs),
-            // The reason is a problem, which is reported below.
-            None => Course::Skipped(expansion.skipped.unwrap_or_default()),
-        };
-        runs.push(planned(variant, course));
-    }
-    if problems.is_empty() {
-        Ok(runs)
-    } else {
-        Err(scenario.source().refuse(problems.into_vec()))
-    }
+    let lacks = |ability: &Ability| lacks(cylinder, ability);
+    each_variant(
+        scenario,
+        (cylinder.id(), &abilities, &lacks),
+        |bindings, problems| {
+            let mut expansion = Expansion {
+                scenario,
+                cylinder,
+                abilities: &abilities,
+                problems,
+                skipped: None,
+            };
+            let script = expansion.script(bindings);
+            script.ok_or_else(|| expansion.skipped.unwrap_or_default())
+        },
+    )
 }
 
 /// What a cylinder lacks, in words.
