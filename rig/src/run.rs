@@ -5,6 +5,7 @@
 //! What the rig reckons about the lock - codes, lockout - is in `credentials` and `penalty`; it is
 //! compared with what is seen and never asked of the board.
 
+mod answers;
 mod credentials;
 mod cut;
 mod cylinder;
@@ -29,9 +30,10 @@ use crate::scenario::{Act, PlannedRun, Script};
 use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
+pub use answers::{Answer, answers};
 pub use cut::{
-    Answer, Begins, Halt, Point, Recovering, Recovery, answers, bounce, cut, keeps_rules, recover,
-    release, restore, torn, words,
+    Begins, Halt, Point, Recovering, Recovery, bounce, cut, keeps_rules, recover, release, restore,
+    torn, words,
 };
 pub use cylinder::beyond;
 use runner::{CarryOut, Runner, Stop};

@@ -3,7 +3,7 @@
 //!
 //! A run counts its cut points, and either keeps a fork of the bench at each ([`Point`]) or loses the
 //! supply at the one that a scenario names. After a cut [`recover`] lets the lock come to rest, and
-//! [`answers`] asks it through its keypad.
+//! [`answers`](super::answers::answers) asks it through its keypad.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,14 +15,12 @@ use crate::event::{Event, Judgement, Nanos, What};
 use crate::oracle::{Facts, Oracles, word};
 use crate::port::{CutPoint, Torn, Waited};
 use crate::profile::Profile;
-use crate::profile::codes::Code;
 use crate::quantity::Millivolts;
-use crate::scenario::{Act, CodeUse, Effect, Script};
-use crate::step::{Cut, CutAt, CutKind, CutMode, PhaseLabel};
-use crate::trace::Recorder;
+use crate::scenario::{Act, CodeUse, Effect};
+use crate::step::{Cut, CutAt, CutKind, CutMode};
 
 use super::runner::{Runner, Step, Stop};
-use super::steps::{MARGIN, PATIENCE, WITHDRAWN, is_signal};
+use super::steps::{WITHDRAWN, is_signal};
 
 /// How long the supply stays away after a cut: the keys are let go meanwhile. Nothing but flash outlives
 /// it, so that more makes no difference.
@@ -337,7 +335,7 @@ fn is_output(line: &str) -> bool {
     is_signal(line) || line.starts_with("bolt")
 }
 
-fn not_virtual() -> DeviceTrouble {
+pub(super) fn not_virtual() -> DeviceTrouble {
     DeviceTrouble {
         device: "bench".to_owned(),
         doing: "cutting the supply at one exact point".to_owned(),
@@ -452,7 +450,7 @@ pub fn away(mode: CutMode) -> Nanos {
 }
 
 /// Lets time pass. What is seen meanwhile is of a lock without supply, and tells nothing.
-fn pass(bench: &mut Bench, until: Nanos) -> Result<(), DeviceTrouble> {
+pub(super) fn pass(bench: &mut Bench, until: Nanos) -> Result<(), DeviceTrouble> {
     loop {
         match bench.wait(until) {
             Waited::Saw(Happening {
@@ -496,7 +494,7 @@ impl Recovery {
     }
 
     /// What is left of a lockout, by what it said last.
-    fn lockout(&self) -> Option<Nanos> {
+    pub(super) fn lockout(&self) -> Option<Nanos> {
         let said = self
             .printed()
             .filter(|text| word(text) == "lockout")
@@ -655,7 +653,7 @@ pub fn words(seen: &[(Nanos, What)]) -> u64 {
     hasher.finish()
 }
 
-fn speaks(seen: &[(Nanos, What)]) -> bool {
+pub(super) fn speaks(seen: &[(Nanos, What)]) -> bool {
     seen.iter().any(|(_, what)| is_boot(what))
 }
 
@@ -663,156 +661,6 @@ fn is_boot(what: &What) -> bool {
     match what {
         What::Printed { text } => word(text) == "boot",
         _ => false,
-    }
-}
-
-/// What a lock does with a code.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answer {
-    /// It opens.
-    Opens,
-    /// It refuses, and says so.
-    Refuses,
-    /// It does not open and says nothing, as to a code that begins something else. Left alone for a
-    /// while, it answers to another.
-    Silent,
-    /// It does not open and says nothing, and answers to nothing afterwards.
-    Dead,
-    /// It opens while it says that it is locked out.
-    OpensInLockout,
-}
-
-/// Enters codes at a lock that came to rest, each at a fork of it, as a user would: once a lockout is over
-/// and the bolt is thrown. `others` are codes that a lock which says nothing is asked afterwards.
-///
-/// # Errors
-/// An instrument that does not do what it was told.
-pub fn answers(
-    bench: &mut Bench,
-    recovery: &Recovery,
-    (asked, others): (&[CodeUse], &[CodeUse]),
-    (script, profile, codes): (&Script, &Profile, &BTreeMap<String, Code>),
-) -> Result<Vec<Answer>, DeviceTrouble> {
-    let lock = (script, profile, codes);
-    let longest = profile.lockout.as_ref().and_then(|lockout| {
-        let lasts = lockout.stages.iter().map(|stage| stage.lasts.value);
-        lasts.max()
-    });
-    let said = recovery.lockout();
-    let locked_out = match speaks(&recovery.seen) {
-        true => said,
-        false => said.or(longest),
-    };
-    let each = |bench: &mut Bench, asked: &[CodeUse]| -> Result<Vec<Answer>, DeviceTrouble> {
-        asked
-            .iter()
-            .map(|code| match bench.fork() {
-                Some(mut bench) => {
-                    let others = others.iter().filter(|other| *other != code);
-                    enter(&mut bench, code, others, lock)
-                }
-                None => Err(not_virtual()),
-            })
-            .collect()
-    };
-    let mut in_lockout = Vec::new();
-    if said.is_some() {
-        in_lockout = each(bench, asked)?;
-    }
-    if let Some(left) = locked_out {
-        let over = bench.now() + left + MARGIN;
-        pass(bench, over)?;
-    }
-    let mut answers = each(bench, asked)?;
-    for (answer, before) in answers.iter_mut().zip(in_lockout) {
-        if before == Answer::Opens {
-            *answer = Answer::OpensInLockout;
-        }
-    }
-    Ok(answers)
-}
-
-impl Runner<'_> {
-    /// Enters a code, and tells what came of it.
-    fn answer(&mut self, code: &CodeUse, submit: Option<&str>) -> Step<Answer> {
-        let refusals = self.refusals()?;
-        let before = self.recorder.events().len();
-        if self.try_code(code, submit, PhaseLabel::default())? {
-            return Ok(Answer::Opens);
-        }
-        Ok(match self.has_refused(refusals, before)? {
-            true => Answer::Refuses,
-            false => Answer::Silent,
-        })
-    }
-}
-
-fn enter<'c>(
-    bench: &mut Bench,
-    code: &CodeUse,
-    others: impl Iterator<Item = &'c CodeUse>,
-    (script, profile, codes): (&Script, &Profile, &BTreeMap<String, Code>),
-) -> Result<Answer, DeviceTrouble> {
-    let submit = profile.codes.user.submit.as_ref();
-    let submit = submit.and_then(|key| profile.keypad.key(key));
-    let facts = super::facts(profile, bench);
-    let forgets_within = profile
-        .change_window()
-        .max(Some(facts.answers_within))
-        .unwrap_or_default();
-    let recorder = Recorder::new(Box::new(std::io::sink()));
-    let mut run = Runner::new(
-        script,
-        profile,
-        codes,
-        0,
-        bench,
-        recorder,
-        Oracles::new(facts),
-    );
-    run.credentials.unsettle();
-    run.power_on = Some(run.bench.now());
-    let asked = || -> Step<Answer> {
-        run.wait_for_quiet(PATIENCE)?;
-        if run.level(WITHDRAWN)? {
-            run.lock_again()?;
-        }
-        run.wait_for_quiet(PATIENCE)?;
-        match run.answer(code, submit)? {
-            Answer::Silent => {}
-            answer => return Ok(answer),
-        }
-        for other in others {
-            run.wait(forgets_within + MARGIN)?;
-            if run.answer(other, submit)? != Answer::Silent {
-                return Ok(Answer::Silent);
-            }
-        }
-        Ok(Answer::Dead)
-    };
-    match asked() {
-        Ok(answer) => Ok(answer),
-        // A bolt that cannot be thrown: the lock stands open.
-        Err(Stop::Failed) => Ok(Answer::Opens),
-        Err(_) => {
-            let events = run.recorder.events().iter().rev();
-            let trouble = events.filter_map(|event| match &event.what {
-                What::Trouble {
-                    device,
-                    doing,
-                    saw,
-                    hint,
-                } => Some(DeviceTrouble {
-                    device: device.clone(),
-                    doing: doing.clone(),
-                    what: Trouble::Refused,
-                    saw: saw.clone(),
-                    hint: hint.clone(),
-                }),
-                _ => None,
-            });
-            Err(trouble.into_iter().next().unwrap_or_else(not_virtual))
-        }
     }
 }
 
