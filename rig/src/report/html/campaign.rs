@@ -62,13 +62,15 @@ pub fn campaign(campaign: &Campaign<'_>) -> String {
         .iter()
         .flat_map(|verdict| of(campaign, *verdict))
         .collect();
+    // As the terminal counts: what was skipped is no run.
+    let ran = campaign.runs.len() - count(campaign, Verdict::Skipped);
     let missing = campaign.planned.saturating_sub(campaign.runs.len());
     let body = html! {
         header {
             div.answer.(colour(verdict)) {
                 span.sign aria-hidden="true" { (words::sign(verdict)) }
                 div {
-                    h1 { strong { (campaign.planned) " runs: " } (headline) }
+                    h1 { strong { (ran) @if ran == 1 { " run: " } @else { " runs: " } } (headline) }
                     p {
                         "Seed " (campaign.seed) "."
                         @if missing > 0 {
