@@ -1,11 +1,20 @@
 //! `lockrig cuts`, entered through the command line: that it finds a lock which loses its codes, that what it
 //! leaves behind shows the same in `lockrig run`, and that it is silent about a good one.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use insta::assert_snapshot;
+use lockrig::bench::{Bench, BenchFile};
+use lockrig::port::Interrupt;
+use lockrig::port::sim::SimPorts;
+use lockrig::profile::Profile;
+use lockrig::profile::codes::Code;
+use lockrig::run::{self, Answer, Recovery};
+use lockrig::scenario::{CodeUse, Script};
+use lockrig::source::Source;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -48,7 +57,7 @@ fn cuts_of(flow: &str, desk: &TempDir, report: &str, more: &[&str]) -> (Option<i
     (told.status.code(), index)
 }
 
-fn run(desk: &TempDir, scenario: &Path, more: &[&str]) -> Output {
+fn replay(desk: &TempDir, scenario: &Path, more: &[&str]) -> Output {
     let scenario = scenario.to_str().expect("a path in Unicode");
     let mut arguments = vec!["run", scenario, "--profile", SAFE];
     arguments.extend(more);
@@ -101,10 +110,54 @@ fn a_lock_that_keeps_one_copy_is_caught_and_the_scenario_that_shows_it_passes_on
         fs::read_to_string(&committed).expect("it is committed"),
         "the reproducer changed; hint: INSTA_UPDATE=always writes it anew"
     );
-    let told = run(&desk, &committed, &bad);
+    let told = replay(&desk, &committed, &bad);
     assert_eq!(told.status.code(), Some(1), "{}", text(&told.stdout));
-    let told = run(&desk, &committed, &[]);
+    let told = replay(&desk, &committed, &[]);
     assert_eq!(told.status.code(), Some(0), "{}", text(&told.stdout));
+}
+
+#[test]
+fn a_code_that_begins_something_else_may_be_met_with_silence() {
+    let desk = TempDir::new().expect("a temporary folder");
+    let told = lockrig(
+        &desk,
+        &[
+            "cuts",
+            "--filter",
+            "code-of-zeros@securam-safelogic",
+            "--report-dir",
+            "r",
+        ],
+    );
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stdout));
+    assert!(text(&told.stdout).starts_with("code-of-zeros@securam-safelogic@virtual-safe: pass"));
+}
+
+#[test]
+fn a_lock_that_answers_no_code_at_all_is_dead() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let source = |path: &str| {
+        let text = fs::read_to_string(project.join(path)).expect("a shipped file");
+        Source::new(path, text)
+    };
+    let profile = source(&format!("scenarios/profiles/{SAFE}.yaml"));
+    let profile = Profile::read(&profile).expect("a profile");
+    let board = BenchFile::read(&source("boards/virtual-safe.toml")).expect("a bench file");
+    // Nothing was flashed.
+    let ports = SimPorts::new("virtual-safe", 1, Interrupt::default()).expect("a virtual safe");
+    let mut bench = Bench::connect(board, Box::new(ports)).expect("the instruments answer");
+    let recovery = Recovery {
+        seen: Vec::new(),
+        state: 0,
+        is_withdrawn: false,
+    };
+    let codes: Vec<CodeUse> = ["1234", "5678"]
+        .into_iter()
+        .map(|digits| CodeUse::Literal(Code::from_digits(digits).expect("digits")))
+        .collect();
+    let lock = (&Script::default(), &profile, &BTreeMap::new());
+    let answers = run::answers(&mut bench, &recovery, (&codes[..1], &codes), lock);
+    assert_eq!(answers.expect("the bench works"), [Answer::Dead]);
 }
 
 /// What is skipped stands on an argument; here it is held against starting everything.
@@ -137,7 +190,7 @@ fn a_cut_that_does_not_exist_in_a_run_is_a_wrong_argument() {
     let rest = scenario[at..].trim_start_matches(|digit: char| digit.is_ascii_digit());
     let wrong = format!("{}7777{rest}", &scenario[..at]);
     fs::write(desk.path().join("wrong.yaml"), wrong).expect("a file");
-    let told = run(&desk, Path::new("wrong.yaml"), &["--format", "json"]);
+    let told = replay(&desk, Path::new("wrong.yaml"), &["--format", "json"]);
     assert_eq!(told.status.code(), Some(2));
     let line: Value = serde_json::from_slice(&told.stdout).expect("a line of JSON");
     assert_eq!(line["verdict"], "usage");
