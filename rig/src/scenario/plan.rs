@@ -321,7 +321,9 @@ pub fn plan(scenario: &Scenario, profile: &Profile) -> Result<Vec<PlannedRun>, R
     let lacks = |ability: &Ability| expand::lacks(profile, ability);
     each_variant(
         scenario,
-        (profile.id(), &abilities, &lacks),
+        profile.id(),
+        &abilities,
+        lacks,
         |bindings, problems| {
             let mut expansion = Expansion::new(scenario, profile, &abilities, problems);
             let script = expansion.script(bindings);
@@ -334,7 +336,9 @@ pub fn plan(scenario: &Scenario, profile: &Profile) -> Result<Vec<PlannedRun>, R
 /// not; mistakes of the file it leaves among the problems.
 fn each_variant(
     scenario: &Scenario,
-    (product, abilities, lacks): (&str, &BTreeSet<Ability>, &dyn Fn(&Ability) -> String),
+    product: &str,
+    abilities: &BTreeSet<Ability>,
+    lacks: impl Fn(&Ability) -> String,
     script: impl Fn(&Bindings, &mut Problems) -> Result<Script, String>,
 ) -> Result<Vec<PlannedRun>, Refused> {
     let planned = |variant: String, course: Course| PlannedRun {

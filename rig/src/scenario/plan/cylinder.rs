@@ -96,7 +96,9 @@ pub(super) fn plan(scenario: &Scenario, cylinder: &Cylinder) -> Result<Vec<Plann
     let lacks = |ability: &Ability| lacks(cylinder, ability);
     each_variant(
         scenario,
-        (cylinder.id(), &abilities, &lacks),
+        cylinder.id(),
+        &abilities,
+        lacks,
         |bindings, problems| {
             let mut expansion = Expansion {
                 scenario,
