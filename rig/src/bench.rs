@@ -20,7 +20,8 @@ use crate::driver::supply::{self, Supply};
 use crate::driver::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
 use crate::port::{
-    Branch, CutPoint, Interrupt, Level, Observation, Ports, ProbePort, Seen, Terminal, Waited,
+    Branch, CutPoint, Instruction, Interrupt, Level, Observation, Ports, ProbePort, Seen, Terminal,
+    Waited,
 };
 use crate::quantity::{Microamps, Millivolts};
 
@@ -104,6 +105,8 @@ pub enum What {
     CutPoint(CutPoint),
     /// The terminal that the supply feeds; only on a virtual bench that was asked to tell.
     Terminal(Terminal),
+    /// An instruction is about to be executed; only on a virtual bench that was asked to tell.
+    Instruction(Instruction),
     /// An instrument did not do what it was told. The bench is broken; nothing that it reports from
     /// here on is worth a verdict.
     Trouble(DeviceTrouble),
@@ -539,6 +542,12 @@ impl Bench {
                 self.happenings.push_back(Happening {
                     at,
                     what: What::Terminal(terminal),
+                });
+            }
+            Seen::Instruction(instruction) => {
+                self.happenings.push_back(Happening {
+                    at,
+                    what: What::Instruction(instruction),
                 });
             }
             Seen::Lost { port, why } => {

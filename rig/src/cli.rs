@@ -7,6 +7,8 @@ mod cuts;
 pub(crate) mod error;
 pub(crate) mod files;
 mod flash;
+mod flows;
+mod glitch;
 mod init;
 mod list;
 mod museum;
@@ -59,6 +61,8 @@ enum Verb {
     Run(run::Run),
     /// Lose the supply at every point of a flow, and find out which codes then open
     Cuts(cuts::Cuts),
+    /// Let every instruction of a lock's decision go wrong, and see whether one opens it
+    Glitch(glitch::GlitchCommand),
     /// Look for what is wrong with firmware that is known to be bad
     Museum(museum::MuseumCommand),
     /// Read files and match them with each other and the benches; applies no power
@@ -114,6 +118,7 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.verb {
         Verb::Run(run) => run.execute(),
         Verb::Cuts(cuts) => cuts.execute(),
+        Verb::Glitch(glitch) => glitch.execute(),
         Verb::Museum(museum) => museum.execute(),
         Verb::Check(check) => check.execute(),
         Verb::List(list) => list.execute(),

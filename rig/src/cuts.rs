@@ -418,7 +418,7 @@ impl<'e> Work<'e> {
 }
 
 /// The verdict of a run, and why.
-fn verdict_of(events: &[Event]) -> (Verdict, String) {
+pub(crate) fn verdict_of(events: &[Event]) -> (Verdict, String) {
     match events.last().map(|last| &last.what) {
         Some(What::Finished {
             verdict, because, ..
@@ -427,7 +427,7 @@ fn verdict_of(events: &[Event]) -> (Verdict, String) {
     }
 }
 
-fn fork(bench: &Mutex<Bench>) -> Option<Bench> {
+pub(crate) fn fork(bench: &Mutex<Bench>) -> Option<Bench> {
     let mut bench = bench
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -453,7 +453,7 @@ fn digits(flow: &Flow, code: &CodeUse) -> Code {
     digits_of(flow, code).expect("a flow names only codes that there are")
 }
 
-fn digits_of(flow: &Flow, code: &CodeUse) -> Option<Code> {
+pub(crate) fn digits_of(flow: &Flow, code: &CodeUse) -> Option<Code> {
     match code {
         CodeUse::Named(name) => flow.codes.get(name).cloned(),
         CodeUse::Literal(code) => Some(code.clone()),

@@ -11,6 +11,7 @@ mod chip;
 mod contents;
 mod elf;
 mod hex;
+mod lines;
 
 use std::fmt;
 use std::path::Path;
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 pub use chip::{ChipMap, registry};
 pub use contents::Segment;
+pub use lines::Lines;
 
 use contents::{Contents, Overlap};
 

@@ -15,7 +15,8 @@
 //!   expects; [`judge`] makes the [`verdict`] of both.
 //! - [`step`]: the words that scenarios and procedures are written in; [`profile`]: what one product
 //!   promises; [`scenario`]: what to do and what must be seen, and the plan of runs that the two make.
-//! - [`run`]: one run: act, wait, check; [`campaign`]: many runs; [`cuts`]: every loss of supply that a run can suffer.
+//! - [`run`]: one run: act, wait, check; [`campaign`]: many runs; [`cuts`]: every loss of supply that a run can suffer;
+//!   [`glitch`]: every instruction of a decision that can go wrong.
 //! - [`mod@bench`]: the instruments around one board, and one face for all of them; [`driver`]: one
 //!   instrument over a port; [`port`]: what a driver stands on, and the one clock.
 //! - [`serve`]: the virtual bench on real ports, for other tools.
@@ -33,6 +34,7 @@ pub mod campaign;
 pub mod cli;
 pub mod cuts;
 pub mod driver;
+pub mod glitch;
 pub mod image;
 pub mod museum;
 pub mod port;

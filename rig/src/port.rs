@@ -83,6 +83,8 @@ pub enum Seen {
     /// What the board draws from its supply, or the voltage there, became another; only after
     /// [`Branch::watch_terminal`].
     Terminal(Terminal),
+    /// The chip is about to execute an instruction; only after [`Branch::watch_instructions`].
+    Instruction(Instruction),
     /// A port is gone. It stays gone: nothing reconnects it, because what an instrument did
     /// meanwhile cannot be known.
     Lost {
@@ -170,6 +172,24 @@ pub trait Branch {
     /// nothing on the board.
     fn watch_terminal(&mut self, watch: bool);
 
+    /// From now on, or no longer, every instruction of the chip is observed before it is executed, and
+    /// numbered from 1. Watching changes nothing on the board.
+    fn watch_instructions(&mut self, watch: bool);
+
+    /// Executes the instruction that was observed last, and is not executed yet, under a glitch, or as it
+    /// is; false, if there is none, or it has nothing that could go wrong so.
+    fn glitch(&mut self, glitch: Option<Glitch>) -> bool;
+
+    /// What the chip has gone through since the bench was made.
+    fn spent(&self) -> Spent;
+
+    /// Cycles in which the core was awake since the bench was made.
+    fn awake(&self) -> u64;
+
+    /// How often the program was reset because it had locked up, or by the watchdog; a hard fault that it is in
+    /// counts, too.
+    fn crashes(&self) -> u64;
+
     /// Cuts the supply at this very moment.
     fn cut(&mut self, torn: Torn);
 
@@ -227,6 +247,45 @@ pub struct Terminal {
     /// Its voltage in millivolts.
     pub millivolts: u32,
     /// Charge drawn from the supply since the bench was made, in nanocoulombs.
+    pub nanocoulombs: u64,
+}
+
+/// What goes wrong with one instruction: a glitch, as a dip of the supply or a pulse of a coil makes it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Glitch {
+    /// So many instructions in a row are not executed. Each takes one cycle; a branch among them is not
+    /// taken.
+    Skip(u32),
+    /// One bit of it is fetched wrongly: 0 to 15 of its first halfword, 16 to 31 of the second of a 32-bit
+    /// instruction.
+    Flip(u32),
+    /// A register that it writes, R0 to R12 or LR (14), holds all zeros afterwards.
+    Zeros(u32),
+    /// The same with all ones.
+    Ones(u32),
+}
+
+/// An instruction that is about to be executed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Instruction {
+    /// Which one, from 1, since instructions are watched.
+    pub number: u64,
+    /// Where it stands.
+    pub address: u32,
+    /// How many bits long it is.
+    pub bits: u32,
+    /// The registers that it writes, R0 to R12 and LR, one bit for each.
+    pub writes: u16,
+}
+
+/// What a chip has gone through, as the emulator knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Spent {
+    /// Cycles of its clock.
+    pub cycles: u64,
+    /// Of these, those in which its core was awake.
+    pub awake: u64,
+    /// Charge drawn from the supply, in nanocoulombs.
     pub nanocoulombs: u64,
 }
 

@@ -9,6 +9,7 @@ mod answers;
 mod credentials;
 mod cut;
 mod cylinder;
+mod glitch;
 mod pattern;
 mod penalty;
 mod runner;
@@ -36,6 +37,7 @@ pub use cut::{
     torn, words,
 };
 pub use cylinder::beyond;
+pub use glitch::{Entry, is_sign, physical};
 use runner::{CarryOut, Runner, Stop};
 
 /// Everything that one run is made from.
@@ -78,6 +80,20 @@ pub fn watched(setup: Setup<'_>) -> (Vec<Event>, Vec<Point>) {
     (events, points)
 }
 
+/// Carries out a run on a virtual bench and keeps forks of the bench at every entry, in the scenario's steps,
+/// of a code that must not open.
+pub fn entries(setup: Setup<'_>) -> (Vec<Event>, Vec<Entry>) {
+    let mut entries = Vec::new();
+    let (events, _) = with_runner(setup, Box::new(std::io::sink()), |runner, _| {
+        *runner.glitching() = Some(glitch::Glitching::collecting());
+        let stopped = runner.carry_out().err();
+        let glitching = runner.glitching().take();
+        entries = glitching.map_or(Vec::new(), glitch::Glitching::into_entries);
+        stopped
+    });
+    (events, entries)
+}
+
 /// Carries out a run whose acts come from outside, one after the other. The script's own come first.
 pub fn by_hand(
     setup: Setup<'_>,
@@ -102,6 +118,7 @@ trait UnderWay {
     fn all(&mut self, acts: &[Act]) -> Result<(), Stop>;
     fn events(&self) -> &[Event];
     fn cutting(&mut self) -> &mut Option<cut::Cutting>;
+    fn glitching(&mut self) -> &mut Option<glitch::Glitching>;
 }
 
 impl<'a, P> UnderWay for Runner<'a, P>
@@ -122,6 +139,10 @@ where
 
     fn cutting(&mut self) -> &mut Option<cut::Cutting> {
         &mut self.cutting
+    }
+
+    fn glitching(&mut self) -> &mut Option<glitch::Glitching> {
+        &mut self.glitching
     }
 }
 

@@ -6,15 +6,17 @@
 
 mod argument;
 mod cut;
+mod glitch;
 mod verbs;
 mod words;
 
 pub use argument::{Arg, Bindings, Bound, CodeWord, KeyWord, Written};
 pub(crate) use argument::{known_code, read_digits, undeclared};
 pub use cut::{CutAt, CutKind, CutMode};
+pub use glitch::{GlitchMode, InstructionAt};
 pub use verbs::{
-    Action, Bolt, Cut, Do, Door, Enter, Expect, Hold, Insert, Interrupt, Interruption, Opens,
-    Plunge, Press, Refuses, Settles, Step, Supply, Turn, Wait, Withdraw,
+    Action, Bolt, Cut, Do, Door, Enter, Expect, Glitch, Glitched, Hold, Insert, Interrupt,
+    Interruption, Opens, Plunge, Press, Refuses, Settles, Step, Supply, Turn, Wait, Withdraw,
 };
 pub use words::{
     Ability, BoltState, CodeKind, CodeSet, DoorState, Drop, ExpectedSignal, HoldFor, KeyKind,

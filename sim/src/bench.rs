@@ -24,6 +24,7 @@ use crate::board::supply::{BROWN_OUT, BROWN_OUT_RELEASE, Feed};
 use crate::board::{Activity, Board, BoardSpec, Inputs, Line, Pins, Touch};
 use crate::chip::debug::{DebugPort, Target};
 use crate::chip::edges::Edges;
+use crate::chip::glitch::{Glitch, Instruction};
 use crate::chip::nvmc::{FlashOperation, Torn};
 use crate::chip::{Chip, Stopped};
 use crate::instrument::power_supply::{PowerSupply, Reading};
@@ -201,6 +202,8 @@ pub enum Seen {
     /// What is drawn from the battery terminal, or its voltage, became another; only after
     /// [`VirtualBench::watch_terminal`].
     Terminal(Terminal),
+    /// The chip is about to execute an instruction; only after [`VirtualBench::watch_instructions`].
+    Instruction(Instruction),
 }
 
 /// The battery terminal at one moment, as no instrument sees it: without aperture, noise or delay.
@@ -366,6 +369,32 @@ impl VirtualBench {
         self.terminal_told = None;
         if watch {
             self.tell_terminal(self.now);
+        }
+    }
+
+    /// From now on, or no longer, every instruction is an observation before it is executed.
+    pub fn watch_instructions(&mut self, watch: bool) {
+        self.chip.watch_instructions(watch);
+    }
+
+    /// Executes the instruction that was observed last, and is not executed yet, under a glitch, or as it is;
+    /// false, if there is none, or it has nothing that could go wrong so.
+    pub fn glitch(&mut self, glitch: Option<Glitch>) -> bool {
+        self.chip.glitch(glitch)
+    }
+
+    /// The battery terminal at this moment.
+    pub fn terminal(&self) -> Terminal {
+        self.terminal_at(self.now.max(self.chip.now()))
+    }
+
+    /// It looks at a copy of the board, so that whether somebody looks makes no difference to the board.
+    fn terminal_at(&self, now: Ticks) -> Terminal {
+        let mut board = self.board.clone();
+        board.settle_supply(now, self.activity());
+        Terminal {
+            millivolts: (board.terminal_volts().max(0.0) * 1e3).round() as u32,
+            nanocoulombs: (board.drawn_coulombs() * 1e9).round() as u64,
         }
     }
 
@@ -683,6 +712,13 @@ impl VirtualBench {
                     self.outbox.push_back(Observation { at, what });
                 }
             }
+            Stopped::Instruction => {
+                if let Some(instruction) = self.chip.instruction() {
+                    let what = Seen::Instruction(instruction);
+                    let at = self.chip.now();
+                    self.outbox.push_back(Observation { at, what });
+                }
+            }
             Stopped::Flash => {
                 let nvmc = &self.chip.peripherals().nvmc;
                 let started = nvmc.operations() != self.flash_operations;
@@ -725,15 +761,9 @@ impl VirtualBench {
         self.settle_inputs();
     }
 
-    /// Tells the battery terminal as it is. It looks at a copy of the board, so that whether somebody
-    /// watches makes no difference to the board.
+    /// Tells the battery terminal as it is.
     fn tell_terminal(&mut self, now: Ticks) {
-        let mut board = self.board.clone();
-        board.settle_supply(now, self.activity());
-        let terminal = Terminal {
-            millivolts: (board.terminal_volts().max(0.0) * 1e3).round() as u32,
-            nanocoulombs: (board.drawn_coulombs() * 1e9).round() as u64,
-        };
+        let terminal = self.terminal_at(now);
         self.terminal_told = Some(terminal.millivolts);
         let what = Seen::Terminal(terminal);
         self.outbox.push_back(Observation { at: now, what });

@@ -7,24 +7,27 @@
 //! - `core` executes instructions and knows no time.
 //! - `memory` holds flash, UICR, RAM; `bus` is how the core reaches them and the rest.
 //! - `peripherals` is everything behind the bus, with the flash controller's physics.
-//! - `debug` is what a probe sees; `edges` notes which ways the program takes.
+//! - `debug` is what a probe sees; `edges` notes which ways the program takes; `glitch` lets one
+//!   instruction go wrong.
 
 mod bus;
 pub(crate) mod core;
 pub mod debug;
 pub mod dependence;
 pub mod edges;
+pub mod glitch;
 pub mod memory;
 pub mod nvmc;
 pub mod peripherals;
 
 use self::bus::{Did, FastBus, FullBus, POLLS_MAX};
 use self::core::decode::{self, Code, Op};
-use self::core::system::SV_CALL;
+use self::core::system::{HARD_FAULT, SV_CALL};
 use self::core::{Bus, Core, Doing, Exit, Registers, Stretch, exception, execute};
 use self::debug::halting::{Halting, Reason};
 use self::debug::{DebugPort, PortState};
 use self::edges::{Edges, Follows};
+use self::glitch::Watch;
 use self::memory::{FLASH_BYTES, Memory};
 use self::peripherals::{Outcome, Peripherals, Processor, ResetCause};
 use crate::time::Ticks;
@@ -52,6 +55,8 @@ pub enum Stopped {
     Flash,
     /// The core was halted by the debugger, a breakpoint or a vector catch.
     Halted,
+    /// An instruction is about to be executed: see [`Chip::instruction`].
+    Instruction,
 }
 
 /// What happened and was not reported yet.
@@ -61,6 +66,7 @@ struct Stops {
     uart: bool,
     flash: bool,
     halted: bool,
+    instruction: bool,
 }
 
 impl Stops {
@@ -70,6 +76,7 @@ impl Stops {
             (&mut self.pins, Stopped::Pins),
             (&mut self.uart, Stopped::Uart),
             (&mut self.halted, Stopped::Halted),
+            (&mut self.instruction, Stopped::Instruction),
         ];
         stops
             .into_iter()
@@ -143,6 +150,7 @@ pub struct Chip {
     power_cycles: u64,
     awake: Ticks,
     edges: Option<Edges>,
+    watch: Option<Watch>,
     crashes: u64,
 }
 
@@ -168,6 +176,7 @@ impl Chip {
             power_cycles: 0,
             awake: Ticks::ZERO,
             edges: None,
+            watch: None,
             crashes: 0,
         }
     }
@@ -230,6 +239,12 @@ impl Chip {
     /// How often the program was reset because it had locked up, or by the watchdog.
     pub fn crashes(&self) -> u64 {
         self.crashes
+    }
+
+    /// Whether the program is in a hard fault, or locked up.
+    pub fn is_in_fault(&self) -> bool {
+        self.power == Power::On
+            && (self.core.system.current == HARD_FAULT || self.core.doing == Doing::LockedUp)
     }
 
     /// What was noted since.
@@ -507,12 +522,17 @@ impl Chip {
         }
         let masked = self.halting.masks_interrupts();
         if let Some(exception) = self.core.system.preempting(masked) {
+            if let Some(watch) = &mut self.watch {
+                watch.preempted();
+            }
             self.with_bus(|core, bus| core.enter(exception, bus));
             self.pass(exception::ENTRY_CYCLES);
             return;
         }
         if self.halting.watches() {
             self.watched_step();
+        } else if self.watch.is_some() {
+            self.tell_or_step();
         } else {
             self.burst(horizon);
         }
@@ -604,7 +624,7 @@ impl Chip {
             Exit::Budget => {}
             Exit::Refused => self.step(horizon),
             Exit::Undecoded => self.memory.decode_ram(self.core.registers.r[15]),
-            Exit::Special => self.special(),
+            Exit::Special => self.special(self.decode(self.core.registers.r[15])),
             Exit::Return(target) => self.return_to(target),
         }
     }
@@ -617,9 +637,13 @@ impl Chip {
     /// One instruction over the full bus, or its fault. If it polls what does not change before the
     /// horizon, all rounds until then.
     fn step(&mut self, horizon: Ticks) {
+        self.execute(self.decode(self.core.registers.r[15]), horizon);
+    }
+
+    /// The same, with what the instruction is taken to be.
+    fn execute(&mut self, op: Op, horizon: Ticks) {
         let at = self.core.registers.r[15];
         self.memory.note(|dependence| dependence.note_code(at));
-        let op = self.decode(at);
         if !self.core.registers.thumb || op.code == Code::Careful {
             return self.fault();
         }
@@ -661,7 +685,7 @@ impl Chip {
                 }
             }
             Exit::Refused => self.fault(),
-            Exit::Special => self.special(),
+            Exit::Special => self.special(op),
             Exit::Return(target) => self.return_to(target),
         }
     }
@@ -791,11 +815,10 @@ impl Chip {
     }
 
     /// An instruction that needs more than registers and memory; R15 is its address.
-    fn special(&mut self) {
+    fn special(&mut self, op: Op) {
         self.poll = None;
         let at = self.core.registers.r[15];
         self.memory.note(|dependence| dependence.note_code(at));
-        let op = self.decode(at);
         let (slots, cycles) = match op.code {
             Code::Cps => {
                 self.core.system.primask = op.imm != 0;

@@ -14,8 +14,8 @@ use crate::verdict::Verdict;
 
 /// The version of the trace format that this program writes. A reader refuses a newer one.
 ///
-/// Format 2 added `supply-read` and `flash-changed`.
-pub const FORMAT: u32 = 2;
+/// Format 2 added `supply-read` and `flash-changed`, format 3 `glitched`.
+pub const FORMAT: u32 = 3;
 
 /// Bench time in nanoseconds: a moment since the bench was made, or a span.
 #[derive(
@@ -301,6 +301,15 @@ pub enum What {
         /// How long after the phase began.
         after: Nanos,
         /// `clean` or `sag`.
+        how: String,
+    },
+    /// One instruction of the lock's program went wrong, on purpose.
+    Glitched {
+        /// Which one, from 1, since the last key of an entry.
+        instruction: u32,
+        /// Where it stands in memory.
+        address: u32,
+        /// `skip 1` and the like.
         how: String,
     },
     /// An oracle came to its judgement.

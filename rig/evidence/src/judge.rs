@@ -14,8 +14,8 @@ pub enum Stop {
     Broken,
     /// A person or a signal.
     Aborted,
-    /// The scenario names a cut point that this run does not have.
-    NoSuchCut,
+    /// The scenario names a cut point or an instruction that this run does not have.
+    NoSuchPoint,
 }
 
 /// The verdict, the event that decided it, and the reason. `known` are the oracles that the profile
@@ -32,7 +32,7 @@ pub fn verdict(
     if let Some(Stop::Aborted) = stopped {
         return (Verdict::Aborted, None, "stopped before the end".to_owned());
     }
-    if let Some(Stop::NoSuchCut) = stopped {
+    if let Some(Stop::NoSuchPoint) = stopped {
         let missing = events.iter().rev().find_map(|event| match &event.what {
             What::Checked { wanted, got, .. } => Some(format!("{wanted}: {got}")),
             _ => None,
@@ -261,7 +261,11 @@ mod tests {
 
     #[test]
     fn a_cut_that_does_not_exist_is_a_mistake_in_the_file() {
-        let missing = judge(Some(Stop::NoSuchCut), &[], &["held", "not held", "at rest"]);
+        let missing = judge(
+            Some(Stop::NoSuchPoint),
+            &[],
+            &["held", "not held", "at rest"],
+        );
         assert_eq!(missing, "usage: red: green");
     }
 

@@ -1,28 +1,26 @@
 //! `lockrig cuts`: every loss of supply that the flows of scenarios can suffer.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::board;
 use super::error::Failure;
 use super::files::{Library, Selection};
-use super::run::{id, lacking, report_folder, unusable};
+use super::flows::{Wanted, progress, stop_on_signal};
+use super::run::{report_folder, unusable};
 use crate::campaign::{self, Group, write_json};
 use crate::cuts::{
     Detail, Explored, Explorer, Flow, Options, Outcome, flow_of, picture, reproducer,
 };
 use crate::event::Nanos;
 use crate::port::Interrupt;
-use crate::profile::codes;
 use crate::report::{Summary, junit};
-use crate::scenario::{self, Course};
 use crate::verdict::{self, Verdict};
 
 /// Lose the supply at every point of a flow, and find out which codes then open
@@ -115,13 +113,18 @@ struct Done {
     took: Duration,
 }
 
-/// A board with its product, and the flows with the texts that they are written in.
-type Flows = (Group, Vec<(Flow, String)>);
-
 impl Cuts {
     pub fn execute(self) -> Result<u8, Failure> {
         let library = Library::load(&self.selection)?;
-        let (groups, skipped) = self.flows(&library)?;
+        let wanted = Wanted {
+            image: self.image.as_deref(),
+            filter: self.filter.as_deref(),
+            seed: self.seed,
+            steps: flow_of,
+            real: "its supply cannot be cut at one exact point",
+            instead: "'lockrig run' with an 'interrupt' step cuts it in a phase",
+        };
+        let (groups, skipped) = wanted.flows(&library)?;
         let planned: usize = groups.iter().map(|(_, flows)| flows.len()).sum();
         if planned == 0 {
             return Err(Failure::hinted(
@@ -158,81 +161,6 @@ impl Cuts {
         Ok(verdict::exit_code(verdicts.chain(stopped)))
     }
 
-    /// The flows of each board and product, each once, and why others are not among them.
-    fn flows(&self, library: &Library) -> Result<(Vec<Flows>, Vec<String>), Failure> {
-        let (mut groups, mut skipped, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-        for bench in &library.benches {
-            if bench.value.emulates.is_none() {
-                return Err(Failure::hinted(
-                    format!(
-                        "the bench '{}' is real: its supply cannot be cut at one exact point",
-                        bench.value.name
-                    ),
-                    Some("'lockrig run' with an 'interrupt' step cuts it in a phase".to_owned()),
-                ));
-            }
-            for profile in &library.profiles {
-                // What has no codes has none to lose.
-                let Some(lock) = profile.value.lock() else {
-                    continue;
-                };
-                if !board::fits(&bench.value, &profile.value) {
-                    continue;
-                }
-                let mut flows: Vec<(Flow, String)> = Vec::new();
-                for loaded in &library.scenarios {
-                    let runs = match scenario::plan(&loaded.value, lock) {
-                        Ok(runs) => runs,
-                        Err(wrong) => {
-                            refused.push(loaded.refused(wrong));
-                            continue;
-                        }
-                    };
-                    for plan in runs {
-                        let plan = lacking(&loaded.value, &bench.value, plan);
-                        let script = match &plan.course {
-                            Course::Runs(script) => flow_of(script),
-                            Course::Skipped(reason) => {
-                                skipped.push(reason.clone());
-                                continue;
-                            }
-                        };
-                        let name = id(&plan, &bench.value.name);
-                        let wanted = self.filter.as_ref();
-                        let is_known = flows.iter().any(|(flow, _)| flow.script == script);
-                        if is_known || wanted.is_some_and(|wanted| !name.contains(wanted)) {
-                            continue;
-                        }
-                        let codes = codes::generate(lock, self.seed, &script.codes)
-                            .map_err(Failure::usage)?;
-                        let flow = Flow {
-                            name,
-                            plan,
-                            script,
-                            product: Arc::clone(&profile.value),
-                            codes,
-                        };
-                        flows.push((flow, loaded.value.source().text().to_owned()));
-                    }
-                }
-                if !flows.is_empty() {
-                    let group = board::group(
-                        &library.project,
-                        &bench.value,
-                        &profile.value,
-                        None,
-                        self.image.as_deref(),
-                    )?;
-                    groups.push((group, flows));
-                }
-            }
-        }
-        match refused.is_empty() {
-            true => Ok((groups, skipped)),
-            false => Err(Failure::refused(&refused)),
-        }
-    }
-
     #[expect(clippy::too_many_arguments, reason = "all of one command")]
     fn group(
         &self,
@@ -263,7 +191,7 @@ impl Cuts {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            let bar = progress(self.format);
+            let bar = progress(self.format == Format::Human);
             let number = done.len() + 1;
             bar.set_prefix(format!("[{number}/{planned}] {}", flow.name));
             let began = Instant::now();
@@ -439,29 +367,4 @@ fn summary(flow: &Explored) -> Summary {
         bench_time: Nanos(flow.lasts.0),
         oracles: Default::default(),
     }
-}
-
-fn progress(format: Format) -> ProgressBar {
-    let target = match format == Format::Human && std::io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
-    let style = ProgressStyle::with_template("{prefix} {msg:18} {bar:24} {pos}/{len}, {eta} left")
-        .expect("the template is right");
-    ProgressBar::with_draw_target(Some(1), target).with_style(style)
-}
-
-/// Ctrl-C and SIGTERM: what is under way is left, and what was found is written.
-fn stop_on_signal(stop: &Arc<AtomicBool>, interrupt: &Interrupt) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|why| Failure::broken(format!("starting the runtime: {why}")))?;
-    let entered = runtime.enter();
-    super::run::watch_signals(interrupt.clone(), Arc::clone(stop));
-    drop(entered);
-    // It watches for as long as the process lives.
-    std::mem::forget(runtime);
-    Ok(())
 }

@@ -25,9 +25,9 @@ use hunt::{Board, ENGINES, Quarry, is_bad, is_good, runs_of};
 
 /// Look for what is wrong with firmware that is known to be bad
 ///
-/// The reference firmware with one defect at a time, each as locks have really had it. Scenarios, retries
-/// and cuts are tried on each until one finds something, and every piece's own scenario is carried out on it and on
-/// the good image. Then the good images are run under several seeds, and must be found good.
+/// The reference firmware with one defect at a time, each as locks have really had it. Scenarios, glitches,
+/// retries and cuts are tried on each until one finds something, and every piece's own scenario is carried out on it
+/// and on the good image. Then the good images are run under several seeds, and must be found good.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct MuseumCommand {
@@ -83,7 +83,7 @@ struct Shown<'a> {
     defect: &'a str,
     profile: &'a str,
     caught: bool,
-    /// Which engine caught it: `scenario`, `retries`, `cuts`.
+    /// Which engine caught it: `scenario`, `glitches`, `retries`, `cuts`.
     engine: Option<&'static str>,
     /// The run or the flow in which it was caught, and the cuts.
     by: Option<String>,

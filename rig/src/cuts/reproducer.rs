@@ -72,7 +72,7 @@ fn scenario(text: &str, flow: &Flow, failure: &Failure, number: usize) -> Option
 
 /// The top-level keys of a scenario with the lines that belong to each, in their order; what stands before
 /// the first has an empty key.
-fn sections(text: &str) -> Vec<(&str, &str)> {
+pub(crate) fn sections(text: &str) -> Vec<(&str, &str)> {
     let begins = |line: &str| line.starts_with(|first: char| first.is_ascii_alphabetic());
     let mut starts = vec![0];
     let mut at = 0;
@@ -118,8 +118,13 @@ fn interrupted(steps: &str, row: &[Cut]) -> Option<String> {
                 + "\n",
         );
     }
+    inside(steps, &format!("interrupt: {when}"))
+}
+
+/// All steps inside one.
+pub(crate) fn inside(steps: &str, outer: &str) -> Option<String> {
     let inner = steps.strip_prefix("steps:\n")?;
-    let mut out = format!("steps:\n  - interrupt: {when}\n    steps:\n");
+    let mut out = format!("steps:\n  - {outer}\n    steps:\n");
     for line in inner.trim_end().lines() {
         match line.is_empty() {
             true => out.push('\n'),
@@ -130,7 +135,7 @@ fn interrupted(steps: &str, row: &[Cut]) -> Option<String> {
 }
 
 /// The variant that it was found in, as far as it is still spoken of.
-fn variants(variant: &str, steps: &str) -> String {
+pub(crate) fn variants(variant: &str, steps: &str) -> String {
     let used = |name: &str| steps.contains(&format!("${name}"));
     let lines: Vec<String> = variant
         .split(", ")

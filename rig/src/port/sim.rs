@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use lockrig_sim::bench::cylinder::{CylinderBench, CylinderSpec};
 use lockrig_sim::bench::{self, BenchSpec, VirtualBench};
 use lockrig_sim::board::Line;
+use lockrig_sim::chip::glitch;
 use lockrig_sim::chip::nvmc::{self, FlashChange, FlashOperation};
 use lockrig_sim::time::Ticks;
 
 use super::{
-    Branch, Change, CutPoint, Dependence, Interrupt, Level, LineId, Observation, PortId,
-    PortProblem, PortTrouble, Ports, ProbePort, Seen, Terminal, Torn, Waited, sim_probe,
+    Branch, Change, CutPoint, Dependence, Glitch, Instruction, Interrupt, Level, LineId,
+    Observation, PortId, PortProblem, PortTrouble, Ports, ProbePort, Seen, Spent, Terminal, Torn,
+    Waited, sim_probe,
 };
 use crate::event::Nanos;
 
@@ -124,6 +126,16 @@ impl SimPorts {
             bench::Seen::Terminal(terminal) => Seen::Terminal(Terminal {
                 millivolts: terminal.millivolts,
                 nanocoulombs: terminal.nanocoulombs,
+            }),
+            bench::Seen::Instruction(instruction) => Seen::Instruction(Instruction {
+                number: instruction.number,
+                address: instruction.address,
+                bits: if instruction.halfwords.1.is_some() {
+                    32
+                } else {
+                    16
+                },
+                writes: instruction.writes,
             }),
         };
         Some(Observation {
@@ -341,6 +353,50 @@ impl Branch for SimPorts {
         if let Some(mut board) = self.world.board() {
             board.watch_terminal(watch);
         }
+    }
+
+    fn watch_instructions(&mut self, watch: bool) {
+        if let Some(mut board) = self.world.board() {
+            board.watch_instructions(watch);
+        }
+    }
+
+    fn glitch(&mut self, glitch: Option<Glitch>) -> bool {
+        let glitch = glitch.map(|glitch| match glitch {
+            Glitch::Skip(count) => glitch::Glitch::Skip(count),
+            Glitch::Flip(bit) => glitch::Glitch::Flip(bit),
+            Glitch::Zeros(register) => glitch::Glitch::Zeros(register),
+            Glitch::Ones(register) => glitch::Glitch::Ones(register),
+        });
+        let board = self.world.board();
+        board.is_some_and(|mut board| board.glitch(glitch))
+    }
+
+    fn spent(&self) -> Spent {
+        let Some(board) = self.world.board() else {
+            return Spent {
+                cycles: self.world.now().0,
+                awake: 0,
+                nanocoulombs: 0,
+            };
+        };
+        Spent {
+            cycles: board.chip().now().0,
+            awake: board.chip().awake_time().0,
+            nanocoulombs: board.terminal().nanocoulombs,
+        }
+    }
+
+    fn awake(&self) -> u64 {
+        let board = self.world.board();
+        board.map_or(0, |board| board.chip().awake_time().0)
+    }
+
+    fn crashes(&self) -> u64 {
+        let board = self.world.board();
+        board.map_or(0, |board| {
+            board.chip().crashes() + u64::from(board.chip().is_in_fault())
+        })
     }
 
     fn cut(&mut self, torn: Torn) {

@@ -126,6 +126,11 @@ pub fn of(what: &What) -> String {
             };
             format!("the supply {how}, {after} after phase {phase} began")
         }
+        What::Glitched {
+            instruction,
+            address,
+            how,
+        } => format!("instruction {instruction}, at {address:#x}, went wrong: {how}"),
         What::Judged {
             oracle,
             rule,

@@ -284,7 +284,7 @@ impl Runner<'_> {
                         got,
                         held: false,
                     });
-                    return Err(Stop::NoSuchCut);
+                    return Err(Stop::NoSuchPoint);
                 }
             }
             self.inside.truncate(depth);
@@ -331,7 +331,7 @@ impl Runner<'_> {
 }
 
 /// What the lock drives, as opposed to contacts.
-fn is_output(line: &str) -> bool {
+pub(super) fn is_output(line: &str) -> bool {
     is_signal(line) || line.starts_with("bolt")
 }
 

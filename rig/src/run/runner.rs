@@ -18,6 +18,7 @@ use crate::trace::Recorder;
 use super::credentials::Credentials;
 use super::cut::{CodeChange, Cutting};
 use super::cylinder::{Keys, Moved};
+use super::glitch::Glitching;
 use super::pattern::{Progress, Track, Wanted};
 use super::penalty::{Penalty, Stage};
 use super::steps::is_signal;
@@ -58,6 +59,8 @@ pub struct Runner<'a, P = Profile> {
     pub armed: Option<Armed>,
     /// Whether cut points are counted, and what for.
     pub cutting: Option<Cutting>,
+    /// Whether entries are counted, and what for.
+    pub glitching: Option<Glitching>,
     /// The change of codes that is under way.
     pub change: Option<CodeChange>,
     /// What is watched for the signal that is expected.
@@ -166,6 +169,7 @@ impl<'a, P> Runner<'a, P> {
             penalty: Penalty::new(Vec::new(), None),
             armed: None,
             cutting: None,
+            glitching: None,
             change: None,
             tracks: Vec::new(),
             step: 0,
@@ -244,6 +248,7 @@ impl<'a, P> Runner<'a, P> {
         }
         match happening.what {
             bench::What::Line { line, on, .. } => {
+                self.note_sign(&line, on);
                 for track in self.tracks.iter_mut().filter(|track| track.line == line) {
                     track.edge(at, on);
                 }
@@ -268,6 +273,7 @@ impl<'a, P> Runner<'a, P> {
                 );
             }
             bench::What::Terminal(terminal) => self.note_terminal(at, terminal),
+            bench::What::Instruction(instruction) => return self.note_instruction(instruction),
             bench::What::CutPoint(point) => {
                 let (kind, address) = match point.change {
                     Change::Word { address, .. } => (FlashChange::Word, Some(address)),

@@ -31,6 +31,7 @@ impl CarryOut for Runner<'_> {
         self.wait(BOOT_MAX)?;
         self.all(&script.setup)?;
         self.watch_cuts();
+        self.watch_entries();
         self.all(&script.steps)
     }
 
@@ -149,6 +150,12 @@ impl CarryOut for Runner<'_> {
                 acts,
             } => self.interrupt(*at, *how, *lasts, acts),
             Doing::InterruptAt { cuts, lasts, acts } => self.interrupt_at(cuts, *lasts, acts),
+            Doing::Glitch {
+                entry,
+                at,
+                mode,
+                acts,
+            } => self.glitch(*entry, (*at, *mode), acts),
             Doing::Settles(sets) => self.settles(sets),
             Doing::Handle(_) => unreachable!("no plan for a lock with a keypad handles keys"),
             Doing::Expect => self.expecting(expect, |_| Ok(())),
@@ -396,6 +403,7 @@ impl Runner<'_> {
             .chain(submit)
             .collect();
         let last = keys.len() - 1;
+        self.entry_begins()?;
         // The bolt moves when the last key is down; every other phase of an entry is in its middle.
         let strikes_at = if phase.during == Some(Phase::P6) {
             last
@@ -419,6 +427,9 @@ impl Runner<'_> {
                 false => format!("key {key}"),
             };
             let together: Vec<Contact> = key.chars().map(Contact::Key).collect();
+            if index == last {
+                self.last_key((code, &digits), submit, &together)?;
+            }
             self.press(&together, &|_| shown.clone(), press)?;
             if index != last {
                 self.wait(pause)?;

@@ -16,8 +16,8 @@ use crate::profile::{Button, Product, Profile, Signal};
 use crate::quantity::{Millivolts, Percent};
 use crate::source::{Problems, Refused};
 use crate::step::{
-    Ability, Bindings, BoltState, Bound, Cut, DoorState, Drop, KeyKind, KnownCode, Phase,
-    PhaseLabel, Refusal, Times, WaitFor,
+    Ability, Bindings, BoltState, Bound, Cut, DoorState, Drop, GlitchMode, InstructionAt, KeyKind,
+    KnownCode, Phase, PhaseLabel, Refusal, Times, WaitFor,
 };
 
 use super::Scenario;
@@ -186,6 +186,17 @@ pub enum Doing {
         /// The acts.
         acts: Vec<Act>,
     },
+    /// One instruction of the lock's program goes wrong while acts are carried out.
+    Glitch {
+        /// In which of the entries that must not open, from 1.
+        entry: u32,
+        /// Which instruction, from the entry's last key on.
+        at: InstructionAt,
+        /// What goes wrong.
+        mode: GlitchMode,
+        /// The acts.
+        acts: Vec<Act>,
+    },
     /// The lock must hold exactly one of these sets of codes.
     Settles(Vec<ResolvedSet>),
     /// Handles the keys of a cylinder; in no plan for a lock with a keypad.
@@ -308,6 +319,7 @@ impl Act {
             | Doing::Do { acts, .. }
             | Doing::Interrupt { acts, .. }
             | Doing::InterruptAt { acts, .. }
+            | Doing::Glitch { acts, .. }
             | Doing::Handle(Handling::StopAt { acts, .. }) => acts,
             _ => &[],
         }

@@ -107,7 +107,7 @@ impl fmt::Display for CutAt {
 }
 
 /// The word and the number of `word number`.
-fn word_and_number(node: &Node) -> Option<(&str, u32)> {
+pub(super) fn word_and_number(node: &Node) -> Option<(&str, u32)> {
     let (word, number) = node.scalar()?.split_once(' ')?;
     Some((word, number.parse().ok()?))
 }

@@ -5,8 +5,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::argument::undeclared;
 use super::{
     Ability, Arg, Bindings, BoltState, CodeSet, CodeWord, CutAt, CutMode, DoorState, Drop,
-    ExpectedSignal, HoldFor, KeyWord, Phase, PhaseLabel, Pulled, Pushed, Refusal, SupplyLevel,
-    Times, WaitFor, Written, YesNo,
+    ExpectedSignal, GlitchMode, HoldFor, InstructionAt, KeyWord, Phase, PhaseLabel, Pulled, Pushed,
+    Refusal, SupplyLevel, Times, WaitFor, Written, YesNo,
 };
 use crate::event::Nanos;
 use crate::quantity::{Micrometres, Millidegrees, MillinewtonMetres, Percent};
@@ -213,6 +213,14 @@ verbs! {
         /// The steps.
         pub steps: Vec<Step>,
     }
+    /// Carries out steps, in which one instruction of the lock's program goes wrong while it decides on a
+    /// code that must not open; only on a virtual bench.
+    Glitch as "a 'glitch' step" {
+        /// Which, and how.
+        pub glitch: Glitched,
+        /// The steps.
+        pub steps: Vec<Step>,
+    }
     /// The lock must hold exactly one of these sets of codes.
     Settles as "a 'settles' step" {
         /// The sets, each with a name for the report.
@@ -239,6 +247,18 @@ file_table! {
         pub cut: Option<OneOrMore<Cut>>,
         /// For so long; then the battery is fresh.
         pub r#for: Arg<Nanos>,
+    }
+}
+
+file_table! {
+    /// One instruction that goes wrong, as `lockrig glitch` names it.
+    pub struct Glitched as "a glitch" {
+        /// In which of the entries that must not open, from 1; left out, in the first.
+        pub entry: Option<Arg<Times>>,
+        /// The instruction, counted from the moment at which the entry's last key is pressed.
+        pub at: InstructionAt,
+        /// What goes wrong.
+        pub mode: GlitchMode,
     }
 }
 
@@ -270,6 +290,7 @@ impl Step {
             | Action::Opens(_)
             | Action::Refuses(_)
             | Action::Interrupt(_)
+            | Action::Glitch(_)
             | Action::Insert(_)
             | Action::Withdraw(_)
             | Action::Turn(_)
@@ -293,6 +314,7 @@ impl Step {
             | Action::Opens(_)
             | Action::Refuses(_)
             | Action::Interrupt(_)
+            | Action::Glitch(_)
             | Action::Insert(_)
             | Action::Withdraw(_)
             | Action::Turn(_)
@@ -306,6 +328,7 @@ impl Step {
         match &self.action {
             Action::Hold(step) => &step.r#while,
             Action::Interrupt(step) => &step.steps,
+            Action::Glitch(step) => &step.steps,
             _ => &[],
         }
     }
@@ -385,6 +408,9 @@ impl Step {
                             .hint("write either 'at' with 'supply', or 'cut'"),
                     );
                 }
+            }
+            Action::Glitch(step) => {
+                check(step.glitch.entry.as_ref(), bindings, problems);
             }
             Action::Settles(step) => {
                 for (_, set) in step.settles.iter() {

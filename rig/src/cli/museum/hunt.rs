@@ -16,6 +16,8 @@ use crate::cli::run::{id, lacking, unusable};
 use crate::cuts::parallel::parallel;
 use crate::cuts::{Detail, Explorer, Flow, Options, flow_of, reproducer};
 use crate::event::What;
+use crate::glitch;
+use crate::image::Lines;
 use crate::museum::Piece;
 use crate::port::Interrupt;
 use crate::profile::{Product, Profile, codes};
@@ -62,8 +64,9 @@ pub(super) type Engine = fn(&Quarry<'_>, Instant) -> Result<Option<Catch>, Failu
 
 /// In the order in which they are tried, what is cheap first, with the share of the budget that is over when
 /// each ends. A fuzzer is one more.
-pub(super) const ENGINES: [(&str, Engine, f64); 3] = [
+pub(super) const ENGINES: [(&str, Engine, f64); 4] = [
     ("scenario", by_scenarios, 1.0),
+    ("glitches", by_glitches, 0.3),
     ("retries", by_retries, 0.4),
     ("cuts", by_cuts, 1.0),
 ];
@@ -197,6 +200,77 @@ fn at_write(script: &Script, number: u32) -> Script {
         }
     }
     script
+}
+
+/// A wrong code.
+const WRONG: &str = "\
+scenario: wrong-code
+version: 1
+intent: A wrong code opens nothing, whichever instruction goes wrong.
+needs: [keypad, bolt, procedure.set-code]
+covers: []
+
+codes: { owner: user, guess: wrong }
+given: { door: open, supply: fresh, user-codes: [$owner] }
+
+steps:
+  - refuses: $guess
+";
+
+/// How many instructions before the answer are tried: comparing a code takes fewer.
+const DECIDING: u32 = 4_000;
+
+/// Instructions that are not executed, between a wrong code and the answer to it.
+fn by_glitches(quarry: &Quarry<'_>, until: Instant) -> Result<Option<Catch>, Failure> {
+    let path = quarry.folder.join("wrong-code.yaml");
+    fs::write(&path, WRONG).map_err(|why| unusable(quarry.folder, &why))?;
+    let library = quarry.library_of(&path)?;
+    let loaded = &library.scenarios[0];
+    let lock = lock_of(quarry.product, quarry.piece)?;
+    let runs = runs_of(loaded, bench_of(&library, quarry.piece)?, lock)?;
+    let Some(run) = runs.first() else {
+        return Ok(None);
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let options = glitch::Options {
+        entry: Some(1),
+        modes: vec!["skip".to_owned()],
+        last: Some(DECIDING),
+        jobs: quarry.jobs,
+        seed: quarry.seed,
+    };
+    let lines = Lines::default();
+    let explorer = glitch::Explorer::new(quarry.bad.prepared(), &lines, options, Arc::clone(&stop));
+    let flow = Flow {
+        name: id(&run.plan, &quarry.piece.bench()),
+        plan: run.plan.clone(),
+        codes: codes::generate(lock, quarry.seed, &run.script.codes).map_err(Failure::usage)?,
+        script: glitch::flow_of(&run.script),
+        product: Arc::clone(quarry.product),
+    };
+    let tell = |_: &str, _, _| {
+        if Instant::now() >= until {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    let found = explorer.explore(&flow, &tell).map_err(board::broken)?;
+    for mut explored in found {
+        glitch::reproducer::write(&mut explored, &flow, &loaded.text, quarry.folder)
+            .map_err(|why| unusable(quarry.folder, &why))?;
+        for open in &explored.opens {
+            let Some(file) = &open.reproducer else {
+                continue;
+            };
+            let (bad, good) = quarry.both(&quarry.folder.join(file))?;
+            if is_bad(bad.verdict) && is_good(good.verdict) {
+                return Ok(Some(Catch {
+                    by: format!("{}, {} of {}", explored.flow, open.mode, open.at),
+                    because: bad.because,
+                }));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Every cut of every flow, short flows first; all flows with few ways of cutting each write, then with all.

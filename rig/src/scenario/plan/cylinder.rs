@@ -263,7 +263,7 @@ impl Expansion<'_> {
                 };
             }
             Action::Do(call) => return self.call(step, call, scope),
-            Action::Enter(_) | Action::Press(_) | Action::Hold(_) => {
+            Action::Enter(_) | Action::Press(_) | Action::Hold(_) | Action::Glitch(_) => {
                 return self.skip(lacks(self.cylinder, &Ability::Keypad));
             }
             Action::Supply(_) => return self.skip(lacks(self.cylinder, &Ability::Supply)),

@@ -334,6 +334,18 @@ impl<'e> Expansion<'e> {
                 }
             }
             Action::Interrupt(interrupt) => self.interrupt(interrupt, scope)?,
+            Action::Glitch(glitch) => {
+                let entry = match &glitch.glitch.entry {
+                    Some(entry) => self.count(entry, step.span, scope)?,
+                    None => 1,
+                };
+                Doing::Glitch {
+                    entry,
+                    at: glitch.glitch.at,
+                    mode: glitch.glitch.mode,
+                    acts: self.acts(&glitch.steps, scope)?,
+                }
+            }
             Action::Insert(_) | Action::Withdraw(_) | Action::Turn(_) | Action::Plunge(_) => {
                 return self.skip(lacks(self.profile, &Ability::Stage));
             }

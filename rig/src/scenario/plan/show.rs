@@ -138,6 +138,9 @@ impl fmt::Display for Doing {
                 }
                 write!(f, " for {lasts}")
             }
+            Self::Glitch {
+                entry, at, mode, ..
+            } => write!(f, "glitch {at} of entry {entry} ({mode})"),
             Self::Settles(sets) => {
                 f.write_str("find which codes the lock holds: ")?;
                 for (at, set) in sets.iter().enumerate() {
