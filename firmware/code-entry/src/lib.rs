@@ -21,7 +21,9 @@ pub mod report;
 pub mod signal;
 
 pub use code::{Code, CodeError, MAX_DIGITS, ZERO_WITH_ONE, ZERO_WITH_THREE};
-pub use lock::{BoltCommand, BoltPosition, Input, Lock, Outputs, PowerOn, State, Status};
+pub use lock::{
+    Authority, BoltCommand, BoltPosition, Input, Lock, Outputs, PowerOn, State, Status,
+};
 pub use parser::{Button, Key};
 pub use personality::{PageError, Personality};
 pub use record::{Record, RecordError, Storage, StorageFault};

@@ -13,6 +13,7 @@
 //! `attempt`, `lockout`, `change`, `reset` and `bolt`.
 
 mod attempt;
+mod authority;
 mod bolt;
 mod change;
 mod lockout;
@@ -23,6 +24,7 @@ use core::fmt;
 use heapless::Vec;
 
 pub(crate) use self::attempt::Credential;
+pub use self::authority::Authority;
 use self::bolt::BoltTask;
 use self::change::Progress;
 use self::lockout::Lockout;
@@ -185,6 +187,8 @@ pub struct Lock<S> {
     /// When the wrong attempts were that count towards the next lockout.
     recent_ms: Vec<u64, MAX_WRONG>,
     bolt: BoltTask,
+    /// What was shown for the last withdrawal.
+    authority: Authority,
     door_open: bool,
     position: BoltPosition,
     supply_mv: u16,
@@ -230,6 +234,7 @@ impl<S: Storage> Lock<S> {
             lockout: None,
             recent_ms: Vec::new(),
             bolt: BoltTask::AtRest,
+            authority: Authority::NONE,
             door_open: found.door_open,
             position: found.bolt,
             supply_mv: found.supply_mv,
@@ -252,6 +257,7 @@ impl<S: Storage> Lock<S> {
         input: Input,
         out: &mut impl Outputs,
     ) -> Result<(), StorageFault> {
+        self.authority = Authority::NONE;
         self.tick(now_ms, out)?;
         let done = self.take(now_ms, input, out);
         self.settle(done, out)
@@ -264,6 +270,11 @@ impl<S: Storage> Lock<S> {
             self.settle(done, out)?;
         }
         Ok(())
+    }
+
+    /// What was shown for the last withdrawal of the bolt. Whoever drives the bolt looks at it once more.
+    pub fn authority(&self) -> Authority {
+        self.authority
     }
 
     /// When to call [`Lock::tick`] next, unless an input comes first.

@@ -30,6 +30,11 @@ pub(crate) fn differs_from(code: &Code, entered: &Code) -> Option<u8> {
         .then(|| u8::from((0..MAX_DIGITS).any(|index| code.nibble(index) != entered.nibble(index))))
 }
 
+/// `decided-once`: whether one look at the code decides, and nobody asks again before the bolt moves.
+pub(crate) const fn decides_once() -> bool {
+    cfg!(feature = "museum-decided-once")
+}
+
 /// `reset-code-uncounted`, `change-uncounted`: whether an attempt costs nothing.
 pub(crate) fn is_free(credential: Credential, is_changing: bool) -> bool {
     // A reset code is long, and nobody tries it.

@@ -1,7 +1,7 @@
 //! The bolt's drive. It does what the lock commands, stops at the end positions by itself, and never drives
 //! longer than the parts stand.
 
-use code_entry::BoltCommand;
+use code_entry::{Authority, BoltCommand};
 
 use crate::pins::{BOLT_THROWN, BOLT_WITHDRAWN, DRIVE_A, DRIVE_B, DRIVE_ENABLE, Port};
 
@@ -17,6 +17,8 @@ const LOADED_AFTER_MS: u64 = 30;
 /// The drive.
 pub struct Drive {
     command: BoltCommand,
+    /// It is a withdrawal, and does not drive yet.
+    waits: bool,
     until_ms: Option<u64>,
     loaded_ms: Option<u64>,
 }
@@ -27,21 +29,19 @@ impl Drive {
         off(port);
         Drive {
             command: BoltCommand::Rest,
+            waits: false,
             until_ms: None,
             loaded_ms: None,
         }
     }
 
-    /// Obeys the lock.
+    /// Obeys the lock. A withdrawal waits for [`Drive::withdraw`].
     pub fn command(&mut self, port: &Port, now_ms: u64, command: BoltCommand) {
         let is_new = command != self.command;
         self.command = command;
+        self.waits = command == BoltCommand::Withdraw;
         match command {
-            BoltCommand::Withdraw => {
-                port.low(DRIVE_B);
-                port.high(DRIVE_A);
-                port.low(DRIVE_ENABLE);
-            }
+            BoltCommand::Withdraw => {}
             BoltCommand::Throw if cfg!(feature = "smart-lock") => {
                 port.low(DRIVE_A);
                 port.high(DRIVE_B);
@@ -59,6 +59,32 @@ impl Drive {
         if is_new {
             self.loaded_ms = Some(now_ms + LOADED_AFTER_MS);
         }
+    }
+
+    /// Withdraws, if it was told to and the lock's authority is whole. Both lines are needed to drive, and it is
+    /// looked at before each.
+    pub fn withdraw(&mut self, port: &Port, authority: Authority) {
+        if !self.waits {
+            return;
+        }
+        self.waits = false;
+        port.low(DRIVE_B);
+        if !authority.is_whole() {
+            panic!();
+        }
+        port.high(DRIVE_A);
+        if !authority.is_whole() {
+            panic!();
+        }
+        port.low(DRIVE_ENABLE);
+    }
+
+    /// Withdraws for nobody.
+    #[cfg(feature = "museum-self-test-key")]
+    pub fn test(&mut self, port: &Port) {
+        self.waits = false;
+        port.high(DRIVE_A);
+        port.low(DRIVE_ENABLE);
     }
 
     /// Switches off what has arrived or has been on for too long.

@@ -42,8 +42,8 @@ mod watchdog;
 use code_entry::personality::Kind;
 use code_entry::report::Fault;
 use code_entry::{
-    BoltCommand, Button, Input, Lock, Outputs, Personality, PowerOn, Report, Signal, SignalTable,
-    State, Status,
+    Authority, BoltCommand, Button, Input, Lock, Outputs, Personality, PowerOn, Report, Signal,
+    SignalTable, State, Status,
 };
 use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
@@ -81,6 +81,13 @@ struct Effects {
     show: Show,
     drive: Drive,
     now_ms: u64,
+}
+
+impl Effects {
+    /// The bolt's drive gets what the lock has shown for a withdrawal.
+    fn withdraw(&mut self, authority: Authority) {
+        self.drive.withdraw(&self.port, authority);
+    }
 }
 
 impl Outputs for Effects {
@@ -220,9 +227,11 @@ impl<'chip> Board<'chip> {
         if is_power_on && self.inputs.is_key_down(code_entry::Key::Hash) {
             self.begin();
             self.effects.bolt(BoltCommand::Withdraw);
+            self.effects.drive.test(&self.effects.port);
         }
         let now_ms = self.begin();
         let lock = Lock::power_on(personality, store, record, now_ms, found, &mut self.effects);
+        self.effects.withdraw(lock.authority());
         self.due_ms = lock.next_deadline();
         self.lock = Some(lock);
         Ok(())
@@ -250,6 +259,7 @@ impl<'chip> Board<'chip> {
             if let Some(lock) = &mut self.lock {
                 // The lock has said so on the console and shows it as its state.
                 lock.tick(now_ms, &mut self.effects).ok();
+                self.effects.withdraw(lock.authority());
                 self.due_ms = lock.next_deadline();
             }
         }
@@ -331,6 +341,7 @@ impl<'chip> Board<'chip> {
             // The lock has said so on the console and shows it as its state.
             Some(lock) => {
                 lock.handle(now_ms, input, &mut self.effects).ok();
+                self.effects.withdraw(lock.authority());
                 self.due_ms = lock.next_deadline();
             }
             None if matches!(input, Input::KeyDown(_)) => self.effects.signal(Signal::Fault),

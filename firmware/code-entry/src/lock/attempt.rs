@@ -1,6 +1,7 @@
 //! Attempts: an entry is charged, compared with every code, and accepted or refused.
 
 use super::BoltPosition;
+use super::authority::{Authority, Look, tampered};
 use super::{Lock, Mode, Outputs};
 use crate::code::Code;
 use crate::museum;
@@ -67,7 +68,17 @@ impl<S: Storage> Lock<S> {
         let failures = self.record.failures;
         out.report(Report::Attempt { failures });
         let found = self.find(credential, code);
+        self.authority = Authority::NONE;
+        self.authority.add(Look::First, found.is_some());
         if found.is_some() {
+            // Before anything follows from it.
+            if !museum::decides_once() {
+                let again = self.find(credential, code);
+                self.authority.add(Look::Second, again.is_some());
+                if again != found {
+                    tampered();
+                }
+            }
             self.commit(Record {
                 failures: 0,
                 recent: 0,
@@ -130,6 +141,7 @@ impl<S: Storage> Lock<S> {
 
     /// The slot of a code, 0 for one that has none. Every stored code is compared in full and the choice is made by
     /// masks, so that time does not tell how many digits were right.
+    #[inline(never)]
     fn find(&self, credential: Credential, code: &Code) -> Option<u8> {
         let mut found = Match::default();
         let codes = &self.personality.codes;

@@ -1,5 +1,6 @@
 //! The bolt: withdrawn for a right code, relocked in time, jammed if it does not arrive, moved to learn a door.
 
+use super::authority::{Authority, Look, tampered};
 use super::{BoltCommand, BoltPosition, Lock, Outputs};
 use crate::personality::Kind;
 use crate::record::{Record, Storage, StorageFault};
@@ -33,6 +34,9 @@ impl<S: Storage> Lock<S> {
         now_ms: u64,
         out: &mut impl Outputs,
     ) -> Result<(), StorageFault> {
+        if !self.authority.is_whole() {
+            tampered();
+        }
         let arrive_ms = Some(self.arrive_at(now_ms));
         self.bolt = BoltTask::Open {
             arrive_ms,
@@ -59,6 +63,11 @@ impl<S: Storage> Lock<S> {
         now_ms: u64,
         out: &mut impl Outputs,
     ) -> Result<(), StorageFault> {
+        // No code is asked for: the door's hand is not known yet, which is looked at twice as well.
+        self.authority = Authority::NONE;
+        self.authority.add(Look::First, !self.record.handed);
+        self.authority
+            .add(Look::Second, self.personality.bolt.learns_hand);
         self.bolt = BoltTask::LearningOut {
             arrive_ms: self.arrive_at(now_ms),
         };
