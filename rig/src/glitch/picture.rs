@@ -156,8 +156,10 @@ fn strip(explored: &Explored, top: usize) -> Markup {
                 }
             }
             @let foot = TOP + 4 * (LANE + GAP) + 12;
-            text.small x=(LEFT) y=(foot) { "last key: instruction 1" }
-            text.small x=(LEFT + WIDTH) y=(foot) text-anchor="end" { "answer: instruction " (marks.len()) }
+            @if let [first, .., last] = marks.as_slice() {
+                text.small x=(LEFT) y=(foot) { "instruction " (first.instruction) " after the last key" }
+                text.small x=(LEFT + WIDTH) y=(foot) text-anchor="end" { "instruction " (last.instruction) ", then the answer" }
+            }
         }
     }
 }

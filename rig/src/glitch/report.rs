@@ -95,6 +95,8 @@ pub struct Model {
 /// An instruction.
 #[derive(Serialize)]
 pub struct Mark {
+    /// Which one, from 1 at the order to press the last key.
+    pub instruction: u64,
     /// Its address.
     pub address: u32,
     /// How often each outcome came.
@@ -186,10 +188,12 @@ impl Explored {
                 }
             }
             self.instructions.push(Mark {
+                instruction: instruction.number,
                 address: instruction.address,
                 outcomes,
             });
         }
+        models.retain(|model| !model.outcomes.is_empty());
         self.models = models;
         self.opens = opens.into_values().collect();
         self.opens.sort_by_key(|open| open.first);
