@@ -261,7 +261,7 @@ fn chunks(
     let mut starts = Vec::new();
     let mut gone = 0;
     while start.next_instruction()?.is_some() {
-        if gone >= skipped && (gone - skipped) % size == 0 {
+        if gone >= skipped && (gone - skipped).is_multiple_of(size) {
             let Some(fork) = start.fork() else { break };
             let left = instructions.len() + skipped - gone;
             starts.push((Mutex::new(fork), size.min(left)));

@@ -364,7 +364,7 @@ impl<S: Storage> Lock<S> {
         }
         self.resume_lockout(now_ms, out)?;
         if self.personality.bolt.learns_hand && !self.record.handed {
-            return self.learn_hand(now_ms, out);
+            return self.learn_hand(now_ms, !self.record.handed, out);
         }
         if self.personality.kind == Kind::SmartLock && self.position != BoltPosition::Thrown {
             self.bolt = BoltTask::Open {

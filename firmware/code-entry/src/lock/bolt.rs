@@ -58,16 +58,16 @@ impl<S: Storage> Lock<S> {
         self.arrived(now_ms, out)
     }
 
+    /// Moves the bolt to learn the door's hand, if that is due. No code is asked for here: the caller says why.
     pub(super) fn learn_hand(
         &mut self,
         now_ms: u64,
+        is_due: bool,
         out: &mut impl Outputs,
     ) -> Result<(), StorageFault> {
-        // No code is asked for: the door's hand is not known yet, which is looked at twice as well.
         self.authority = Authority::NONE;
-        self.authority.add(Look::First, !self.record.handed);
-        self.authority
-            .add(Look::Second, self.personality.bolt.learns_hand);
+        self.authority.add(Look::First, is_due);
+        self.authority.add(Look::Second, is_due);
         self.bolt = BoltTask::LearningOut {
             arrive_ms: self.arrive_at(now_ms),
         };

@@ -207,7 +207,7 @@ impl<S: Storage> Lock<S> {
                 self.ready();
                 out.report(Report::ChangeAccepted);
                 out.signal(Signal::ChangeAccepted);
-                return self.learn_hand(now_ms, out);
+                return self.learn_hand(now_ms, true, out);
             }
         };
         let deletes = progress.new.is_all_zeros();

@@ -123,7 +123,7 @@ impl<S: Storage> Lock<S> {
             out.report(Report::LockoutOver);
         }
         if self.personality.bolt.learns_hand && !self.record.handed {
-            self.learn_hand(now_ms, out)?;
+            self.learn_hand(now_ms, !self.record.handed, out)?;
         }
         Ok(())
     }
