@@ -109,6 +109,7 @@ impl Board {
     /// A board at the moment of power-on, with what it reported in the log.
     pub fn booted(personality: Personality, flash: Flash, found: PowerOn) -> Board {
         let log = flash.log.clone();
+        let before = log.borrow().len();
         let record = flash
             .stored
             .map(|bytes| Record::from_bytes(&bytes).expect("we stored it"));
@@ -120,14 +121,26 @@ impl Board {
             found,
             &mut Face(log.clone()),
         );
-        Board {
+        let board = Board {
             personality,
             lock,
             now_ms: 0,
             found,
             ticks_often: false,
             log,
-        }
+        };
+        board.drives_with_authority(before);
+        board
+    }
+
+    /// Whoever drives the bolt withdraws it only on the lock's whole authority, which it asks for after each call:
+    /// what was told since so many lines.
+    fn drives_with_authority(&self, before: usize) {
+        let log = self.log.borrow();
+        let withdraws = log[before.min(log.len())..]
+            .iter()
+            .any(|line| line == "drive withdraw");
+        assert!(!withdraws || self.lock.authority().is_whole(), "{log:?}");
     }
 
     /// Power goes, and comes again with things as `found` says.
@@ -160,8 +173,12 @@ impl Board {
             Input::Supply(millivolts) => self.found.supply_mv = millivolts,
             _ => {}
         }
-        self.lock
-            .handle(self.now_ms, input, &mut Face(self.log.clone()))
+        let before = self.log.borrow().len();
+        let done = self
+            .lock
+            .handle(self.now_ms, input, &mut Face(self.log.clone()));
+        self.drives_with_authority(before);
+        done
     }
 
     pub fn wait(&mut self, ms: u64) {
@@ -176,7 +193,10 @@ impl Board {
             self.lock.tick(self.now_ms, face)?;
         }
         self.now_ms = until_ms;
-        self.lock.tick(self.now_ms, face)
+        let before = self.log.borrow().len();
+        let done = self.lock.tick(self.now_ms, face);
+        self.drives_with_authority(before);
+        done
     }
 
     pub fn down(&mut self, label: char) {
