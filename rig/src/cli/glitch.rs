@@ -149,8 +149,10 @@ impl GlitchCommand {
         stop_on_signal(&stop, &interrupt)?;
         let began = Instant::now();
         let mut done = Vec::new();
-        for (nth, (group, flows)) in groups.into_iter().enumerate() {
-            let told = (nth, planned);
+        let mut begun = 0;
+        for (group, flows) in groups {
+            let told = (begun, planned);
+            begun += flows.len();
             self.group(
                 &library, &group, flows, told, &stop, &interrupt, &folder, &mut done,
             )?;
@@ -182,7 +184,7 @@ impl GlitchCommand {
         library: &Library,
         group: &Group,
         flows: Vec<(Flow, String)>,
-        (_, planned): (usize, usize),
+        (begun, planned): (usize, usize),
         stop: &Arc<AtomicBool>,
         interrupt: &Interrupt,
         folder: &Path,
@@ -204,7 +206,7 @@ impl GlitchCommand {
             None => Lines::default(),
         };
         let explorer = Explorer::new(prepared, &lines, options, Arc::clone(stop));
-        for (number, (flow, text)) in (1..).zip(flows) {
+        for (number, (flow, text)) in (begun + 1..).zip(flows) {
             if stop.load(Ordering::Relaxed) {
                 break;
             }

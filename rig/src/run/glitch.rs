@@ -8,9 +8,8 @@
 use std::sync::Mutex;
 
 use crate::bench::{Bench, Contact};
-use crate::event::{Nanos, Standing, What};
+use crate::event::{Standing, What};
 use crate::port;
-use crate::profile::codes::Code;
 use crate::scenario::{Act, CodeUse};
 use crate::step::{GlitchMode, InstructionAt};
 
@@ -21,11 +20,7 @@ use super::runner::{Runner, Step, Stop};
 pub struct Entry {
     /// Which one, from 1.
     pub number: u32,
-    /// What was entered.
-    pub code: CodeUse,
-    /// Its digits.
-    pub digits: Code,
-    /// The keys that end it, one press each.
+    /// The key that ends it, where the product has one.
     pub submit: Option<String>,
     /// What opens at that time.
     pub valid: Vec<CodeUse>,
@@ -33,10 +28,6 @@ pub struct Entry {
     pub before: Mutex<Bench>,
     /// The bench a moment before its last key goes down; to be forked.
     pub at_last_key: Mutex<Bench>,
-    /// When that was.
-    pub when: Nanos,
-    /// How many events came before.
-    pub events: usize,
     /// The last key, or the keys that are pressed together.
     pub last: Vec<Contact>,
 }
@@ -131,12 +122,7 @@ impl Runner<'_> {
     }
 
     /// The last key of a code is about to go down.
-    pub(super) fn last_key(
-        &mut self,
-        (code, digits): (&CodeUse, &Code),
-        submit: Option<&str>,
-        last: &[Contact],
-    ) -> Step {
+    pub(super) fn last_key(&mut self, submit: Option<&str>, last: &[Contact]) -> Step {
         let Some(glitching) = &mut self.glitching else {
             return Ok(());
         };
@@ -175,14 +161,10 @@ impl Runner<'_> {
                 };
                 let entry = Entry {
                     number,
-                    code: code.clone(),
-                    digits: digits.clone(),
                     submit: submit.map(str::to_owned),
                     valid: self.credentials.valid(),
                     before: Mutex::new(before),
                     at_last_key: Mutex::new(at_last_key),
-                    when: self.bench.now(),
-                    events: self.recorder.events().len(),
                     last: last.to_vec(),
                 };
                 if let Some(glitching) = &mut self.glitching {

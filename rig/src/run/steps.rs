@@ -428,7 +428,7 @@ impl Runner<'_> {
             };
             let together: Vec<Contact> = key.chars().map(Contact::Key).collect();
             if index == last {
-                self.last_key((code, &digits), submit, &together)?;
+                self.last_key(submit, &together)?;
             }
             self.press(&together, &|_| shown.clone(), press)?;
             if index != last {

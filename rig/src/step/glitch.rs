@@ -88,10 +88,12 @@ impl Read for GlitchMode {
         let word = written.split(' ').next().unwrap_or_default();
         mode.or_else(|| {
             let expected = format!("expected what goes wrong, found {}", node.describe());
-            let problem = Problem::new(node.span, expected)
-                .hint("skip 1 to 4, flip 0 to 31, zeros or ones 0 to 14")
-                .did_you_mean(word, MODES.iter().map(|(word, ..)| *word));
-            problems.add(problem)
+            let problem = Problem::new(node.span, expected);
+            let is_known = MODES.iter().any(|(known, ..)| *known == word);
+            problems.add(match is_known {
+                true => problem.hint("skip 1 to 4, flip 0 to 31, zeros or ones 0 to 14"),
+                false => problem.did_you_mean(word, MODES.iter().map(|(known, ..)| *known)),
+            })
         })
     }
 }
