@@ -7,6 +7,7 @@ mod cuts;
 pub(crate) mod error;
 pub(crate) mod files;
 mod flash;
+mod fuzz;
 mod init;
 mod list;
 mod museum;
@@ -16,6 +17,7 @@ mod quantity;
 mod replay;
 mod report;
 mod run;
+mod script;
 mod signals;
 mod sim;
 
@@ -59,6 +61,10 @@ enum Verb {
     Run(run::Run),
     /// Lose the supply at every point of a flow, and find out which codes then open
     Cuts(cuts::Cuts),
+    /// Try on a board what nobody thought to write down
+    Fuzz(fuzz::Fuzz),
+    /// Turn an input of the fuzzers into a scenario, or a scenario into one
+    Script(script::ScriptCommand),
     /// Look for what is wrong with firmware that is known to be bad
     Museum(museum::MuseumCommand),
     /// Read files and match them with each other and the benches; applies no power
@@ -114,6 +120,8 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.verb {
         Verb::Run(run) => run.execute(),
         Verb::Cuts(cuts) => cuts.execute(),
+        Verb::Fuzz(fuzz) => fuzz.execute(),
+        Verb::Script(script) => script.execute(),
         Verb::Museum(museum) => museum.execute(),
         Verb::Check(check) => check.execute(),
         Verb::List(list) => list.execute(),

@@ -1,9 +1,9 @@
 //! Bytes become a scenario, and the scenario the same bytes.
 
-use fuzz_parsers::scenario_form;
 use fuzz_script::{Script, repaired};
 use lockrig::project::Project;
 use lockrig::scenario::{Requirements, Scenario};
+use lockrig::script;
 use lockrig::source::Source;
 
 fn read(text: &str) -> Scenario {
@@ -17,12 +17,12 @@ fn read(text: &str) -> Scenario {
 
 fn there_and_back(bytes: &[u8]) {
     let script = Script::from_bytes(bytes).expect("a script");
-    let Some(text) = scenario_form::scenario(&script, "found") else {
+    let Some(text) = script::scenario(&script, "found") else {
         return assert!(script.actions.is_empty());
     };
-    let again = scenario_form::script(&read(&text)).expect(&text);
+    let again = script::script(&read(&text)).expect(&text);
     assert_eq!(again.to_bytes(), bytes, "{text}");
-    assert_eq!(scenario_form::scenario(&again, "found"), Some(text));
+    assert_eq!(script::scenario(&again, "found"), Some(text));
 }
 
 /// Every word of the alphabet, and many of them together.
@@ -54,6 +54,6 @@ fn bytes_and_scenarios_stand_for_each_other() {
 fn what_no_script_can_do_is_named() {
     let text = "scenario: other\nversion: 1\nintent: Found by a fuzzer on stack-on-red-button\nneeds: []\n\
                 covers: []\nsteps:\n  - wait: 123 ms\n";
-    let why = scenario_form::script(&read(text)).expect_err("another pause");
+    let why = script::script(&read(text)).expect_err("another pause");
     assert_eq!(why, "a wait of another length than scripts know: 123 ms");
 }
