@@ -9,6 +9,7 @@ pub(crate) mod files;
 mod flash;
 mod fuzz;
 mod init;
+mod layers;
 mod list;
 mod museum;
 mod open;
@@ -63,6 +64,8 @@ enum Verb {
     Cuts(cuts::Cuts),
     /// Try on a board what nobody thought to write down
     Fuzz(fuzz::Fuzz),
+    /// Do the same to model, host build, image and board, and compare what they say
+    Layers(layers::LayersCommand),
     /// Turn an input of the fuzzers into a scenario, or a scenario into one
     Script(script::ScriptCommand),
     /// Look for what is wrong with firmware that is known to be bad
@@ -121,6 +124,7 @@ pub fn main() -> ExitCode {
         Verb::Run(run) => run.execute(),
         Verb::Cuts(cuts) => cuts.execute(),
         Verb::Fuzz(fuzz) => fuzz.execute(),
+        Verb::Layers(layers) => layers.execute(),
         Verb::Script(script) => script.execute(),
         Verb::Museum(museum) => museum.execute(),
         Verb::Check(check) => check.execute(),

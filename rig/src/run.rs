@@ -36,7 +36,9 @@ pub use cut::{
     torn, words,
 };
 pub use cylinder::beyond;
+pub use runner::PHASE as DOOR_TAKES;
 use runner::{CarryOut, Runner, Stop};
+pub use steps::BOOT_MAX as SUPPLY_TAKES;
 
 /// Everything that one run is made from.
 pub struct Setup<'a> {

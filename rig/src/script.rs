@@ -48,9 +48,10 @@ const FOUND_ON: &str = "Found by a fuzzer on ";
 
 /// The scenario of a script, under the name that is given; none where nothing is done.
 pub fn scenario(script: &Script, name: &str) -> Option<String> {
-    if script.actions.is_empty() {
-        return None;
-    }
+    (!script.actions.is_empty()).then(|| written(script, name))
+}
+
+fn written(script: &Script, name: &str) -> String {
     let product = PRODUCTS[usize::from(script.product) % PRODUCTS.len()];
     let mut text = format!(
         "scenario: {name}\nversion: 1\nintent: {FOUND_ON}{product}\nneeds: [keypad]\ncovers: []\n\
@@ -63,7 +64,17 @@ pub fn scenario(script: &Script, name: &str) -> Option<String> {
         }
         write_action(&mut text, action, level);
     }
-    Some(text)
+    text
+}
+
+/// The line of a script's scenario in which each action begins, from 1.
+pub fn begins(script: &Script) -> Vec<usize> {
+    let lines = |count: usize| {
+        let mut beginning = script.clone();
+        beginning.actions.truncate(count);
+        written(&beginning, "x").lines().count() + 1
+    };
+    (0..script.actions.len()).map(lines).collect()
 }
 
 fn write_action(text: &mut String, action: &Action, level: Supply) {

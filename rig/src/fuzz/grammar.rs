@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 
 use crate::event::Nanos;
-use crate::profile::{Button, EffectOf, HoldWindow, Parameter, Profile};
+use crate::profile::{Button, EffectOf, HoldWindow, Parameter, Profile, Stores};
 use crate::step::{CodeKind, DoorState};
 
 /// The most words of an input.
@@ -32,6 +32,9 @@ pub struct Grammar {
     keys: Vec<String>,
     has_lockout: bool,
     moves_within: Nanos,
+    longest_lockout: Nanos,
+    /// A code that is stored stands beside those that there are.
+    adds: bool,
     /// What ends a window for a new code that nobody uses.
     window: &'static str,
     /// A button that does nothing while the door is closed.
@@ -184,6 +187,16 @@ impl Grammar {
             procedures,
             keys: labels.collect(),
             has_lockout,
+            longest_lockout: profile
+                .lockout
+                .iter()
+                .flat_map(|lockout| &lockout.stages)
+                .map(|stage| stage.lasts.value)
+                .max()
+                .unwrap_or(Nanos::ZERO),
+            adds: changes
+                .iter()
+                .any(|change| change.stores == Stores::FreeSlot),
             moves_within: profile.bolt.withdraws_within + Nanos::from_secs(1),
             window: match profile.change_window() {
                 Some(_) => "  - wait: change-window\n",
@@ -198,8 +211,11 @@ impl Grammar {
         let mut steps = Steps {
             grammar: self,
             text: String::new(),
-            current: Some("owner"),
+            opens: vec!["owner"],
             fresh: true,
+            sagged: false,
+            erred: false,
+            cycles: 0,
         };
         for word in input {
             steps.word(*word);
@@ -272,9 +288,14 @@ fn waits(profile: &Profile) -> Vec<Nanos> {
 struct Steps<'g> {
     grammar: &'g Grammar,
     text: String,
-    /// A code that certainly opens.
-    current: Option<&'static str>,
+    /// The codes that open; none where that is not certain.
+    opens: Vec<&'static str>,
     fresh: bool,
+    sagged: bool,
+    /// Whether the lock may have counted a wrong code since one has opened, and how often its supply came back
+    /// meanwhile: how long a lockout then lasts, the rig does not always know.
+    erred: bool,
+    cycles: u32,
 }
 
 impl Steps<'_> {
@@ -288,14 +309,16 @@ impl Steps<'_> {
                 self.off(two);
             }
             Form::Behind => {
-                let Some(current) = self.current else { return };
+                let Some(current) = self.current() else {
+                    return;
+                };
                 let before = 1 + two % 3;
                 self.between_openings(&format!(
                     "  - press: \"5\"\n    times: {before}\n  - refuses: ${current}\n"
                 ));
             }
             // Of another code that is stored they would be a part as well.
-            Form::Short if self.current == Some("owner") => {
+            Form::Short if self.opens == ["owner"] => {
                 let short = pick(&SHORT, one);
                 self.between_openings(&format!("  - refuses: ${short}\n"));
             }
@@ -312,7 +335,7 @@ impl Steps<'_> {
             Form::WrongOld => {
                 let named = |procedure: &&Procedure| procedure.name == "change-code";
                 let (Some(change), Some(current)) =
-                    (grammar.procedures.iter().find(named), self.current)
+                    (grammar.procedures.iter().find(named), self.current())
                 else {
                     return;
                 };
@@ -322,15 +345,16 @@ impl Steps<'_> {
                 };
                 self.make_fresh();
                 let window = grammar.window;
+                self.erred = true;
                 self.write(format!(
                     "  - do: change-code\n    with: {{ old: $guess, {new}: ${stored} }}\n    refused: either\n{window}"
                 ));
-                self.still_opens();
+                self.still_open();
             }
-            Form::StillOpens => self.still_opens(),
+            Form::StillOpens => self.still_open(),
             Form::Interrupted => {
                 let procedure = pick_ref(&grammar.procedures, one);
-                let Some(current) = self.current.filter(|_| {
+                let Some(current) = self.current().filter(|_| {
                     procedure.effect == EffectOf::StoresUserCode || procedure.name == "change-code"
                 }) else {
                     return;
@@ -357,7 +381,7 @@ impl Steps<'_> {
                      with: {{ {old}{new}: ${stored} }}\n{window}  - settles: {{ old: [${current}], new: \
                      [${stored}] }}\n"
                 ));
-                self.current = None;
+                self.opens.clear();
             }
             Form::OtherProducts => {
                 let what = pick(
@@ -380,6 +404,7 @@ impl Steps<'_> {
                      for: {held}\n{FORGOTTEN}"
                 ));
                 self.fresh = true;
+                self.cycles += 1;
             }
             Form::BehindDoor => {
                 let Some(button) = grammar.behind_door else {
@@ -397,18 +422,24 @@ impl Steps<'_> {
                 let level = pick(&grammar.levels, one);
                 self.write(format!("  - supply: {level}\n    for: 1 s\n"));
                 self.fresh = level == "fresh";
+                self.sagged |= !self.fresh;
             }
         }
     }
 
     fn enter(&mut self, one: usize, two: usize) {
         let grammar = self.grammar;
-        let code = pick(&CODES, one);
+        let mut code = pick(&CODES, one);
+        // How long a refusal takes is compared only where the supply is the same.
+        if code == "near" && self.sagged {
+            code = "guess";
+        }
         let times = match grammar.has_lockout {
             true => pick(&TIMES, two),
             false => pick(&TIMES[..3], two),
         };
         let times = if code == "guess" { times } else { "1" };
+        self.erred |= !self.opens.contains(&code);
         self.write(format!("  - enter: ${code}\n"));
         if times != "1" {
             self.write(format!("    times: {times}\n"));
@@ -421,6 +452,7 @@ impl Steps<'_> {
             "  - supply: off\n    for: {off}\n  - supply: fresh\n"
         ));
         self.fresh = true;
+        self.cycles += 1;
     }
 
     fn procedure(&mut self, one: usize, two: usize) {
@@ -432,11 +464,17 @@ impl Steps<'_> {
         }
         let mut with = Vec::new();
         if procedure.old {
-            with.push(format!("old: ${}", self.current.unwrap_or("owner")));
+            with.push(format!("old: ${}", self.current().unwrap_or("owner")));
         }
         let mut stores = None;
         match procedure.new {
             Some((name, CodeKind::Master)) => with.push(format!("{name}: $boss")),
+            Some((name, _)) if procedure.effect == EffectOf::DeletesUserCode => {
+                let Some(current) = self.current() else {
+                    return;
+                };
+                with.push(format!("{name}: ${current}"));
+            }
             Some((name, _)) => {
                 let code = pick(&STORED, two);
                 with.push(format!("{name}: ${code}"));
@@ -454,12 +492,25 @@ impl Steps<'_> {
         if procedure.opens_window {
             self.write(self.grammar.window.to_owned());
         }
-        self.current = match procedure.effect {
-            EffectOf::StoresUserCode => stores,
-            EffectOf::Nothing if procedure.name == "change-code" => stores,
-            EffectOf::StoresMasterCode => self.current,
-            _ => None,
-        };
+        let adds = procedure.effect == EffectOf::StoresUserCode && self.grammar.adds;
+        match (procedure.effect, stores) {
+            (EffectOf::StoresMasterCode, _) => {}
+            // Which codes there are now the rig is told by trying.
+            (EffectOf::StoresUserCode, Some(code)) if adds && !self.opens.is_empty() => {
+                self.opens.retain(|other| *other != code);
+                self.opens.push(code);
+                self.still_open();
+            }
+            (EffectOf::StoresUserCode | EffectOf::Nothing, Some(code)) if !adds => {
+                self.opens = vec![code];
+            }
+            _ => self.opens.clear(),
+        }
+    }
+
+    /// A code that opens.
+    fn current(&self) -> Option<&'static str> {
+        self.opens.first().copied()
     }
 
     fn make_fresh(&mut self) {
@@ -468,22 +519,32 @@ impl Steps<'_> {
         }
     }
 
-    /// The code that is stored opens, and so ends what was counted before.
-    fn still_opens(&mut self) {
-        let Some(current) = self.current else { return };
+    /// The codes that are stored open, and so end what was counted before.
+    fn still_open(&mut self) {
+        if self.opens.is_empty() {
+            return;
+        }
         self.make_fresh();
         // A bolt that was told to move is not there yet.
-        let moves = self.grammar.moves_within;
+        let mut wait = self.grammar.moves_within;
+        if self.erred {
+            let lockouts = u64::from(1 + self.cycles);
+            wait = wait + Nanos(self.grammar.longest_lockout.0 * lockouts);
+        }
+        (self.erred, self.cycles) = (false, 0);
+        let codes: Vec<String> = self.opens.iter().map(|code| format!("${code}")).collect();
         self.write(format!(
-            "  - wait: {moves}\n  - settles: {{ unchanged: [${current}] }}\n"
+            "  - wait: {wait}\n  - settles: {{ unchanged: [{}] }}\n",
+            codes.join(", ")
         ));
     }
 
     /// What the rig cannot count as the lock does: whether it is a wrong code, no manual says.
     fn between_openings(&mut self, steps: &str) {
-        self.still_opens();
+        self.still_open();
         self.write(format!("{steps}{FORGOTTEN}"));
-        self.still_opens();
+        self.erred = true;
+        self.still_open();
     }
 
     fn write(&mut self, text: String) {
