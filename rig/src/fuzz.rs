@@ -2,16 +2,23 @@
 //! carried out by the same loop as any scenario, judged by the same oracles, and kept where the bench showed
 //! something that it had not shown before.
 //!
-//! [`grammar`] says what is done, [`showing`] what counts as new. Nothing here looks into the board: on a
-//! virtual bench each input starts from a fork of the flashed board, on a real one the board is flashed anew.
+//! [`grammar`] says what is done, [`showing`] what counts as new. On a virtual bench each input starts from a fork
+//! of the flashed board, on a real one the board is flashed anew.
+//!
+//! Where there is a debug probe, some of the inputs that showed nothing new are done once more with hardware
+//! breakpoints ([`watching`]) in the image's [`blocks`] that no kept input has come to, and kept if they come to
+//! one. To which blocks the kept ones come an emulated board with the same image tells, the twin; the board under
+//! test itself is looked into by its probe alone, also where it is emulated.
 //!
 //! Inputs are tried in rounds of a fixed size. Within a round they follow from the seed and from what was kept
 //! before it, and what comes of them is taken over in their order: so the number of jobs changes nothing.
 
+mod blocks;
 pub mod grammar;
 mod showing;
+mod watching;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,7 +28,9 @@ use crate::bench::Bench;
 use crate::campaign::{self, Group, Prepared};
 use crate::cuts::parallel::parallel;
 use crate::driver::DeviceTrouble;
+use crate::driver::probe::ProbeTrouble;
 use crate::event::{Event, FlashChange, Judgement, Nanos, What};
+use crate::port::sim::Branches;
 use crate::profile::codes::{self, Code};
 use crate::profile::{Product, Profile};
 use crate::run::{self, Setup};
@@ -29,12 +38,16 @@ use crate::scenario::{self, Course, PlannedRun, Requirements, Scenario, Script};
 use crate::source::Source;
 use crate::verdict::Verdict;
 
+use blocks::Blocks;
 use grammar::{Grammar, Input, WORDS_MAX, Word};
+use watching::{BREAKPOINTS, Watched};
 
 /// How many inputs are tried before what they showed is looked at.
 pub const ROUND: usize = 32;
 /// How many inputs a finding may take to be made smaller.
 const SHRINKING_MAX: u32 = 200;
+/// How many of a round's inputs are watched by the probe.
+const WATCHED: usize = 4;
 /// Of so many inputs one is made anew, though there are some to start from.
 const ANEW: usize = 8;
 
@@ -66,8 +79,16 @@ pub struct Counts {
     pub kept: usize,
     /// Different things that were shown.
     pub shown: usize,
-    /// Bench time that passed.
+    /// Bench time that passed, but for what a probe watched.
     pub bench_time: Nanos,
+    /// Inputs that were done once more under the probe.
+    pub watched: u64,
+    /// Those of them that came to a breakpoint, and were kept for it.
+    pub hits: u64,
+    /// Blocks of the image that direct branches lead to, and how many of them the kept inputs come to.
+    pub blocks: usize,
+    /// See there.
+    pub reached: usize,
 }
 
 /// Something that the board must not do.
@@ -116,19 +137,50 @@ pub struct Fuzzer {
     seen: HashSet<u64>,
     counts: Counts,
     rounds: u64,
+    probing: Option<Probing>,
+}
+
+/// Where breakpoints are put, and on what that is known.
+struct Probing {
+    chip: String,
+    blocks: Blocks,
+    branches: Branches,
+    /// An emulated board with the same image, that notes its branches.
+    twin: Mutex<Bench>,
+    /// Why the probe could not look, the last time.
+    trouble: Option<ProbeTrouble>,
 }
 
 impl Fuzzer {
-    /// Around a bench whose board is flashed; none where the product has no codes.
+    /// Around a bench whose board is flashed; none where the product has no codes. `twin` is a virtual bench with the
+    /// same image, where the other is real.
     pub fn new(
         group: Group,
         prepared: Prepared,
+        twin: Option<Prepared>,
         requirements: Requirements,
         options: Options,
     ) -> Option<Fuzzer> {
         let grammar = Grammar::of(group.profile.lock()?);
         let mut bench = prepared.bench;
+        let twin = twin.map(|twin| twin.bench).or_else(|| bench.fork());
+        let has_probe = options.guided && group.bench.probe.is_some();
+        let probing = match (&group.image, twin) {
+            (Some(image), Some(mut twin)) if has_probe => {
+                let branches = Branches::new();
+                twin.branch()?.note_branches(Some(&branches));
+                Some(Probing {
+                    chip: image.chip().to_owned(),
+                    blocks: Blocks::of(image),
+                    branches,
+                    twin: Mutex::new(twin),
+                    trouble: None,
+                })
+            }
+            _ => None,
+        };
         Some(Fuzzer {
+            probing,
             grammar,
             requirements,
             is_virtual: bench.branch().is_some(),
@@ -170,8 +222,11 @@ impl Fuzzer {
         };
         let came = parallel(&inputs, jobs, stop, |_| (), |input| self.carry_out(input));
         let mut found = None;
+        let mut silent = Vec::new();
         for (input, came) in inputs.iter().zip(came.into_iter().flatten()) {
-            self.take_over(input, &came);
+            if !self.take_over(input, &came) {
+                silent.push(input.clone());
+            }
             if let Some(ended) = came.ended {
                 return Err(ended);
             }
@@ -181,6 +236,8 @@ impl Fuzzer {
                 found = Some((breach, input.clone(), self.counts));
             }
         }
+        silent.truncate(WATCHED);
+        self.watch(&silent, jobs, stop);
         Ok(found.map(|(breach, input, after)| {
             let smallest = self.shrunk(&input, &breach.rule);
             Found {
@@ -192,7 +249,8 @@ impl Fuzzer {
         }))
     }
 
-    fn take_over(&mut self, input: &Input, came: &Came) {
+    /// Counts what came of an input; whether it showed something new.
+    fn take_over(&mut self, input: &Input, came: &Came) -> bool {
         let counts = &mut self.counts;
         counts.executions += 1;
         counts.presses += came.counts.presses;
@@ -202,11 +260,99 @@ impl Fuzzer {
         counts.bench_time += came.counts.bench_time;
         let before = self.seen.len();
         self.seen.extend(&came.shown);
-        if self.options.guided && self.seen.len() > before {
-            self.corpus.push(input.clone());
-        }
-        counts.kept = self.corpus.len();
         counts.shown = self.seen.len();
+        let is_new = self.seen.len() > before;
+        if is_new {
+            self.keep(input);
+        }
+        is_new
+    }
+
+    fn keep(&mut self, input: &Input) {
+        if !self.options.guided {
+            return;
+        }
+        self.corpus.push(input.clone());
+        self.counts.kept = self.corpus.len();
+        if let Some(probing) = &self.probing {
+            let twin = probing
+                .twin
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .fork();
+            if let (Some(mut twin), Some((plan, script, codes))) = (twin, self.planned(input)) {
+                self.events(&plan, &script, &codes, None, &mut twin);
+            }
+            self.counts.blocks = probing.blocks.count();
+            self.counts.reached = probing.blocks.reached(&probing.branches);
+        }
+    }
+
+    /// Does inputs once more under the probe, each with other breakpoints.
+    fn watch(&mut self, inputs: &[Input], jobs: usize, stop: &AtomicBool) {
+        let Some(probing) = &self.probing else { return };
+        let mut unreached = probing.blocks.unreached(&probing.branches);
+        if unreached.is_empty() {
+            return;
+        }
+        let first = self.rounds as usize * WATCHED * BREAKPOINTS % unreached.len();
+        unreached.rotate_left(first);
+        let watches: Vec<(&Input, Vec<u32>)> = inputs
+            .iter()
+            .zip(unreached.chunks(BREAKPOINTS).map(<[u32]>::to_vec))
+            .collect();
+        let watched = parallel(
+            &watches,
+            jobs,
+            stop,
+            |_| (),
+            |(input, addresses)| self.watched(input, &probing.chip, addresses),
+        );
+        let mut trouble = None;
+        for ((input, _), watched) in watches.iter().zip(watched.into_iter().flatten().flatten()) {
+            self.counts.watched += 1;
+            trouble = watched.trouble;
+            if watched.hit.is_some() {
+                self.counts.hits += 1;
+                self.keep(input);
+            }
+        }
+        if let Some(probing) = &mut self.probing {
+            probing.trouble = trouble;
+        }
+    }
+
+    fn watched(&self, input: &Input, chip: &str, addresses: &[u32]) -> Option<Watched> {
+        let (plan, script, codes) = self.planned(input)?;
+        let given = Script {
+            steps: Vec::new(),
+            finally: Vec::new(),
+            ..script.clone()
+        };
+        let mut bench = self.bench.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fork = bench.fork();
+        let flashed = match fork {
+            Some(_) => self.receipt.clone(),
+            None => campaign::flash(&self.group, &mut bench).ok()?,
+        };
+        let mut held = fork.is_none().then_some(bench);
+        let bench = fork.as_mut().or(held.as_deref_mut())?;
+        let setup = Setup {
+            plan: &plan,
+            script: &given,
+            profile: &self.group.profile,
+            codes: &codes,
+            seed: self.options.seed,
+            files: Vec::new(),
+            flashed,
+            bench,
+        };
+        Some(watching::watched(setup, &script.steps, chip, addresses))
+    }
+
+    /// Why the probe could not look, if it could not the last time.
+    pub fn probe_trouble(&self) -> Option<&ProbeTrouble> {
+        self.probing.as_ref()?.trouble.as_ref()
     }
 
     /// An input of this number: a change of one that was kept, or a new one.
@@ -254,8 +400,8 @@ impl Fuzzer {
         self.group.profile.lock().expect("it has codes")
     }
 
-    /// The run of an input; none where this product cannot do it.
-    fn planned(&self, input: &Input) -> Option<(PlannedRun, Script)> {
+    /// The run of an input with its codes; none where this product cannot do it.
+    fn planned(&self, input: &Input) -> Option<(PlannedRun, Script, BTreeMap<String, Code>)> {
         let text = self.grammar.scenario(input, "fuzz", None)?;
         let scenario = Scenario::read(&Source::new("fuzz.yaml", text), &self.requirements);
         let scenario = scenario.unwrap_or_else(|refused| panic!("{}", refused.render(false)));
@@ -267,7 +413,8 @@ impl Fuzzer {
             Course::Runs(script) => script.clone(),
             Course::Skipped(_) => return None,
         };
-        Some((plan, script))
+        let codes = codes::generate(self.lock(), self.options.seed, &script.codes).ok()?;
+        Some((plan, script, codes))
     }
 
     fn carry_out(&self, input: &Input) -> Came {
@@ -277,10 +424,7 @@ impl Fuzzer {
             counts: Counts::default(),
             ended: None,
         };
-        let Some((plan, script)) = self.planned(input) else {
-            return nothing;
-        };
-        let Ok(codes) = codes::generate(self.lock(), self.options.seed, &script.codes) else {
+        let Some((plan, script, codes)) = self.planned(input) else {
             return nothing;
         };
         let mut bench = self.bench.lock().unwrap_or_else(PoisonError::into_inner);
@@ -305,7 +449,7 @@ impl Fuzzer {
         &self,
         plan: &PlannedRun,
         script: &Script,
-        codes: &std::collections::BTreeMap<String, Code>,
+        codes: &BTreeMap<String, Code>,
         flashed: Option<What>,
         bench: &mut Bench,
     ) -> Vec<Event> {
@@ -419,6 +563,15 @@ fn breach(events: &[Event], product: &Arc<Product>) -> Option<Breach> {
         let mut known = product.weaknesses().iter();
         known.any(|weakness| weakness.breaks.value == oracle)
     };
+    // A lock with spent cells refuses sooner: its times are not those of the others.
+    let fresh = product.lock().map(|lock| lock.supply.fresh.value.0);
+    let sagged = events.iter().any(|event| match &event.what {
+        What::SupplySet { millivolts } => millivolts.is_some() && *millivolts != fresh,
+        _ => false,
+    });
+    let counts = |oracle: &str, promised: bool| {
+        (promised || !is_known(oracle)) && !(sagged && oracle == "I6")
+    };
     events.iter().find_map(|event| match &event.what {
         What::Judged {
             oracle,
@@ -426,7 +579,7 @@ fn breach(events: &[Event], product: &Arc<Product>) -> Option<Breach> {
             judgement: Judgement::Broken,
             promised,
             ..
-        } if *promised || !is_known(oracle) => Some(Breach {
+        } if counts(oracle, *promised) => Some(Breach {
             rule: oracle.clone(),
             because: format!("{oracle}: {because}"),
             verdict: match promised {

@@ -375,6 +375,7 @@ impl Run<'_> {
                 self.away(Loss::OFF_MS[0]);
                 self.pass(Loss::HELD_MS);
                 self.touch(button, false);
+                self.pass(self.hand.press_ms);
             }
             _ => {}
         }

@@ -301,6 +301,7 @@ impl Host {
                 if !self.dead {
                     self.pass(u64::from(Loss::HELD_MS), judge);
                     self.contact(button, false, judge);
+                    self.rests(self.hand.press_ms, judge);
                 }
             }
         }

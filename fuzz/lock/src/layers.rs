@@ -254,6 +254,10 @@ impl Judge for Model<'_> {
                 Says::NotReset => Told::NotReset,
             };
             self.listener.tell(told, at_ms);
+            // What begins a lockout is followed by it, whatever else it brings about.
+            if told == Told::Refused {
+                self.listener.lockout(lock.lockout_left_ms() > 0, at_ms);
+            }
         }
         self.listener.lockout(lock.lockout_left_ms() > 0, at_ms);
     }

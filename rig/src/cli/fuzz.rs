@@ -11,12 +11,17 @@ use serde::Serialize;
 
 use super::board::{self, Board};
 use super::error::Failure;
+use super::files::Library;
 use super::quantity::duration;
 use super::run::{report_folder, unusable};
-use crate::campaign;
+use crate::bench::BenchFile;
+use crate::campaign::{self, Prepared};
 use crate::event::Nanos;
 use crate::fuzz::{Counts, Found, Fuzzer, Options};
 use crate::port::Interrupt;
+use crate::profile::Product;
+use crate::project::Project;
+use crate::source::Source;
 use crate::verdict::Verdict;
 
 /// Try on a board what nobody thought to write down
@@ -97,6 +102,8 @@ struct Shown<'a> {
     found_after: Counts,
     all: Counts,
     scenario: Option<&'a str>,
+    /// Why the probe could not look the last time.
+    probe_trouble: Option<String>,
     seconds: f64,
 }
 
@@ -132,7 +139,11 @@ impl Fuzz {
             jobs: self.jobs.unwrap_or(cores),
             guided: !self.unguided,
         };
-        let Some(mut fuzzer) = Fuzzer::new(group, prepared, requirements, options) else {
+        let twin = match bench.emulates {
+            Some(_) => None,
+            None => self.twin(&library, product)?,
+        };
+        let Some(mut fuzzer) = Fuzzer::new(group, prepared, twin, requirements, options) else {
             return Err(Failure::usage(format!("'{}' has no codes", product.id())));
         };
         let erases_max = self.erases.unwrap_or(match bench.emulates {
@@ -189,12 +200,40 @@ impl Fuzz {
             found_after: found.as_ref().map_or(all, |found| found.after),
             all,
             scenario: scenario.as_deref(),
+            probe_trouble: fuzzer.probe_trouble().map(ToString::to_string),
             seconds: took.as_secs_f64(),
         };
         campaign::write_json(&folder.join("fuzz.json"), &shown)
             .map_err(|why| unusable(&folder, &why))?;
         self.show(&shown, &folder)?;
         Ok(verdict.exit_code())
+    }
+
+    /// A virtual bench for the same product with the same image.
+    fn twin(&self, library: &Library, product: &Arc<Product>) -> Result<Option<Prepared>, Failure> {
+        let shipped = Project::Shipped.benches().map_err(Failure::usage)?;
+        let benches = shipped.iter().filter_map(|file| {
+            let source = Source::new(file.name.as_str(), file.text().ok()?);
+            BenchFile::read(&source).ok()
+        });
+        let mut benches = benches.filter(|bench| bench.emulates.is_some());
+        let Some(bench) = benches.find(|bench| board::fits(bench, product)) else {
+            return Ok(None);
+        };
+        let group = board::group(
+            &library.project,
+            &bench,
+            product,
+            None,
+            self.image.as_deref(),
+        )?;
+        let twin = campaign::prepare(
+            &group,
+            &board::opener(),
+            self.board.seed,
+            Interrupt::default(),
+        );
+        twin.map(Some).map_err(board::broken)
     }
 
     fn show(&self, shown: &Shown<'_>, folder: &std::path::Path) -> Result<(), Failure> {
@@ -259,7 +298,18 @@ fn lines(out: &mut Vec<u8>, shown: &Shown<'_>, folder: &std::path::Path) -> std:
         out,
         "  {} things shown, {} inputs kept; {} relay actuations, {} pages erased",
         all.shown, all.kept, all.actuations, all.erases
-    )
+    )?;
+    if all.watched > 0 {
+        writeln!(
+            out,
+            "  {} of {} blocks reached by what was kept; {} inputs watched by the probe, {} came to a breakpoint",
+            all.reached, all.blocks, all.watched, all.hits
+        )?;
+    }
+    if let Some(trouble) = &shown.probe_trouble {
+        writeln!(out, "  the probe could not look: {trouble}")?;
+    }
+    Ok(())
 }
 
 /// Writes the scenario of what was found, and gives the name of its file.

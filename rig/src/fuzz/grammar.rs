@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 
 use crate::event::Nanos;
-use crate::profile::{Button, EffectOf, HoldWindow, Parameter, Profile, Stores};
+use crate::profile::{Button, EffectOf, HoldWindow, Parameter, Profile, Relock, Stores};
 use crate::step::{CodeKind, DoorState};
 
 /// The most words of an input.
@@ -32,6 +32,8 @@ pub struct Grammar {
     keys: Vec<String>,
     has_lockout: bool,
     moves_within: Nanos,
+    /// By when a bolt that relocks by itself has done so.
+    rests_within: Nanos,
     longest_lockout: Nanos,
     /// A code that is stored stands beside those that there are.
     adds: bool,
@@ -197,6 +199,12 @@ impl Grammar {
             adds: changes
                 .iter()
                 .any(|change| change.stores == Stores::FreeSlot),
+            rests_within: profile.bolt.withdraws_within
+                + match profile.relocks_after() {
+                    Some(Relock::After(after)) => after + after,
+                    _ => Nanos::ZERO,
+                }
+                + Nanos::from_secs(1),
             moves_within: profile.bolt.withdraws_within + Nanos::from_secs(1),
             window: match profile.change_window() {
                 Some(_) => "  - wait: change-window\n",
@@ -213,7 +221,7 @@ impl Grammar {
             text: String::new(),
             opens: vec!["owner"],
             fresh: true,
-            sagged: false,
+            critical: false,
             erred: false,
             cycles: 0,
         };
@@ -266,7 +274,7 @@ fn waits(profile: &Profile) -> Vec<Nanos> {
         profile.second_tap_within(),
         Some(profile.bolt.withdraws_within),
         match profile.relocks_after() {
-            Some(crate::profile::Relock::After(after)) => Some(after),
+            Some(Relock::After(after)) => Some(after),
             _ => None,
         },
     ];
@@ -291,7 +299,7 @@ struct Steps<'g> {
     /// The codes that open; none where that is not certain.
     opens: Vec<&'static str>,
     fresh: bool,
-    sagged: bool,
+    critical: bool,
     /// Whether the lock may have counted a wrong code since one has opened, and how often its supply came back
     /// meanwhile: how long a lockout then lasts, the rig does not always know.
     erred: bool,
@@ -343,6 +351,9 @@ impl Steps<'_> {
                 let (Some((new, _)), Some(stored)) = (change.new, stored) else {
                     return;
                 };
+                if !self.is_forgiven() {
+                    return;
+                }
                 self.make_fresh();
                 let window = grammar.window;
                 self.erred = true;
@@ -366,6 +377,9 @@ impl Steps<'_> {
                 let Some(stored) = stored.filter(|_| procedure.old || procedure.slots) else {
                     return;
                 };
+                if !self.is_forgiven() {
+                    return;
+                }
                 self.make_fresh();
                 let phase = pick(&PHASES, two);
                 let how = pick(&["clean", "sag"], two / PHASES.len());
@@ -403,7 +417,7 @@ impl Steps<'_> {
                     "  - supply: off\n    for: 10 s\n  - hold: \"{key}\"\n    while: [{{ supply: fresh }}]\n    \
                      for: {held}\n{FORGOTTEN}"
                 ));
-                self.fresh = true;
+                (self.fresh, self.critical) = (true, false);
                 self.cycles += 1;
             }
             Form::BehindDoor => {
@@ -420,26 +434,37 @@ impl Steps<'_> {
             Form::Off => self.off(one),
             Form::Level => {
                 let level = pick(&grammar.levels, one);
-                self.write(format!("  - supply: {level}\n    for: 1 s\n"));
+                // A solenoid that a weak supply lets go is not to be drawn again after the next code.
+                let rests = grammar.rests_within;
+                self.write(format!(
+                    "  - wait: {rests}\n  - supply: {level}\n    for: 1 s\n"
+                ));
                 self.fresh = level == "fresh";
-                self.sagged |= !self.fresh;
+                self.critical = level == "critical";
             }
         }
     }
 
     fn enter(&mut self, one: usize, two: usize) {
         let grammar = self.grammar;
-        let mut code = pick(&CODES, one);
-        // How long a refusal takes is compared only where the supply is the same.
-        if code == "near" && self.sagged {
-            code = "guess";
-        }
+        let code = pick(&CODES, one);
         let times = match grammar.has_lockout {
             true => pick(&TIMES, two),
             false => pick(&TIMES[..3], two),
         };
         let times = if code == "guess" { times } else { "1" };
-        self.erred |= !self.opens.contains(&code);
+        let is_wrong = !self.opens.contains(&code);
+        // A lock that is too weak to open may count nothing.
+        if self.critical && is_wrong {
+            return;
+        }
+        self.erred |= is_wrong;
+        // Nobody knows whether it opens: a bolt that is withdrawn already would not show it.
+        let may_open = self.opens.is_empty() && STORED.contains(&code);
+        let rests = grammar.rests_within;
+        if may_open {
+            self.write(format!("  - wait: {rests}\n"));
+        }
         self.write(format!("  - enter: ${code}\n"));
         if times != "1" {
             self.write(format!("    times: {times}\n"));
@@ -451,12 +476,15 @@ impl Steps<'_> {
         self.write(format!(
             "  - supply: off\n    for: {off}\n  - supply: fresh\n"
         ));
-        self.fresh = true;
+        (self.fresh, self.critical) = (true, false);
         self.cycles += 1;
     }
 
     fn procedure(&mut self, one: usize, two: usize) {
         let procedure = pick_ref(&self.grammar.procedures, one);
+        if !self.is_forgiven() {
+            return;
+        }
         // Of a lock that refuses the first step the rig does not know what it takes the others for.
         self.make_fresh();
         if self.grammar.behind_door.is_some() {
@@ -477,6 +505,9 @@ impl Steps<'_> {
             }
             Some((name, _)) => {
                 let code = pick(&STORED, two);
+                if self.grammar.adds && self.opens.contains(&code) {
+                    return;
+                }
                 with.push(format!("{name}: ${code}"));
                 stores = Some(code);
             }
@@ -514,6 +545,7 @@ impl Steps<'_> {
     }
 
     fn make_fresh(&mut self) {
+        self.critical = false;
         if !std::mem::replace(&mut self.fresh, true) {
             self.write("  - supply: fresh\n    for: 1 s\n".to_owned());
         }
@@ -537,6 +569,15 @@ impl Steps<'_> {
             "  - wait: {wait}\n  - settles: {{ unchanged: [{}] }}\n",
             codes.join(", ")
         ));
+    }
+
+    /// Sees to it that no wrong code is counted: what a procedure makes of those, few manuals say. Not where it
+    /// is not certain what opens.
+    fn is_forgiven(&mut self) -> bool {
+        if self.erred {
+            self.still_open();
+        }
+        !self.erred
     }
 
     /// What the rig cannot count as the lock does: whether it is a wrong code, no manual says.
