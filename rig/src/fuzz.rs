@@ -569,8 +569,10 @@ fn breach(events: &[Event], product: &Arc<Product>) -> Option<Breach> {
         What::SupplySet { millivolts } => millivolts.is_some() && *millivolts != fresh,
         _ => false,
     });
-    let counts = |oracle: &str, promised: bool| {
-        (promised || !is_known(oracle)) && !(sagged && oracle == "I6")
+    // Nor is one that was measured once: where a lock erases a page now and then, chance has to be known.
+    let counts = |oracle: &str, promised: bool, because: &str| {
+        let by_chance = oracle == "I6" && (sagged || because.ends_with("none was repeated"));
+        (promised || !is_known(oracle)) && !by_chance
     };
     events.iter().find_map(|event| match &event.what {
         What::Judged {
@@ -579,7 +581,7 @@ fn breach(events: &[Event], product: &Arc<Product>) -> Option<Breach> {
             judgement: Judgement::Broken,
             promised,
             ..
-        } if counts(oracle, *promised) => Some(Breach {
+        } if counts(oracle, *promised, because) => Some(Breach {
             rule: oracle.clone(),
             because: format!("{oracle}: {because}"),
             verdict: match promised {

@@ -5,7 +5,7 @@
 //! again.
 
 use crate::bench::Bench;
-use crate::driver::probe::{Attach, CoreState, Halt, Probe, ProbeTrouble, Register};
+use crate::driver::probe::{Attach, CoreState, Fault, Halt, Probe, ProbeTrouble, Register};
 use crate::port::{PortProblem, PortTrouble};
 use crate::run::{self, Setup};
 use crate::scenario::Act;
@@ -36,6 +36,7 @@ pub fn watched(setup: Setup<'_>, acts: &[Act], chip: &str, addresses: &[u32]) ->
                 Ok(None) => {}
                 Ok(hit) => watched.hit = hit.filter(|hit| addresses.contains(hit)),
                 // The supply may have gone in this step; the next one shows whether it is back.
+                Err(trouble) if is_of_the_supply(trouble.fault) => {}
                 Err(trouble) => watched.trouble = Some(trouble),
             }
             if watched.hit.is_some() || hand.is_over() {
@@ -71,6 +72,13 @@ fn attached(probe: &mut Probe, bench: &mut Bench, addresses: &[u32]) -> Result<(
     addresses
         .iter()
         .try_for_each(|address| probe.set_breakpoint(*address))
+}
+
+fn is_of_the_supply(fault: Fault) -> bool {
+    matches!(
+        fault,
+        Fault::Unpowered { .. } | Fault::Lost | Fault::NotAttached
+    )
 }
 
 /// The breakpoint at which the core stands.
