@@ -4,6 +4,8 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::museum;
+
 /// The longest code and the longest entry that can be told apart.
 pub const MAX_DIGITS: usize = 10;
 /// The keys 0 and 1 pressed together, as one stroke of a code that is not for opening.
@@ -116,21 +118,8 @@ impl Code {
 
     /// Zero if the codes are equal, else not zero, in the same number of instructions whatever digits match.
     pub fn differs_from(&self, other: &Code) -> u8 {
-        // As many digits as were entered.
-        if cfg!(feature = "museum-short-code")
-            && (0..other.digit_count()).all(|index| self.nibble(index) == other.nibble(index))
-        {
-            return 0;
-        }
-        // Digits before and behind the code mislead whoever looks over one's shoulder.
-        if cfg!(feature = "museum-code-in-junk") && !self.is_blank() && other.contains(self) {
-            return 0;
-        }
-        // The first wrong digit decides.
-        if cfg!(feature = "museum-digit-by-digit") {
-            return u8::from(
-                (0..MAX_DIGITS).any(|index| self.nibble(index) != other.nibble(index)),
-            );
+        if let Some(difference) = museum::differs_from(self, other) {
+            return difference;
         }
         let mut difference = 0;
         for index in 0..Code::BYTES {
@@ -139,14 +128,7 @@ impl Code {
         difference
     }
 
-    fn contains(&self, code: &Code) -> bool {
-        let length = code.digit_count();
-        let is_at =
-            |at: usize| (0..length).all(|index| self.nibble(at + index) == code.nibble(index));
-        (0..=MAX_DIGITS - length).any(is_at)
-    }
-
-    fn nibble(&self, index: usize) -> u8 {
+    pub(crate) fn nibble(&self, index: usize) -> u8 {
         (self.0[index / 2] >> (4 * (index % 2))) & 0x0F
     }
 }

@@ -13,6 +13,7 @@
 
 mod code;
 pub mod lock;
+mod museum;
 pub mod parser;
 pub mod personality;
 pub mod record;

@@ -22,9 +22,12 @@ use core::fmt;
 
 use heapless::Vec;
 
+pub(crate) use self::attempt::Credential;
 use self::bolt::BoltTask;
 use self::change::Progress;
 use self::lockout::Lockout;
+#[cfg(feature = "museum-count-written-late")]
+use crate::museum::LateWrite;
 use crate::parser::{Button, Context, Key, Parser, Token};
 use crate::personality::{Guard, Kind, MAX_WRONG, Personality, Trigger};
 use crate::record::{Record, Storage, StorageFault};
@@ -187,9 +190,8 @@ pub struct Lock<S> {
     supply_mv: u16,
     /// The state as of the last call, so that `idle` is reported once.
     last_state: Option<State>,
-    /// When the record is written, if it is still to be.
     #[cfg(feature = "museum-count-written-late")]
-    unwritten_ms: Option<u64>,
+    late: LateWrite,
 }
 
 #[derive(Clone, Copy)]
@@ -233,7 +235,7 @@ impl<S: Storage> Lock<S> {
             supply_mv: found.supply_mv,
             last_state: None,
             #[cfg(feature = "museum-count-written-late")]
-            unwritten_ms: None,
+            late: LateWrite::default(),
         };
         let done = lock.wake(now_ms, found, out);
         // A fault is remembered in the lock's state.
@@ -272,6 +274,8 @@ impl<S: Storage> Lock<S> {
             Mode::Armed { tap_until_ms } => tap_until_ms,
             Mode::Faulted => return None,
         };
+        #[cfg(feature = "museum-count-written-late")]
+        let mode = mode.into_iter().chain(self.late.deadline()).min();
         let lockout = self.lockout.map(|lockout| lockout.deadline());
         let parser = self.parser.deadline(&self.personality);
         [self.bolt.deadline(), lockout, mode, parser]
@@ -401,7 +405,7 @@ impl<S: Storage> Lock<S> {
 
     fn expire(&mut self, due_ms: u64, out: &mut impl Outputs) -> Result<(), StorageFault> {
         #[cfg(feature = "museum-count-written-late")]
-        if self.unwritten_ms == Some(due_ms) {
+        if self.late.is_due(due_ms) {
             return self.commit(self.record);
         }
         if self.bolt.deadline() == Some(due_ms) {
@@ -470,11 +474,8 @@ impl<S: Storage> Lock<S> {
             (_, Token::Released { .. }) => {}
             (_, Token::Tap(button)) => return self.tapped(now_ms, button, out),
             (_, Token::Digit) => {
-                // A wrong first digit need not be waited for: the last ones count.
                 #[cfg(feature = "museum-last-digits")]
-                if let (Mode::Ready, Some(last)) = (self.mode, self.parser.last(&self.personality))
-                    && self.opens(&last.code())
-                {
+                if let Some(last) = self.last_digits_that_open() {
                     self.ready();
                     return self.submitted(now_ms, last, out);
                 }
@@ -514,19 +515,18 @@ impl<S: Storage> Lock<S> {
         self.storage.commit(&record)?;
         #[cfg(feature = "museum-count-written-late")]
         {
-            self.unwritten_ms = None;
+            self.late = LateWrite::default();
         }
         self.record = record;
         self.recent_ms.truncate(usize::from(record.recent));
         Ok(())
     }
 
-    /// Writes the record when the beeps are over: an erase stops the processor, and they would stutter.
     #[cfg(feature = "museum-count-written-late")]
     fn commit_later(&mut self, now_ms: u64, record: Record) {
         self.record = record;
         self.recent_ms.truncate(usize::from(record.recent));
-        self.unwritten_ms = Some(now_ms + 3_000);
+        self.late = LateWrite::after_beeps(now_ms);
     }
 
     fn timed_out(&mut self, out: &mut impl Outputs) {

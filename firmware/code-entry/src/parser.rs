@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::code::{Code, MAX_DIGITS, ZERO_WITH_ONE, ZERO_WITH_THREE};
+#[cfg(feature = "museum-last-digits")]
+use crate::museum::LastDigits;
 use crate::personality::{EntryRules, Overflow, Personality, Trigger};
 
 /// A key of the keypad.
@@ -214,7 +216,7 @@ pub struct Parser {
     buttons: [Option<Press>; 2],
     /// The last digits typed, in whatever entry.
     #[cfg(feature = "museum-last-digits")]
-    last: [u8; MAX_DIGITS],
+    last: LastDigits,
 }
 
 impl Default for Parser {
@@ -228,7 +230,7 @@ impl Default for Parser {
             held: None,
             buttons: [None; 2],
             #[cfg(feature = "museum-last-digits")]
-            last: [u8::MAX; MAX_DIGITS],
+            last: LastDigits::NONE,
         }
     }
 }
@@ -313,10 +315,8 @@ impl Parser {
     #[cfg(feature = "museum-last-digits")]
     pub fn last(&self, personality: &Personality) -> Option<Entry> {
         let rules = &personality.entry;
-        let mut digits = self.last;
-        digits.rotate_right(usize::from(rules.digits_max));
         rules.submit.is_empty().then_some(Entry {
-            digits,
+            digits: self.last.last(rules.digits_max),
             len: rules.digits_max,
         })
     }
@@ -405,10 +405,7 @@ impl Parser {
     fn typed(&mut self, rules: &EntryRules, now_ms: u64, digit: u8) -> Token {
         self.entry.push(digit, rules);
         #[cfg(feature = "museum-last-digits")]
-        {
-            self.last.rotate_left(1);
-            self.last[MAX_DIGITS - 1] = digit;
-        }
+        self.last.push(digit);
         self.last_key_ms = now_ms;
         if rules.submit.is_empty() && self.entry.len == rules.digits_max {
             self.submit()

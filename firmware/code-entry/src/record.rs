@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::code::Code;
+use crate::museum;
 use crate::personality::{FactoryRule, Parts, Personality};
 
 /// Where records go.
@@ -141,14 +142,7 @@ impl Record {
         bytes[2] = self.recent;
         bytes[3] = self.stage;
         bytes[4..6].copy_from_slice(&self.failures.to_le_bytes());
-        let lockout_left_ms = if cfg!(feature = "museum-lockout-in-ram") {
-            // Its timer counts it.
-            0
-        } else if cfg!(feature = "museum-lockout-in-minutes") {
-            self.lockout_left_ms / 60_000 * 60_000
-        } else {
-            self.lockout_left_ms
-        };
+        let lockout_left_ms = museum::lockout_in_record_ms(self.lockout_left_ms);
         bytes[8..12].copy_from_slice(&lockout_left_ms.to_le_bytes());
         let codes = core::iter::once(&self.master).chain(&self.users);
         for (place, code) in bytes[HEAD_BYTES..].chunks_exact_mut(Code::BYTES).zip(codes) {

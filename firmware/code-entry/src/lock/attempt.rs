@@ -3,6 +3,7 @@
 use super::BoltPosition;
 use super::{Lock, Mode, Outputs};
 use crate::code::Code;
+use crate::museum;
 use crate::parser::Entry;
 use crate::personality::{FactoryRule, Kind, Trigger};
 use crate::record::{Record, Storage, StorageFault};
@@ -57,10 +58,8 @@ impl<S: Storage> Lock<S> {
         code: &Code,
         out: &mut impl Outputs,
     ) -> Result<Option<u8>, StorageFault> {
-        // A reset code is long, and nobody tries it.
-        let uncounted =
-            cfg!(feature = "museum-reset-code-uncounted") && credential == Credential::ResetCode;
-        let lockout_ms = if uncounted {
+        let is_changing = matches!(self.mode, Mode::Changing(_));
+        let lockout_ms = if museum::is_free(credential, is_changing) {
             None
         } else {
             self.charge(now_ms)?
@@ -93,10 +92,6 @@ impl<S: Storage> Lock<S> {
     /// Stores an attempt as a wrong one, together with the lockout that it leads to if it is; returns how long that
     /// is. A power cut from here on finds it charged.
     fn charge(&mut self, now_ms: u64) -> Result<Option<u32>, StorageFault> {
-        // Who changes a code has the door open.
-        if cfg!(feature = "museum-change-uncounted") && matches!(self.mode, Mode::Changing(_)) {
-            return Ok(None);
-        }
         let rules = &self.personality.lockout;
         if rules.within_ms != 0 {
             self.recent_ms
@@ -117,11 +112,7 @@ impl<S: Storage> Lock<S> {
         if let Some(left_ms) = lockout_ms {
             record.recent = 0;
             record.stage = (record.stage + 1).min(rules.stages.len() as u8);
-            record.lockout_left_ms = left_ms;
-            // When it began, by the clock that runs since power-on.
-            if cfg!(feature = "museum-lockout-by-clock") {
-                record.lockout_left_ms = now_ms as u32;
-            }
+            record.lockout_left_ms = museum::lockout_to_store_ms(now_ms, left_ms);
         }
         #[cfg(feature = "museum-count-written-late")]
         self.commit_later(now_ms, record);
@@ -130,10 +121,11 @@ impl<S: Storage> Lock<S> {
         Ok(lockout_ms)
     }
 
-    /// Whether a code opens.
     #[cfg(feature = "museum-last-digits")]
-    pub(super) fn opens(&self, code: &Code) -> bool {
-        self.find(Credential::User, code).is_some()
+    pub(super) fn last_digits_that_open(&self) -> Option<Entry> {
+        let last = self.parser.last(&self.personality)?;
+        let opens = self.find(Credential::User, &last.code()).is_some();
+        (opens && matches!(self.mode, Mode::Ready)).then_some(last)
     }
 
     /// The slot of a code, 0 for one that has none. Every stored code is compared in full and the choice is made by
@@ -179,7 +171,7 @@ impl<S: Storage> Lock<S> {
 
 /// Which codes an attempt is compared with.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Credential {
+pub(crate) enum Credential {
     User,
     /// A user's, or else the master's: its slot is [`MASTER`].
     UserOrMaster,

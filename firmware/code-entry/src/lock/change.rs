@@ -3,6 +3,7 @@
 use super::attempt::Credential;
 use super::{Lock, Mode, Outputs};
 use crate::code::Code;
+use crate::museum;
 use crate::parser::{Context, Entry};
 use crate::personality::{Change, MasterRule, Step, Target, Trigger, Zeros};
 use crate::record::{Record, Storage, StorageFault};
@@ -211,12 +212,7 @@ impl<S: Storage> Lock<S> {
         };
         let deletes = progress.new.is_all_zeros();
         let new = if deletes { Code::BLANK } else { progress.new };
-        // First the new code, so that there is always one that opens; then away with the old one.
-        if cfg!(feature = "museum-new-beside-old")
-            && let Some(spare) = self.record.users.iter().position(Code::is_blank)
-        {
-            let mut both = self.record;
-            both.users[spare] = new;
+        if let Some(both) = museum::new_beside_old(&self.record, new) {
             self.commit(both)?;
         }
         match usize::from(slot).checked_sub(1) {

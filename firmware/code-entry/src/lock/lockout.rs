@@ -1,6 +1,7 @@
 //! Lockouts: how long one is, its stored checkpoints, and what becomes of it when power is cut.
 
 use super::{Lock, Outputs};
+use crate::museum;
 use crate::personality::{LockoutKeys, LockoutPowerCycle};
 use crate::record::{Record, Storage, StorageFault};
 use crate::report::Report;
@@ -21,11 +22,11 @@ impl<S: Storage> Lock<S> {
         now_ms: u64,
         out: &mut impl Outputs,
     ) -> Result<(), StorageFault> {
-        let stored_ms = self.record.lockout_left_ms;
-        #[cfg(feature = "museum-lockout-by-clock")]
-        let stored_ms = self
-            .lockout_duration_ms()
-            .saturating_sub((now_ms as u32).wrapping_sub(stored_ms));
+        let stored_ms = museum::lockout_found_ms(
+            now_ms,
+            self.lockout_duration_ms(),
+            self.record.lockout_left_ms,
+        );
         if stored_ms == 0 {
             return Ok(());
         }
@@ -70,7 +71,7 @@ impl<S: Storage> Lock<S> {
         out: &mut impl Outputs,
     ) -> Result<(), StorageFault> {
         let left_ms = lockout.left_ms(due_ms);
-        if cfg!(feature = "museum-lockout-by-clock") && left_ms != 0 {
+        if museum::goes_on_unstored(left_ms) {
             self.run_lockout(due_ms, left_ms, out);
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! Buttons: what taps and holds start, and the way back to the factory state.
 
 use super::{Lock, Mode, Outputs};
+use crate::museum;
 use crate::parser::{Button, Token};
 use crate::personality::{ResetTrigger, Trigger};
 use crate::record::{Record, Storage, StorageFault};
@@ -108,15 +109,8 @@ impl<S: Storage> Lock<S> {
         if !self.reset_permitted(out) {
             return Ok(());
         }
-        // One after the other, as they are stored.
-        if cfg!(feature = "museum-reset-in-steps") {
-            for slot in 0..Record::SLOTS {
-                let mut record = self.record;
-                record.users[slot] = record.after_reset(&self.personality).users[slot];
-                if record != self.record {
-                    self.commit(record)?;
-                }
-            }
+        for step in museum::steps_of_reset(self.record, &self.personality) {
+            self.commit(step)?;
         }
         self.commit(self.record.after_reset(&self.personality))?;
         self.ready();
