@@ -61,7 +61,10 @@ fn what_no_script_can_do_is_named() {
     let text = "scenario: other\nversion: 1\nintent: Found by a fuzzer on stack-on-red-button\nneeds: []\n\
                 covers: []\nsteps:\n  - wait: 123 ms\n";
     let why = script::script(&read(text)).expect_err("another pause");
-    assert_eq!(why, "found.yaml:7: a wait of another length than scripts know: 123 ms");
+    assert_eq!(
+        why,
+        "found.yaml:7: a wait of another length than scripts know: 123 ms"
+    );
 }
 
 fn project(path: &str) -> PathBuf {

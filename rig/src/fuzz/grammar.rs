@@ -561,7 +561,7 @@ impl Steps<'_> {
         let mut wait = self.grammar.moves_within;
         if self.erred {
             let lockouts = u64::from(1 + self.cycles);
-            wait = wait + Nanos(self.grammar.longest_lockout.0 * lockouts);
+            wait += Nanos(self.grammar.longest_lockout.0 * lockouts);
         }
         (self.erred, self.cycles) = (false, 0);
         let codes: Vec<String> = self.opens.iter().map(|code| format!("${code}")).collect();
