@@ -465,6 +465,11 @@ impl Steps<'_> {
         if may_open {
             self.write(format!("  - wait: {rests}\n"));
         }
+        // How much of a lockout a power cycle leaves, few manuals say: what opens is entered when all is over.
+        if (may_open || !is_wrong) && self.erred && self.cycles > 0 {
+            let over = self.lockouts_over();
+            self.write(format!("  - wait: {over}\n"));
+        }
         self.write(format!("  - enter: ${code}\n"));
         if times != "1" {
             self.write(format!("    times: {times}\n"));
@@ -560,8 +565,7 @@ impl Steps<'_> {
         // A bolt that was told to move is not there yet.
         let mut wait = self.grammar.moves_within;
         if self.erred {
-            let lockouts = u64::from(1 + self.cycles);
-            wait += Nanos(self.grammar.longest_lockout.0 * lockouts);
+            wait += self.lockouts_over();
         }
         (self.erred, self.cycles) = (false, 0);
         let codes: Vec<String> = self.opens.iter().map(|code| format!("${code}")).collect();
@@ -569,6 +573,11 @@ impl Steps<'_> {
             "  - wait: {wait}\n  - settles: {{ unchanged: [{}] }}\n",
             codes.join(", ")
         ));
+    }
+
+    /// By when every lockout is over, also one that each power cycle has made longer.
+    fn lockouts_over(&self) -> Nanos {
+        Nanos(self.grammar.longest_lockout.0 * u64::from(1 + self.cycles))
     }
 
     /// Sees to it that no wrong code is counted: what a procedure makes of those, few manuals say. Not where it
