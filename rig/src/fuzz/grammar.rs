@@ -463,10 +463,11 @@ impl Steps<'_> {
         let may_open = self.opens.is_empty() && STORED.contains(&code);
         let rests = grammar.rests_within;
         if may_open {
+            self.make_fresh();
             self.write(format!("  - wait: {rests}\n"));
         }
         // How much of a lockout a power cycle leaves, few manuals say: what opens is entered when all is over.
-        if (may_open || !is_wrong) && self.erred && self.cycles > 0 {
+        if grammar.has_lockout && (may_open || !is_wrong) && self.erred && self.cycles > 0 {
             let over = self.lockouts_over();
             self.write(format!("  - wait: {over}\n"));
         }
