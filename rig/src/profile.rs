@@ -134,6 +134,13 @@ impl Profile {
         &self.source
     }
 
+    /// Has the rig's finger press and pause no longer than this.
+    pub fn press_quickly(&mut self, at_most: Nanos) {
+        let keypad = &mut self.file.keypad;
+        keypad.press = keypad.press.min(at_most);
+        keypad.pause = keypad.pause.min(at_most);
+    }
+
     /// What the product has of that which scenarios need. Whether a bench can make use of it is
     /// the bench's to say.
     pub fn abilities(&self) -> BTreeSet<Ability> {

@@ -104,7 +104,9 @@ impl Project {
             features: features.iter().map(|&feature| feature.into()).collect(),
             is_museum_piece: false,
         });
-        let museum = fs::read_to_string(self.root.join("firmware/museum/museum.toml"))?;
+        let path = self.root.join("firmware/museum/museum.toml");
+        let museum = fs::read_to_string(&path)
+            .map_err(|why| io::Error::new(why.kind(), format!("{}: {why}", path.display())))?;
         let museum: Museum = toml::from_str(&museum)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         let pieces = museum

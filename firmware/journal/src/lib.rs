@@ -49,7 +49,6 @@
 
 #![no_std]
 
-mod crc;
 mod page;
 
 use core::fmt;

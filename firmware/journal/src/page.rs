@@ -2,10 +2,10 @@
 
 use core::marker::PhantomData;
 
+use crc::{CRC_32_ISO_HDLC, Crc, Digest, Table};
 use embedded_storage::nor_flash::NorFlash;
 
 use crate::OpenError;
-use crate::crc::Crc32;
 
 const WORD: usize = 4;
 const BLANK: u32 = u32::MAX;
@@ -18,13 +18,14 @@ const PROOF: u32 = u32::from_le_bytes([0x00, 0x60, 0x0D, 0x04]);
 
 /// Kind, version, sequence number, length.
 const HEADER_WORDS: usize = 4;
-const FORMAT_IMAGE: [u32; HEADER_WORDS + 1] = [
-    FORMATTED,
-    0,
-    0,
-    0,
-    Crc32::new().word(FORMATTED).word(0).word(0).word(0).value(),
-];
+const FORMAT_IMAGE: [u32; HEADER_WORDS + 1] = {
+    let mut sum = Sum::new();
+    sum.add(FORMATTED);
+    sum.add(0);
+    sum.add(0);
+    sum.add(0);
+    [FORMATTED, 0, 0, 0, sum.value()]
+};
 
 /// Which record a page holds, and when it was written there. Ordered by age: newer is greater.
 ///
@@ -108,11 +109,11 @@ impl<F: NorFlash> Page<F> {
             return Ok(Standing::Unsealed);
         }
         let check_at = HEADER_WORDS + length.div_ceil(WORD);
-        let mut crc = Crc32::new();
+        let mut sum = Sum::new();
         for index in 0..check_at {
-            crc = crc.word(self.word(flash, index)?);
+            sum.add(self.word(flash, index)?);
         }
-        if self.word(flash, check_at)? != crc.value() {
+        if self.word(flash, check_at)? != sum.value() {
             return Ok(Standing::Unsealed);
         }
         if self.word(flash, Self::PROOF_AT)? != PROOF {
@@ -135,17 +136,16 @@ impl<F: NorFlash> Page<F> {
         if length > payload.len() {
             return Err(OpenError::TooLong { found: length });
         }
-        let mut crc = Crc32::new()
-            .word(kind)
-            .word(self.word(flash, 1)?)
-            .word(self.word(flash, 2)?)
-            .word(length as u32);
+        let mut sum = Sum::new();
+        for index in 0..HEADER_WORDS {
+            sum.add(self.word(flash, index)?);
+        }
         for (index, chunk) in payload[..length].chunks_mut(WORD).enumerate() {
             let word = self.word(flash, HEADER_WORDS + index)?;
-            crc = crc.word(word);
+            sum.add(word);
             chunk.copy_from_slice(&word.to_le_bytes()[..chunk.len()]);
         }
-        if self.word(flash, HEADER_WORDS + length.div_ceil(WORD))? != crc.value() {
+        if self.word(flash, HEADER_WORDS + length.div_ceil(WORD))? != sum.value() {
             return Err(OpenError::Verify);
         }
         Ok(Some(length))
@@ -197,17 +197,18 @@ impl<F: NorFlash> Page<F> {
         flash
             .erase(start, start + F::ERASE_SIZE as u32)
             .map_err(OpenError::Flash)?;
-        let mut crc = Crc32::new();
+        let mut sum = Sum::new();
         let mut end = 0;
         for word in words.clone() {
             self.write_word(flash, end, word)?;
-            crc = crc.word(word);
+            sum.add(word);
             end += 1;
         }
-        self.write_word(flash, end, crc.value())?;
+        let check = sum.value();
+        self.write_word(flash, end, check)?;
         // Before the seal says that the record is solid, it is read back, and so is the rest of the page:
         // what reads as blank here must not hold bits that come back.
-        let record = words.chain([crc.value()]);
+        let record = words.chain([check]);
         let rest = core::iter::repeat_n(BLANK, Self::WORDS - end - 1);
         for (index, word) in record.chain(rest).enumerate() {
             if self.word(flash, index)? != word {
@@ -223,6 +224,8 @@ impl<F: NorFlash> Page<F> {
         Ok(())
     }
 
+    // A page is read whole after it was written: the call would cost more than the read.
+    #[inline(always)]
     fn word(&self, flash: &mut F, index: usize) -> Result<u32, OpenError<F::Error>> {
         let mut bytes = [0; WORD];
         flash
@@ -241,5 +244,24 @@ impl<F: NorFlash> Page<F> {
         flash
             .write(at, &word.to_le_bytes())
             .map_err(OpenError::Flash)
+    }
+}
+
+static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+
+/// The CRC-32 of words, each with its lowest byte first.
+struct Sum(Digest<'static, u32, Table<1>>);
+
+impl Sum {
+    const fn new() -> Self {
+        Sum(CRC.digest())
+    }
+
+    const fn add(&mut self, word: u32) {
+        self.0.update(&word.to_le_bytes());
+    }
+
+    const fn value(self) -> u32 {
+        self.0.finalize()
     }
 }

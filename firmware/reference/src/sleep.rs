@@ -33,8 +33,8 @@ fn let_wake(interrupts: [Interrupt; 5]) {
 
 /// Sleeps unless something has happened already.
 pub fn until_something(mut has_happened: impl FnMut() -> bool) {
-    for interrupt in WAKING {
-        NVIC::unpend(interrupt);
+    for interrupt in &WAKING {
+        NVIC::unpend(*interrupt);
     }
     // What happened before the pending bits were cleared is seen here, what happens after pends again.
     if !has_happened() {

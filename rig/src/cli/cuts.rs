@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::board;
@@ -15,6 +15,7 @@ use super::error::Failure;
 use super::files::{Library, Selection};
 use super::run::{id, lacking, report_folder, unusable};
 use crate::campaign::{self, Group, write_json};
+use crate::cuts::parallel::parallel;
 use crate::cuts::{
     Detail, Explored, Explorer, Flow, Options, Outcome, flow_of, picture, reproducer,
 };
@@ -138,11 +139,30 @@ impl Cuts {
         let interrupt = Interrupt::default();
         stop_on_signal(&stop, &interrupt)?;
         let began = Instant::now();
-        let mut done = Vec::new();
-        for (group, flows) in groups {
-            self.group(
-                &group, flows, planned, &stop, &interrupt, &folder, &mut done,
-            )?;
+        let work = Work {
+            options: self.options(),
+            planned,
+            begun: AtomicUsize::new(0),
+            bars: MultiProgress::with_draw_target(match self.format {
+                Format::Human if std::io::stderr().is_terminal() => ProgressDrawTarget::stderr(),
+                _ => ProgressDrawTarget::hidden(),
+            }),
+            stop: Arc::clone(&stop),
+            interrupt,
+            folder: &folder,
+        };
+        // Flows of one board learn from each other, in their order; boards have nothing to tell each other.
+        let jobs = work.options.jobs;
+        let groups = parallel(&groups, jobs, &stop, |_| {}, |group| work.group(group));
+        let groups: Vec<Vec<Done>> = groups.into_iter().flatten().collect::<Result<_, _>>()?;
+        let done: Vec<Done> = groups.into_iter().flatten().collect();
+        if self.format == Format::Json {
+            for done in &done {
+                let mut line = serde_json::to_string(&done.explored)
+                    .map_err(|why| Failure::broken(format!("writing JSON: {why}")))?;
+                line.push('\n');
+                super::files::print(&line)?;
+            }
         }
         let explored: Vec<&Explored> = done.iter().map(|done| &done.explored).collect();
         self.write(&folder, &explored)
@@ -233,62 +253,16 @@ impl Cuts {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all of one command")]
-    fn group(
-        &self,
-        group: &Group,
-        flows: Vec<(Flow, String)>,
-        planned: usize,
-        stop: &Arc<AtomicBool>,
-        interrupt: &Interrupt,
-        folder: &Path,
-        done: &mut Vec<Done>,
-    ) -> Result<(), Failure> {
-        let prepared = campaign::prepare(group, &board::opener(), self.seed, interrupt.clone())
-            .map_err(board::broken)?;
+    fn options(&self) -> Options {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        let options = Options {
+        Options {
             depth: self.depth,
             budget: self.budget,
             seed: self.seed,
             jobs: self.jobs.unwrap_or(cores),
             detail: Detail::Every,
             skip: !self.start_every_state,
-        };
-        let Some(lock) = group.profile.lock() else {
-            return Ok(());
-        };
-        let mut explorer = Explorer::new(prepared, lock, options, Arc::clone(stop));
-        for (flow, text) in flows {
-            if stop.load(Ordering::Relaxed) {
-                break;
-            }
-            let bar = progress(self.format);
-            let number = done.len() + 1;
-            bar.set_prefix(format!("[{number}/{planned}] {}", flow.name));
-            let began = Instant::now();
-            let mut explored = explorer
-                .explore(&flow, &|doing, at, of| {
-                    bar.set_length(of);
-                    bar.set_position(at);
-                    bar.set_message(doing.to_owned());
-                })
-                .map_err(board::broken)?;
-            bar.finish_and_clear();
-            reproducer::write(&mut explored, &flow, &text, folder)
-                .map_err(|why| unusable(folder, &why))?;
-            if self.format == Format::Json {
-                let mut line = serde_json::to_string(&explored)
-                    .map_err(|why| Failure::broken(format!("writing JSON: {why}")))?;
-                line.push('\n');
-                super::files::print(&line)?;
-            }
-            done.push(Done {
-                explored,
-                took: began.elapsed(),
-            });
         }
-        Ok(())
     }
 
     fn write(&self, folder: &Path, flows: &[&Explored]) -> std::io::Result<()> {
@@ -408,6 +382,55 @@ impl Cuts {
     }
 }
 
+/// What the boards of one command share while their flows are explored.
+struct Work<'a> {
+    options: Options,
+    /// How many flows there are, and how many were begun.
+    planned: usize,
+    begun: AtomicUsize,
+    bars: MultiProgress,
+    stop: Arc<AtomicBool>,
+    interrupt: Interrupt,
+    folder: &'a Path,
+}
+
+impl Work<'_> {
+    /// Explores the flows of one board and product, one after the other.
+    fn group(&self, (group, flows): &Flows) -> Result<Vec<Done>, Failure> {
+        let Some(lock) = group.profile.lock() else {
+            return Ok(Vec::new());
+        };
+        let opener = board::opener();
+        let prepared = campaign::prepare(group, &opener, self.options.seed, self.interrupt.clone())
+            .map_err(board::broken)?;
+        let mut explorer = Explorer::new(prepared, lock, self.options, Arc::clone(&self.stop));
+        let mut done = Vec::new();
+        for (flow, text) in flows {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+            let bar = self.bars.add(progress());
+            bar.set_prefix(format!("[{number}/{}] {}", self.planned, flow.name));
+            let began = Instant::now();
+            let explored = explorer.explore(flow, &|doing, at, of| {
+                bar.set_length(of);
+                bar.set_position(at);
+                bar.set_message(doing.to_owned());
+            });
+            bar.finish_and_clear();
+            let mut explored = explored.map_err(board::broken)?;
+            reproducer::write(&mut explored, flow, text, self.folder)
+                .map_err(|why| unusable(self.folder, &why))?;
+            done.push(Done {
+                explored,
+                took: began.elapsed(),
+            });
+        }
+        Ok(done)
+    }
+}
+
 fn heads() -> String {
     let words = Outcome::ALL.map(|outcome| format!("{:>8}", outcome.word()));
     words.join(" ")
@@ -441,14 +464,10 @@ fn summary(flow: &Explored) -> Summary {
     }
 }
 
-fn progress(format: Format) -> ProgressBar {
-    let target = match format == Format::Human && std::io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
+fn progress() -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix} {msg:18} {bar:24} {pos}/{len}, {eta} left")
         .expect("the template is right");
-    ProgressBar::with_draw_target(Some(1), target).with_style(style)
+    ProgressBar::new(1).with_style(style)
 }
 
 /// Ctrl-C and SIGTERM: what is under way is left, and what was found is written.
