@@ -32,10 +32,12 @@ pub fn watched(setup: Setup<'_>, acts: &[Act], chip: &str, addresses: &[u32]) ->
         for act in acts {
             let looked = attached(&mut probe, hand.bench(), addresses);
             hand.carry_out(std::slice::from_ref(act));
-            match looked.and_then(|()| hit(&mut probe)) {
-                Ok(None) => {}
-                Ok(hit) => watched.hit = hit.filter(|hit| addresses.contains(hit)),
-                // The supply may have gone in this step; the next one shows whether it is back.
+            match looked {
+                Ok(()) => match hit(&mut probe) {
+                    Ok(hit) => watched.hit = hit.filter(|hit| addresses.contains(hit)),
+                    // The supply went in this step, and the session with it; the next one shows whether it is back.
+                    Err(_) => probe.detach(),
+                },
                 Err(trouble) if is_of_the_supply(trouble.fault) => {}
                 Err(trouble) => watched.trouble = Some(trouble),
             }
