@@ -7,7 +7,9 @@ mod cuts;
 pub(crate) mod error;
 pub(crate) mod files;
 mod flash;
+mod fuzz;
 mod init;
+mod layers;
 mod list;
 mod museum;
 mod open;
@@ -16,6 +18,7 @@ mod quantity;
 mod replay;
 mod report;
 mod run;
+mod script;
 mod signals;
 mod sim;
 
@@ -59,6 +62,12 @@ enum Verb {
     Run(run::Run),
     /// Lose the supply at every point of a flow, and find out which codes then open
     Cuts(cuts::Cuts),
+    /// Try on a board what nobody thought to write down
+    Fuzz(fuzz::Fuzz),
+    /// Do the same to model, host build, image and board, and compare what they say
+    Layers(layers::LayersCommand),
+    /// Turn an input of the fuzzers into a scenario, or a scenario into one
+    Script(script::ScriptCommand),
     /// Look for what is wrong with firmware that is known to be bad
     Museum(museum::MuseumCommand),
     /// Read files and match them with each other and the benches; applies no power
@@ -114,6 +123,9 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.verb {
         Verb::Run(run) => run.execute(),
         Verb::Cuts(cuts) => cuts.execute(),
+        Verb::Fuzz(fuzz) => fuzz.execute(),
+        Verb::Layers(layers) => layers.execute(),
+        Verb::Script(script) => script.execute(),
         Verb::Museum(museum) => museum.execute(),
         Verb::Check(check) => check.execute(),
         Verb::List(list) => list.execute(),

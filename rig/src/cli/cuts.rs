@@ -471,7 +471,7 @@ fn progress() -> ProgressBar {
 }
 
 /// Ctrl-C and SIGTERM: what is under way is left, and what was found is written.
-fn stop_on_signal(stop: &Arc<AtomicBool>, interrupt: &Interrupt) -> Result<(), Failure> {
+pub(super) fn stop_on_signal(stop: &Arc<AtomicBool>, interrupt: &Interrupt) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
