@@ -8,8 +8,10 @@ pub(crate) mod error;
 pub(crate) mod files;
 mod flash;
 mod flows;
+mod fuzz;
 mod glitch;
 mod init;
+mod layers;
 mod list;
 mod museum;
 mod open;
@@ -18,6 +20,7 @@ mod quantity;
 mod replay;
 mod report;
 mod run;
+mod script;
 mod signals;
 mod sim;
 
@@ -63,6 +66,12 @@ enum Verb {
     Cuts(cuts::Cuts),
     /// Let every instruction of a lock's decision go wrong, and see whether one opens it
     Glitch(glitch::GlitchCommand),
+    /// Try on a board what nobody thought to write down
+    Fuzz(fuzz::Fuzz),
+    /// Do the same to model, host build, image and board, and compare what they say
+    Layers(layers::LayersCommand),
+    /// Turn an input of the fuzzers into a scenario, or a scenario into one
+    Script(script::ScriptCommand),
     /// Look for what is wrong with firmware that is known to be bad
     Museum(museum::MuseumCommand),
     /// Read files and match them with each other and the benches; applies no power
@@ -119,6 +128,9 @@ pub fn main() -> ExitCode {
         Verb::Run(run) => run.execute(),
         Verb::Cuts(cuts) => cuts.execute(),
         Verb::Glitch(glitch) => glitch.execute(),
+        Verb::Fuzz(fuzz) => fuzz.execute(),
+        Verb::Layers(layers) => layers.execute(),
+        Verb::Script(script) => script.execute(),
         Verb::Museum(museum) => museum.execute(),
         Verb::Check(check) => check.execute(),
         Verb::List(list) => list.execute(),

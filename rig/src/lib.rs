@@ -16,7 +16,9 @@
 //! - [`step`]: the words that scenarios and procedures are written in; [`profile`]: what one product
 //!   promises; [`scenario`]: what to do and what must be seen, and the plan of runs that the two make.
 //! - [`run`]: one run: act, wait, check; [`campaign`]: many runs; [`cuts`]: every loss of supply that a run can suffer;
-//!   [`glitch`]: every instruction of a decision that can go wrong.
+//!   [`glitch`]: every instruction of a decision that can go wrong;
+//!   [`fuzz`]: what nobody thought to write down; [`layers`]: the same on model, host, image and board;
+//!   [`script`]: what fuzzers find, as scenarios.
 //! - [`mod@bench`]: the instruments around one board, and one face for all of them; [`driver`]: one
 //!   instrument over a port; [`port`]: what a driver stands on, and the one clock.
 //! - [`serve`]: the virtual bench on real ports, for other tools.
@@ -34,8 +36,10 @@ pub mod campaign;
 pub mod cli;
 pub mod cuts;
 pub mod driver;
+pub mod fuzz;
 pub mod glitch;
 pub mod image;
+pub mod layers;
 pub mod museum;
 pub mod port;
 pub mod profile;
@@ -44,6 +48,7 @@ pub mod quantity;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod script;
 pub mod serve;
 pub mod snapshot;
 pub mod source;

@@ -228,6 +228,10 @@ pub trait Branch {
     /// What was noted since; none if that does not tell everything.
     fn dependence(&self) -> Option<Dependence>;
 
+    /// From now on, or no longer, it is noted which branches the firmware takes; forks go on noting in the same
+    /// place.
+    fn note_branches(&mut self, into: Option<&sim::Branches>);
+
     /// When a word of a page of flash was first read since.
     fn first_read(&self, page: u32) -> Option<Nanos>;
 }

@@ -38,7 +38,9 @@ pub use cut::{
 };
 pub use cylinder::beyond;
 pub use glitch::{Entry, is_sign, physical};
+pub use runner::PHASE as DOOR_TAKES;
 use runner::{CarryOut, Runner, Stop};
+pub use steps::BOOT_MAX as SUPPLY_TAKES;
 
 /// Everything that one run is made from.
 pub struct Setup<'a> {
@@ -117,6 +119,7 @@ trait UnderWay {
     fn carry_out(&mut self) -> Result<(), Stop>;
     fn all(&mut self, acts: &[Act]) -> Result<(), Stop>;
     fn events(&self) -> &[Event];
+    fn bench(&mut self) -> &mut Bench;
     fn cutting(&mut self) -> &mut Option<cut::Cutting>;
     fn glitching(&mut self) -> &mut Option<glitch::Glitching>;
 }
@@ -137,6 +140,10 @@ where
         self.recorder.events()
     }
 
+    fn bench(&mut self) -> &mut Bench {
+        self.bench
+    }
+
     fn cutting(&mut self) -> &mut Option<cut::Cutting> {
         &mut self.cutting
     }
@@ -154,6 +161,16 @@ pub struct ByHand<'r> {
 }
 
 impl ByHand<'_> {
+    /// The bench, to look at the board between two acts.
+    pub fn bench(&mut self) -> &mut Bench {
+        self.runner.bench()
+    }
+
+    /// Whether nothing more is done.
+    pub fn is_over(&self) -> bool {
+        self.stopped.is_some()
+    }
+
     /// Carries out acts, and gives the verdict so far with its reason. After one that did not end as
     /// expected nothing more is done.
     pub fn carry_out(&mut self, acts: &[Act]) -> (Verdict, String) {

@@ -18,6 +18,8 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::str::FromStr;
 
+use educe::Educe;
+
 use crate::board::contact::{Contact, ContactSpec};
 use crate::board::noise::Noise;
 use crate::board::supply::{BROWN_OUT, BROWN_OUT_RELEASE, Feed};
@@ -169,7 +171,7 @@ impl FromStr for Port {
 }
 
 /// Something seen from outside.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub struct Observation {
     /// When: the end of the last stop bit, the edge itself, the end of the instruction that
     /// started the flash operation.
@@ -179,7 +181,7 @@ pub struct Observation {
 }
 
 /// What was seen.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Hash)]
 pub enum Seen {
     /// Bytes came from a port.
     Bytes {
@@ -207,7 +209,7 @@ pub enum Seen {
 }
 
 /// The battery terminal at one moment, as no instrument sees it: without aperture, noise or delay.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Terminal {
     /// Its voltage.
     pub millivolts: u32,
@@ -223,8 +225,11 @@ const SUPPLY_TURNAROUND: Ticks = Ticks::from_millis(1);
 const TERMINAL_STEP: u32 = 50;
 
 /// See the head of the file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Educe)]
+#[educe(Hash)]
 pub struct VirtualBench {
+    // The same for all forks.
+    #[educe(Hash(ignore))]
     spec: BenchSpec,
     seed: u64,
     now: Ticks,
@@ -480,19 +485,9 @@ impl VirtualBench {
     /// A hash of everything but flash: what the chip, the board and the instruments are in the middle of.
     /// Benches for which it is equal, and that read the same words of flash from now on, go on alike.
     pub fn passing_state(&self) -> u64 {
-        /// What is shown goes into the hash.
-        struct Into(DefaultHasher);
-        impl fmt::Write for Into {
-            fn write_str(&mut self, text: &str) -> fmt::Result {
-                self.0.write(text.as_bytes());
-                Ok(())
-            }
-        }
-        let mut into = Into(DefaultHasher::new());
-        use fmt::Write;
-        // Every part shows all that it is made of; only flash shows nothing.
-        write!(into, "{self:?}").ok();
-        into.0.finish()
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// From now on it is noted on which words of flash, from this page on, depends what the chip does.

@@ -17,6 +17,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 
+use educe::Educe;
+
 use crate::time::Ticks;
 use bolt::{Actuator, Bolt, BoltSpec, Push};
 use keypad::{Drive, Keypad, NETS};
@@ -254,7 +256,7 @@ pub enum Touch {
 }
 
 /// What the chip does to its pins, one bit for each.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
 pub struct Pins {
     /// Driven high.
     pub high: u32,
@@ -276,7 +278,7 @@ pub struct Activity {
 }
 
 /// What the board does to the chip's pins, one bit for each.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
 pub struct Inputs {
     /// Something holds the pin at a level.
     pub held: u32,
@@ -285,7 +287,7 @@ pub struct Inputs {
 }
 
 /// A line has changed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Edge {
     /// When.
     pub at: Ticks,
@@ -299,8 +301,10 @@ pub struct Edge {
 }
 
 /// The board at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Educe)]
+#[educe(Hash)]
 pub struct Board {
+    #[educe(Hash(ignore))]
     spec: BoardSpec,
     pins: Pins,
     inputs: Inputs,

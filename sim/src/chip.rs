@@ -20,6 +20,8 @@ pub mod memory;
 pub mod nvmc;
 pub mod peripherals;
 
+use educe::Educe;
+
 use self::bus::{Did, FastBus, FullBus, POLLS_MAX};
 use self::core::decode::{self, Code, Op};
 use self::core::system::{HARD_FAULT, SV_CALL};
@@ -60,7 +62,7 @@ pub enum Stopped {
 }
 
 /// What happened and was not reported yet.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Hash, Default)]
 struct Stops {
     pins: bool,
     uart: bool,
@@ -87,7 +89,7 @@ impl Stops {
 /// A read of a register that changes by events only, since when nothing but core registers changed.
 /// If the same read comes again with the same registers, the core waits in a loop for that event,
 /// and the rounds until then need not be executed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Poll {
     registers: Registers,
     at: Ticks,
@@ -117,7 +119,7 @@ pub struct CoreState {
 }
 
 /// Whether the chip has supply, and whether it uses it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 enum Power {
     Unsupplied,
     SystemOff,
@@ -125,7 +127,8 @@ enum Power {
 }
 
 /// The chip.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Educe)]
+#[educe(Hash)]
 pub struct Chip {
     now: Ticks,
     power: Power,
@@ -149,6 +152,7 @@ pub struct Chip {
     seed: u64,
     power_cycles: u64,
     awake: Ticks,
+    #[educe(Hash(ignore))]
     edges: Option<Edges>,
     watch: Option<Watch>,
     crashes: u64,

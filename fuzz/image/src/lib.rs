@@ -9,9 +9,10 @@
 
 use std::fmt;
 
-use code_entry::BoltCommand;
 use code_entry::personality::{Kind, PAGE_MAGIC};
-use fuzz_lock::host::{self, Call, Judge};
+use code_entry::{BoltCommand, Personality};
+use fuzz_lock::host::{self, Call, Hand, Judge};
+use fuzz_lock::layers::{Listener, Said};
 use fuzz_lock::products;
 use fuzz_script::{Action, Contact, Cut, Door, Loss, Press, Script, Supply, Torn};
 use lockrig_sim::bench::{BenchSpec, Observation, Port, Seen, VirtualBench};
@@ -157,6 +158,7 @@ impl Target {
                 image,
                 spec,
                 Some((at, products::page(product))),
+                false,
                 edges,
             ));
         }
@@ -178,10 +180,55 @@ impl Target {
         edges: Option<Edges>,
     ) -> Result<Target, Unfit> {
         Ok(Target {
-            warm: vec![started(&Image::read(elf)?, spec, None, edges)],
+            warm: vec![started(&Image::read(elf)?, spec, None, true, edges)],
             codes: Some(codes.to_vec()),
             fresh_mv: 9_000,
         })
+    }
+
+    /// What is in a chip's flash, personality included, on the board of a product of this kind.
+    pub fn flashed(segments: &[(u32, Vec<u8>)], kind: Kind) -> Target {
+        let image = Image {
+            segments: segments.to_vec(),
+        };
+        let spec = match kind {
+            Kind::Safe => &BenchSpec::SAFE,
+            Kind::SmartLock => &BenchSpec::SMART_LOCK,
+        };
+        Target {
+            warm: vec![started(&image, spec, None, false, None)],
+            codes: None,
+            fresh_mv: 9_000,
+        }
+    }
+
+    /// What the image says in the course of a script, as the product that it was started as.
+    pub fn tells(&self, rules: &'static Personality, script: &Script, hand: Hand) -> Vec<Said> {
+        let bench = self.warm[0].clone();
+        let mut run = Run {
+            rules,
+            hand,
+            listener: Some(Listener::default()),
+            outcome: Outcome::default(),
+            typed: String::new(),
+            console: Vec::new(),
+            target: self,
+            flash_operations: None,
+            awake_until: Ticks::NEVER,
+            until: Ticks::NEVER,
+            bench,
+        };
+        for (nth, action) in script.actions.iter().enumerate() {
+            if let Some(listener) = &mut run.listener {
+                listener.begins(nth);
+            }
+            run.act(action);
+        }
+        let mut listener = run.listener.unwrap_or_default();
+        if run.bench.chip().crashes() > 0 {
+            listener.crashed();
+        }
+        listener.into_said()
     }
 
     /// Runs a script on a fork. Bytes that are no script are not run.
@@ -197,7 +244,9 @@ impl Target {
             typed: String::new(),
             console: Vec::new(),
             target: self,
-            product: script.product,
+            rules: products::of(script.product),
+            hand: Hand::default(),
+            listener: None,
             flash_operations: None,
             awake_until: warm.chip().awake_time() + AWAKE_MAX,
             until: warm.now() + LASTS_MAX,
@@ -243,6 +292,7 @@ fn started(
     image: &Image,
     spec: &BenchSpec,
     page: Option<(u32, &[u8])>,
+    door_closed: bool,
     edges: Option<Edges>,
 ) -> VirtualBench {
     let mut bench = VirtualBench::new(spec, SEED);
@@ -252,7 +302,7 @@ fn started(
     if let Some((address, bytes)) = page {
         bench.load(address, bytes);
     }
-    bench.touch(Touch::Door, page.is_none());
+    bench.touch(Touch::Door, door_closed);
     bench.note_edges(edges);
     bench.write(Port::Supply, b"VOLT 9;CURR 2;OUTP ON\n");
     let until = bench.now() + STARTS;
@@ -268,7 +318,10 @@ struct Run<'t> {
     /// The line that the console is in the middle of.
     console: Vec<u8>,
     target: &'t Target,
-    product: u8,
+    rules: &'static Personality,
+    hand: Hand,
+    /// Who hears what the lock says, if somebody does.
+    listener: Option<Listener>,
     /// How many flash operations are still to begin before the cut.
     flash_operations: Option<u32>,
     awake_until: Ticks,
@@ -284,6 +337,9 @@ impl Run<'_> {
             Door::Open => self.bench.touch(Touch::Door, false),
             Door::Closed => self.bench.touch(Touch::Door, true),
         }
+        if action.door != Door::Stays {
+            self.pass(self.hand.door_ms);
+        }
         self.supply(action.supply);
         let torn = match action.cut {
             Cut::InWrite(write, torn) => {
@@ -293,7 +349,11 @@ impl Run<'_> {
             }
             _ => None,
         };
-        let lost = self.press(action.press) || self.pass(action.pause.ms());
+        let mut lost = self.press(action.press);
+        if action.press != Press::Nothing {
+            lost = lost || self.pass(self.hand.press_ms);
+        }
+        lost = lost || self.pass(action.pause.ms());
         match (action.cut, torn) {
             (_, Some(torn)) => {
                 self.flash_operations = None;
@@ -315,6 +375,7 @@ impl Run<'_> {
                 self.away(Loss::OFF_MS[0]);
                 self.pass(Loss::HELD_MS);
                 self.touch(button, false);
+                self.pass(self.hand.press_ms);
             }
             _ => {}
         }
@@ -323,7 +384,7 @@ impl Run<'_> {
     fn supply(&mut self, supply: Supply) {
         let millivolts = match (&self.target.codes, supply) {
             (_, Supply::Stays) => None,
-            (None, supply) => host::level(products::of(self.product), supply).map(u32::from),
+            (None, supply) => host::level(self.rules, supply).map(u32::from),
             (Some(_), Supply::Fresh) => Some(self.target.fresh_mv),
             (Some(_), Supply::Low) => Some(5_000),
             (Some(_), Supply::NoChanges) => Some(4_300),
@@ -332,6 +393,7 @@ impl Run<'_> {
         if let Some(millivolts) = millivolts {
             let command = format!("VOLT {}.{:03}\n", millivolts / 1_000, millivolts % 1_000);
             self.bench.write(Port::Supply, command.as_bytes());
+            self.pass(self.hand.supply_ms);
         }
     }
 
@@ -409,17 +471,22 @@ impl Run<'_> {
     }
 
     fn run_until(&mut self, until: Ticks) -> bool {
-        while let Some(Observation { what, .. }) = self.bench.run_until(until) {
+        while let Some(Observation { what, at }) = self.bench.run_until(until) {
             match what {
                 Seen::Edge {
                     line: Line::BoltWithdrawn,
                     level: true,
                     ..
-                } => self.outcome.openings += 1,
+                } => {
+                    self.outcome.openings += 1;
+                    if let Some(listener) = &mut self.listener {
+                        listener.withdrawn(millis(at));
+                    }
+                }
                 Seen::Bytes {
                     port: Port::Console,
                     bytes,
-                } => self.hear(&bytes),
+                } => self.hear(&bytes, millis(at)),
                 Seen::FlashOperation(_) => {
                     if let Some(left) = &mut self.flash_operations {
                         *left -= 1;
@@ -434,17 +501,25 @@ impl Run<'_> {
         false
     }
 
-    fn hear(&mut self, bytes: &[u8]) {
+    fn hear(&mut self, bytes: &[u8], at_ms: u64) {
         for &byte in bytes {
             match byte {
                 b'\n' => {
                     self.outcome.attempts += u32::from(self.console.starts_with(b"attempt "));
+                    if let Some(listener) = &mut self.listener {
+                        let line = String::from_utf8_lossy(&self.console);
+                        listener.line(line.trim_end(), at_ms);
+                    }
                     self.console.clear();
                 }
                 byte => self.console.push(byte),
             }
         }
     }
+}
+
+fn millis(at: Ticks) -> u64 {
+    at.as_nanos() / 1_000_000
 }
 
 /// What a word means for the bits of flash.

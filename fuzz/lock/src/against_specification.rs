@@ -143,12 +143,12 @@ fn same(one: &Kept, other: &Kept) -> bool {
         && one.handed == other.handed
 }
 
-fn held_at_power_on(host: &Host) -> [bool; 2] {
+pub(crate) fn held_at_power_on(host: &Host) -> [bool; 2] {
     use fuzz_script::Contact;
     [Contact::Reset, Contact::Program].map(|button| host.held_at_power_on() == Some(button))
 }
 
-fn tell(lock: &mut Lock<'_>, input: Input) {
+pub(crate) fn tell(lock: &mut Lock<'_>, input: Input) {
     match input {
         Input::KeyDown(key) => lock.key_down(key.label()),
         Input::KeyUp(key) => lock.key_up(key.label()),
@@ -175,7 +175,7 @@ fn said(report: &Report) -> Option<Says> {
     })
 }
 
-fn kept(record: &Record, at_ms: u64, left_ms: u64) -> Kept {
+pub(crate) fn kept(record: &Record, at_ms: u64, left_ms: u64) -> Kept {
     Kept {
         users: record.users.iter().map(text).collect(),
         master: text(&record.master),
@@ -207,7 +207,7 @@ fn button(button: Button) -> specification::Button {
     }
 }
 
-fn place(position: BoltPosition) -> Place {
+pub(crate) fn place(position: BoltPosition) -> Place {
     match position {
         BoltPosition::Thrown => Place::Thrown,
         BoltPosition::Withdrawn => Place::Withdrawn,
@@ -216,7 +216,7 @@ fn place(position: BoltPosition) -> Place {
 }
 
 /// A personality in the specification's words.
-fn product(from: &Personality) -> Product {
+pub(crate) fn product(from: &Personality) -> Product {
     assert_eq!(
         from.entry.long_press_ms, 0,
         "no shipped product knows long presses"

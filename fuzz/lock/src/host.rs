@@ -142,6 +142,7 @@ pub trait Judge {
 /// The lock and what is around it.
 pub struct Host {
     personality: &'static Personality,
+    hand: Hand,
     lock: Lock<Flash>,
     flash: Flash,
     /// On the lock's clock, which starts with its power.
@@ -161,16 +162,38 @@ pub struct Host {
     held: Option<Contact>,
 }
 
+/// How long whoever acts takes beside what a script says, in milliseconds: a bench's finger is no faster than a
+/// person's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Hand {
+    /// After something was pressed.
+    pub press_ms: u32,
+    /// After the door was moved.
+    pub door_ms: u32,
+    /// After the supply was set.
+    pub supply_ms: u32,
+}
+
 /// Does what a script says.
 pub fn run(script: &Script, judge: &mut impl Judge) {
-    let mut host = Host::new(products::of(script.product), judge);
+    run_as(products::of(script.product), script, Hand::default(), judge);
+}
+
+/// Does what a script says to a product of one's own.
+pub fn run_as(
+    personality: &'static Personality,
+    script: &Script,
+    hand: Hand,
+    judge: &mut impl Judge,
+) {
+    let mut host = Host::new(personality, hand, judge);
     for action in &script.actions {
         host.act(action, judge);
     }
 }
 
 impl Host {
-    fn new(personality: &'static Personality, judge: &mut impl Judge) -> Host {
+    fn new(personality: &'static Personality, hand: Hand, judge: &mut impl Judge) -> Host {
         let found = PowerOn {
             since_ms: 0,
             door_open: true,
@@ -192,6 +215,7 @@ impl Host {
         );
         let mut host = Host {
             personality,
+            hand,
             lock,
             flash,
             now_ms: 0,
@@ -263,16 +287,21 @@ impl Host {
         }
         self.do_parts(action, judge);
         match action.cut {
-            _ if self.dead => self.power_cycle(Loss::WRITE_OFF_MS, None, judge),
+            _ if self.dead => {
+                self.power_cycle(Loss::WRITE_OFF_MS, None, judge);
+                self.rests(self.hand.supply_ms, judge);
+            }
             Cut::None | Cut::InWrite(..) => {}
             Cut::Cycle(how_long) => {
                 self.power_cycle(Loss::OFF_MS[usize::from(how_long)], None, judge);
+                self.rests(self.hand.supply_ms, judge);
             }
             Cut::Holding(button) => {
                 self.power_cycle(Loss::OFF_MS[0], Some(button), judge);
                 if !self.dead {
                     self.pass(u64::from(Loss::HELD_MS), judge);
                     self.contact(button, false, judge);
+                    self.rests(self.hand.press_ms, judge);
                 }
             }
         }
@@ -293,9 +322,13 @@ impl Host {
             self.door_open = open;
             self.handle(Input::Door { open }, judge);
         }
+        if action.door != Door::Stays {
+            self.rests(self.hand.door_ms, judge);
+        }
         if let Some(millivolts) = level(self.personality, action.supply) {
             self.supply_mv = millivolts;
             self.handle(Input::Supply(millivolts), judge);
+            self.rests(self.hand.supply_ms, judge);
         }
         let lasts_ms = u64::from(action.press.lasts_ms());
         match action.press {
@@ -315,7 +348,17 @@ impl Host {
                 self.contact(second, false, judge);
             }
         }
+        if action.press != Press::Nothing {
+            self.rests(self.hand.press_ms, judge);
+        }
         self.pass(u64::from(action.pause.ms()), judge);
+    }
+
+    /// Whoever acts takes a moment.
+    fn rests(&mut self, span_ms: u32, judge: &mut impl Judge) {
+        if span_ms > 0 {
+            self.pass(u64::from(span_ms), judge);
+        }
     }
 
     fn contact(&mut self, contact: Contact, down: bool, judge: &mut impl Judge) {

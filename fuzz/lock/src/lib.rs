@@ -7,10 +7,12 @@
 //! - [`host`]: the state machine with a bolt, a battery and a storage, doing what a script says.
 //! - [`code_entry`]: judged by what must hold whatever is done.
 //! - [`against_specification`]: compared with a plain model of what manuals say.
+//! - [`layers`]: what model, state machine, image and board say, in the same words.
 //! - [`power_cut`]: the storage, under losses of supply.
 
 pub mod against_specification;
 pub mod code_entry;
 pub mod host;
+pub mod layers;
 pub mod power_cut;
 pub mod products;

@@ -7,14 +7,11 @@
 //! - [`files`]: what people and programs write: scenarios, profiles, benches, traces, images.
 //! - [`replies`]: what instruments answer to our drivers.
 //! - [`requests`]: what debuggers ask of the served bench.
-//!
-//! [`scenario_form`] is no target: it writes what the fuzzers of the lock found as scenarios, and reads it back.
 
 pub mod files;
 pub mod personalities;
 pub mod replies;
 pub mod requests;
-pub mod scenario_form;
 pub mod seeds;
 
 /// A fuzz target.

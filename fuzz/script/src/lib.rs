@@ -52,9 +52,24 @@ pub struct Script {
     pub actions: Vec<Action>,
 }
 
-/// Why bytes are not the form of a script.
+/// Where and why bytes are not the form of a script.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Corrupt {
+pub struct Corrupt {
+    /// The first byte that is wrong, from 0; their number, if more were to come.
+    pub byte: usize,
+    /// What is wrong with it.
+    pub why: Wrong,
+}
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "byte {}: {}", self.byte, self.why)
+    }
+}
+
+/// What is wrong with bytes that are not the form of a script.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Wrong {
     /// They end within a stream.
     Short {
         /// The stream.
@@ -90,28 +105,28 @@ pub enum Corrupt {
     },
 }
 
-impl fmt::Display for Corrupt {
+impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Corrupt::Short { stream } => write!(f, "it ends within the {stream}"),
-            Corrupt::Long { stream, length } => write!(
+            Wrong::Short { stream } => write!(f, "it ends within the {stream}"),
+            Wrong::Long { stream, length } => write!(
                 f,
                 "it has {length} {stream}, which is more than it has presses, or than {ACTIONS_MAX}"
             ),
-            Corrupt::Trailing { stream } => {
+            Wrong::Trailing { stream } => {
                 write!(f, "its {stream} end with one that changes nothing")
             }
-            Corrupt::Unknown {
+            Wrong::Unknown {
                 stream,
                 place,
                 byte,
                 known,
             } => write!(
                 f,
-                "byte {place} of its {stream} is {byte}, and only 0 to {} mean something",
+                "it is {byte}, at place {place} of the {stream}, where only 0 to {} mean something",
                 known - 1
             ),
-            Corrupt::Rest { bytes } => write!(f, "{bytes} bytes stand behind its end"),
+            Wrong::Rest { bytes } => write!(f, "{bytes} bytes stand behind its end"),
         }
     }
 }
@@ -140,36 +155,45 @@ impl Script {
     /// # Errors
     /// If no script has this form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Script, Corrupt> {
-        let (&product, mut rest) = bytes
-            .split_first()
-            .ok_or(Corrupt::Short { stream: STREAMS[0] })?;
+        let corrupt = |byte, why| Err(Corrupt { byte, why });
+        let ends = |stream| Corrupt {
+            byte: bytes.len(),
+            why: Wrong::Short { stream },
+        };
+        let (&product, mut rest) = bytes.split_first().ok_or(ends(STREAMS[0]))?;
         let mut streams = [&[][..]; STREAMS.len()];
         for (nth, stream) in STREAMS.into_iter().enumerate() {
-            let (taken, after) = take(rest).ok_or(Corrupt::Short { stream })?;
+            let starts = bytes.len() - rest.len();
+            let (taken, after) = take(rest).ok_or(ends(stream))?;
+            let length = taken.len();
             let longest = if nth == 0 {
                 ACTIONS_MAX
             } else {
                 streams[0].len()
             };
-            if taken.len() > longest {
-                let length = taken.len();
-                return Err(Corrupt::Long { stream, length });
+            if length > longest {
+                return corrupt(starts, Wrong::Long { stream, length });
             }
             if nth > 0 && taken.last() == Some(&0) {
-                return Err(Corrupt::Trailing { stream });
+                return corrupt(starts + length, Wrong::Trailing { stream });
             }
             if let Some(place) = taken.iter().position(|byte| *byte >= KNOWN[nth]) {
-                return Err(Corrupt::Unknown {
-                    stream,
-                    place,
-                    byte: taken[place],
-                    known: KNOWN[nth],
-                });
+                let (byte, known) = (taken[place], KNOWN[nth]);
+                return corrupt(
+                    starts + 1 + place,
+                    Wrong::Unknown {
+                        stream,
+                        place,
+                        byte,
+                        known,
+                    },
+                );
             }
             (streams[nth], rest) = (taken, after);
         }
         if !rest.is_empty() {
-            return Err(Corrupt::Rest { bytes: rest.len() });
+            let more = rest.len();
+            return corrupt(bytes.len() - more, Wrong::Rest { bytes: more });
         }
         let actions = (0..streams[0].len()).map(|at| action(&streams, at));
         Ok(Script {

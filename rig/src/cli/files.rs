@@ -52,6 +52,14 @@ pub struct Library {
     pub benches: Vec<Loaded<BenchFile>>,
 }
 
+/// The requirements that a project's scenarios cover.
+pub fn requirements(project: &Project) -> Result<Requirements, Failure> {
+    let mut mistakes = Mistakes::default();
+    let requirements = mistakes.requirements(project)?;
+    mistakes.report()?;
+    Ok(requirements.expect("what cannot be read was reported"))
+}
+
 /// A bad twin, and the profile as its firmware has it.
 pub struct Behaviour {
     /// The profile whose promise is broken.

@@ -5,11 +5,13 @@
 //! and nothing on it can be cut.
 
 use std::str::FromStr;
+use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use lockrig_sim::bench::cylinder::{CylinderBench, CylinderSpec};
 use lockrig_sim::bench::{self, BenchSpec, VirtualBench};
 use lockrig_sim::board::Line;
+use lockrig_sim::chip::edges::Edges;
 use lockrig_sim::chip::glitch;
 use lockrig_sim::chip::nvmc::{self, FlashChange, FlashOperation};
 use lockrig_sim::time::Ticks;
@@ -66,6 +68,32 @@ impl Handle {
         bench
             .unwrap_or_else(|poisoned| poisoned.into_inner())
             .clone()
+    }
+}
+
+/// Which branches firmware has taken, on any bench that notes them here.
+#[derive(Clone, Debug)]
+pub struct Branches(Edges);
+
+/// So many branches are told apart.
+const BRANCHES: usize = 1 << 16;
+
+impl Branches {
+    /// None yet. Their place is never given back: one is made for a command.
+    pub fn new() -> Branches {
+        let taken = (0..BRANCHES).map(|_| AtomicU8::new(0)).collect::<Vec<_>>();
+        Branches(Edges::new(taken.leak()))
+    }
+
+    /// Whether the branch at the first address led to the second.
+    pub fn took(&self, from: u32, to: u32) -> bool {
+        self.0.took(from, to)
+    }
+}
+
+impl Default for Branches {
+    fn default() -> Branches {
+        Branches::new()
     }
 }
 
@@ -467,6 +495,12 @@ impl Branch for SimPorts {
         let board = self.world.board()?;
         let (words, erased) = board.chip().dependence()?.result()?;
         Some(Dependence { words, erased })
+    }
+
+    fn note_branches(&mut self, into: Option<&Branches>) {
+        if let Some(mut board) = self.world.board() {
+            board.note_edges(into.map(|branches| branches.0));
+        }
     }
 
     fn first_read(&self, page: u32) -> Option<Nanos> {

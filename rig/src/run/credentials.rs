@@ -50,11 +50,16 @@ impl Credentials {
         }
     }
 
-    /// A code was stored in a slot; what was there no longer opens.
+    /// A code was stored in a slot, 0 for the first that is free; what was there no longer opens.
     pub fn store(&mut self, slot: u32, code: &CodeUse) {
         if std::mem::take(&mut self.erased_by_next) {
             self.slots.clear();
         }
+        let is_free = |slot: &u32| !self.slots.contains_key(slot);
+        let slot = match slot {
+            0 => (1..).find(is_free).unwrap_or(1),
+            slot => slot,
+        };
         self.slots.insert(slot, code.clone());
         // A code that is stored anew did not outlive anything.
         let slots = &self.slots;

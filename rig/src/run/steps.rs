@@ -15,7 +15,7 @@ use super::pattern::{Progress, Track};
 use super::runner::{Armed, CarryOut, PHASE, QUIET, Runner, Step, Stop};
 
 /// How long a board may take from power to idle before the first key is pressed.
-const BOOT_MAX: Nanos = Nanos::from_secs(1);
+pub const BOOT_MAX: Nanos = Nanos::from_secs(1);
 /// How long a finger leaves lamps and beeper to finish before it presses the next key.
 pub const PATIENCE: Nanos = Nanos::from_secs(15);
 /// How long a bolt may take to be thrown again where the manual gives no time.

@@ -246,7 +246,7 @@ pub enum Effect {
     StoresUserCode {
         /// The code.
         code: CodeUse,
-        /// The slot, from 1.
+        /// The slot, from 1; 0 for the first that is free.
         slot: u32,
     },
     /// This is the master code from now on.

@@ -2,6 +2,8 @@
 //!
 //! Position is counted in ticks of travel, so that every end of a movement is known exactly.
 
+use educe::Educe;
+
 use crate::time::Ticks;
 
 /// What moves the bolt.
@@ -56,7 +58,7 @@ impl BoltSpec {
 }
 
 /// What the drive's transistors are told.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
 pub enum Push {
     /// No current.
     #[default]
@@ -68,8 +70,10 @@ pub enum Push {
 }
 
 /// The bolt at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Educe)]
+#[educe(Hash)]
 pub struct Bolt {
+    #[educe(Hash(ignore))]
     spec: BoltSpec,
     /// Ticks of travel from fully thrown.
     position: u64,

@@ -7,7 +7,7 @@ use crate::board::noise::Noise;
 use crate::time::Ticks;
 
 /// How long a contact takes to move and how long it bounces then.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct ContactSpec {
     /// From the coil's current to the first touch.
     pub operate: Ticks,
@@ -41,7 +41,7 @@ const FLIP_MIN: Ticks = Ticks::from_micros(20);
 const FLIP_MAX: Ticks = Ticks::from_micros(600);
 
 /// One contact.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Contact {
     spec: ContactSpec,
     noise: Noise,

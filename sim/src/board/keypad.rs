@@ -42,7 +42,7 @@ impl Drive {
 }
 
 /// Which keys are closed, and which nets are one because of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Keypad {
     closed: u16,
     joined: [u8; NETS],

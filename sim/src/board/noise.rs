@@ -4,7 +4,7 @@
 //! one more key press never changes what another contact does.
 
 /// A stream of reproducible noise (SplitMix64).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Noise {
     state: u64,
 }

@@ -10,7 +10,7 @@ use crate::time::Ticks;
 /// Lit from the first moment of light; dark once there was no light for [`Lamp::HOLD`]. So light
 /// that is dimmed by pulses at 200 Hz or faster is one steady light, and every light is seen
 /// longer than it was by exactly the hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Hash, Default)]
 pub struct Lamp {
     driven: bool,
     lit: bool,
@@ -60,7 +60,7 @@ impl Lamp {
 /// A tone starts when its first cycle is complete (its second rising edge), because a pin that is
 /// set once only clicks; it ends one and a half periods after its last rising edge. Cycles longer
 /// than [`Beeper::PERIOD_MAX`] or shorter than [`Beeper::PERIOD_MIN`] are not heard.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Beeper {
     driven: bool,
     sounding: bool,

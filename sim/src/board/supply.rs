@@ -8,6 +8,10 @@
 //!
 //! Knows nothing of pins or of the instrument that feeds it; `board` brings both together.
 
+use std::hash::{Hash, Hasher};
+
+use educe::Educe;
+
 use crate::board::decay;
 use crate::time::Ticks;
 
@@ -66,20 +70,25 @@ pub const BROWN_OUT_RELEASE: f64 = 1.75;
 pub const WATCHED: [f64; 9] = [BROWN_OUT, 2.1, 2.3, 2.5, 2.7, 2.146, 2.362, 2.579, 2.8];
 
 /// What stands at the battery terminal from outside.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug, Educe)]
+#[educe(Hash)]
 pub enum Feed {
     /// A source with a series resistance and a current limit.
     Source {
         /// Open-circuit voltage in volts.
+        #[educe(Hash(method(bits)))]
         volts: f64,
         /// Series resistance in ohms.
+        #[educe(Hash(method(bits)))]
         ohms: f64,
         /// Current limit in amperes.
+        #[educe(Hash(method(bits)))]
         limit: f64,
     },
     /// No source; a resistor to ground, in ohms.
     PulledDown {
         /// The resistor in ohms.
+        #[educe(Hash(method(bits)))]
         ohms: f64,
     },
 }
@@ -108,20 +117,32 @@ enum Course {
 }
 
 /// The board's supply at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Educe)]
+#[educe(Hash)]
 pub struct Supply {
+    #[educe(Hash(ignore))]
     spec: SupplySpec,
     feed: Feed,
     /// What hangs on the terminal itself (the bolt's drive), in siemens.
+    #[educe(Hash(method(bits)))]
     actuator: f64,
     /// What hangs on the capacitor beside the core, in amperes.
+    #[educe(Hash(method(bits)))]
     steady_load: f64,
     /// The core's current as last known.
+    #[educe(Hash(method(bits)))]
     core_load: f64,
+    #[educe(Hash(method(bits)))]
     v: f64,
     at: Ticks,
     /// Charge drawn from the feed so far, in coulombs.
+    #[educe(Hash(method(bits)))]
     drawn: f64,
+}
+
+/// Hashes a number by its bits: forks of one bench compute alike.
+pub(crate) fn bits<H: Hasher>(number: &f64, hasher: &mut H) {
+    number.to_bits().hash(hasher);
 }
 
 const NUDGE: f64 = 1e-9;

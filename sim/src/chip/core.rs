@@ -17,7 +17,7 @@ pub(crate) use execute::{Bus, Exit, Registers, Stretch, execute};
 pub(crate) use system::System;
 
 /// What the core is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 pub(crate) enum Doing {
     Running,
     /// WFI, WFE or sleep on exit.
@@ -29,7 +29,7 @@ pub(crate) enum Doing {
 }
 
 /// The core's state between two instructions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Core {
     pub(crate) registers: Registers,
     pub(crate) system: System,

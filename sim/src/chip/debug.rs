@@ -65,7 +65,7 @@ impl fmt::Display for DebugFault {
 impl std::error::Error for DebugFault {}
 
 /// The ports' registers, kept in the chip between accesses.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct PortState {
     control: u32,
     select: u32,

@@ -19,6 +19,18 @@ impl Edges {
         Edges(bytes)
     }
 
+    /// Whether the branch at the first address led to the second.
+    pub fn took(self, from: u32, to: u32) -> bool {
+        self.0[self.place(from, to)].load(Ordering::Relaxed) != 0
+    }
+
+    #[inline(always)]
+    fn place(self, from: u32, to: u32) -> usize {
+        // Fibonacci hashing of both halfword addresses.
+        let edge = (from >> 1).wrapping_mul(0x9E37_79B1) ^ (to >> 1).wrapping_mul(0x85EB_CA6B);
+        (edge >> 8) as usize & (self.0.len() - 1)
+    }
+
     /// How many were taken.
     pub fn reached(self) -> usize {
         let reached = |byte: &&AtomicU8| byte.load(Ordering::Relaxed) != 0;
@@ -51,10 +63,7 @@ impl Follows for Edges {
 
     #[inline(always)]
     fn note(self, from: u32, to: u32) {
-        // Fibonacci hashing of both halfword addresses.
-        let edge = (from >> 1).wrapping_mul(0x9E37_79B1) ^ (to >> 1).wrapping_mul(0x85EB_CA6B);
-        let place = (edge >> 8) as usize & (self.0.len() - 1);
         // How often says little: a program that polls takes every way many times.
-        self.0[place].store(1, Ordering::Relaxed);
+        self.0[self.place(from, to)].store(1, Ordering::Relaxed);
     }
 }

@@ -22,7 +22,7 @@ pub enum Glitch {
 }
 
 /// An instruction that is about to be executed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Instruction {
     /// Which one, from 1, since instructions are watched.
     pub number: u64,
@@ -35,7 +35,7 @@ pub struct Instruction {
 }
 
 /// Instructions are watched.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Watch {
     /// How many were told.
     count: u64,

@@ -27,7 +27,7 @@ pub const WRITE_TIME: Ticks = Ticks(741);
 pub const ERASE_TIME: Ticks = Ticks(356_800);
 
 /// What a flash operation does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum FlashChange {
     /// Programs a word: what was there and what was stored. The result is both, bit by bit.
     Write {
@@ -50,7 +50,7 @@ pub enum FlashChange {
 }
 
 /// A flash operation with its time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct FlashOperation {
     /// What it does.
     pub change: FlashChange,
@@ -61,7 +61,7 @@ pub struct FlashOperation {
 }
 
 /// What a flash operation leaves behind when the supply is lost within it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
 pub enum Torn {
     /// Nothing of it happened.
     #[default]
@@ -117,7 +117,7 @@ pub enum Torn {
     },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 enum Mode {
     Read,
     Write,
@@ -125,7 +125,7 @@ enum Mode {
 }
 
 /// The controller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Nvmc {
     mode: Mode,
     requested: Option<FlashChange>,

@@ -86,7 +86,7 @@ pub struct Outcome {
 }
 
 /// Why the chip was reset.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum ResetCause {
     /// Supply came up, or dipped below the brown-out level.
     PowerOn,
@@ -138,7 +138,7 @@ impl ResetCause {
 }
 
 /// A byte that left the UART.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct SentByte {
     /// The byte.
     pub byte: u8,
@@ -151,7 +151,7 @@ pub struct SentByte {
 }
 
 /// Something that firmware did and the model does not do, or that the chip's manual forbids.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct Note {
     /// When it was first met.
     pub at: Ticks,
@@ -191,7 +191,7 @@ trait Block {
     fn reset(&mut self, wires: &mut Wires);
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Blocks {
     power: PowerClock,
     radio: Radio,
@@ -262,7 +262,7 @@ impl Blocks {
 }
 
 /// All peripherals behind 0x4000_0000 to 0x5fff_ffff, and FICR.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Peripherals {
     /// The flash controller.
     pub nvmc: Nvmc,

@@ -8,11 +8,13 @@
 
 use std::collections::VecDeque;
 
-use crate::board::supply::Feed;
+use educe::Educe;
+
+use crate::board::supply::{Feed, bits};
 use crate::time::Ticks;
 
 /// Settings, in thousandths of their unit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 struct Settings {
     millivolts: u32,
     milliamperes: u32,
@@ -47,21 +49,23 @@ pub struct Reading {
     pub coulombs: f64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 enum Quantity {
     Volts,
     Amperes,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Educe)]
+#[educe(Hash)]
 struct Measurement {
     quantity: Quantity,
     ends: Ticks,
+    #[educe(Hash(method(bits)))]
     coulombs: f64,
 }
 
 /// The instrument.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct PowerSupply {
     asked: Settings,
     effective: Settings,
@@ -75,7 +79,7 @@ pub struct PowerSupply {
     reply: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 enum Mistake {
     Syntax,
     MissingParameter,

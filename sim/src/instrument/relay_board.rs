@@ -16,7 +16,7 @@ const FRAME_PAUSE_MAX: Ticks = Ticks::from_millis(50);
 const TURNAROUND: Ticks = Ticks::from_millis(1);
 
 /// The board's controller: coils and the frame it is in the middle of.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Hash, Default)]
 pub struct RelayBoard {
     coils: u16,
     frame: [u8; 4],

@@ -51,7 +51,7 @@ const NAME: &str = "StandardFirmata.ino";
 const PROTOCOL: [u8; 2] = [2, 5];
 
 /// The board: its pins, and the message it is in the middle of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct SenseBoard {
     levels: u32,
     modes: [u8; PINS as usize],

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::time::Ticks;
 
 /// Bytes under way, 8N1.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Wire {
     baud: u64,
     /// When the line is free again, in ticks times the baud rate, so that no byte is rounded on

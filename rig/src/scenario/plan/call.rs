@@ -2,7 +2,7 @@
 
 use super::expand::{Expansion, Scope, lacks, plain};
 use super::{Act, Doing, Effect, Expected};
-use crate::profile::{EffectOf, Parameter, Procedure};
+use crate::profile::{EffectOf, Parameter, Procedure, Stores};
 use crate::source::{Node, Problem, Problems, Span, Value};
 use crate::step::{Ability, Bindings, Bound, Do, Refusal, Step, known_code};
 
@@ -210,6 +210,12 @@ impl Expansion<'_> {
         }))
     }
 
+    /// A new code goes into a free slot of this product.
+    fn stores_beside(&self) -> bool {
+        let mut changes = self.profile.changes.iter();
+        changes.any(|change| change.stores == Stores::FreeSlot)
+    }
+
     fn effect(&mut self, effect: EffectOf, bindings: &Bindings, span: Span) -> Option<Effect> {
         let code = |expansion: &mut Self| {
             let bound = bindings.get("code")?;
@@ -225,6 +231,7 @@ impl Expansion<'_> {
                 code: code(self)?,
                 slot: match bindings.get("slot") {
                     Some(Bound::Written(node)) => node.scalar()?.parse().ok()?,
+                    _ if self.stores_beside() => 0,
                     _ => 1,
                 },
             },

@@ -53,6 +53,7 @@ impl fmt::Display for Effect {
             Self::Unknown { .. } => f.write_str("may have an effect"),
             Self::DeletesUserCode { code } => write!(f, "deletes {code}"),
             Self::Resets => f.write_str("resets"),
+            Self::StoresUserCode { code, slot: 0 } => write!(f, "stores {code} in a free slot"),
             Self::StoresUserCode { code, slot } => write!(f, "stores {code} in slot {slot}"),
             Self::StoresMasterCode { code } => write!(f, "stores {code} as the master code"),
             Self::LearnsKey { key } => write!(f, "learns key {key}"),

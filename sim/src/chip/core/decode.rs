@@ -16,7 +16,7 @@ pub(crate) const REACH: usize = 16;
 const NO_SPECIAL: u32 = 0xff;
 
 /// One decoded instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 pub(crate) struct Op {
     pub(crate) code: Code,
     /// Destination register, or what the code says.
@@ -30,7 +30,7 @@ pub(crate) struct Op {
 }
 
 /// What an operation does. Registers are called by the fields of [`Op`] that hold them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 pub(crate) enum Code {
     /// Not looked at yet; never in flash.
     Undecoded,
@@ -360,7 +360,7 @@ impl Op {
 }
 
 /// A run: operations that are executed one after the other, up to the next branch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Hash, Default, PartialEq, Eq)]
 pub(crate) struct Run {
     /// Slots to its end, at least one.
     pub(crate) length: u16,
@@ -402,7 +402,7 @@ pub(crate) fn is_wide(half: u16) -> bool {
 }
 
 /// Slots of consecutive code.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Slots<const N: usize> {
     /// Operations as they are executed in a run.
     pub(crate) ops: [Op; N],

@@ -9,7 +9,7 @@
 use super::decode::{ACCESS_CYCLES, Code, Op, Run};
 
 /// Registers and flags, in the form the loop wants them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Hash, Default, PartialEq, Eq)]
 pub(crate) struct Registers {
     /// R0 to R12, the current stack pointer, LR, and the address of the next instruction.
     pub(crate) r: [u32; 16],

@@ -25,7 +25,7 @@ pub(crate) enum Asked {
 }
 
 /// Everything of the core that is neither a general register nor a flag.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct System {
     /// IPSR: the exception being handled, 0 in thread mode.
     pub(crate) current: u8,

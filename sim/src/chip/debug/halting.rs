@@ -34,7 +34,7 @@ pub(in crate::chip) enum Reason {
 }
 
 /// The debugger's view of, and hold on, the core.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Hash, Default)]
 pub(in crate::chip) struct Halting {
     /// Debug interface mode: some probe spoke to the chip since it got its supply.
     pub(in crate::chip) attached: bool,

@@ -14,7 +14,7 @@ const BANDGAP_MICROVOLTS: u64 = 1_200_000;
 const AREF1: usize = 7;
 
 /// The converter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Adc {
     events: Events,
     enabled: bool,

@@ -22,7 +22,7 @@ const SLOW_SYNTHESISED_START: Ticks = Ticks::from_micros(100);
 /// Duration of a calibration of the RC oscillator (section 13.1.5: up to 17 ms).
 const CALIBRATION: Ticks = Ticks::from_millis(17);
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 enum Oscillator {
     Stopped,
     Starting(Ticks),
@@ -39,7 +39,7 @@ impl Oscillator {
 }
 
 /// The registers of CLOCK; its events are in the block's [`Events`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Clock {
     fast: Oscillator,
     slow: Oscillator,

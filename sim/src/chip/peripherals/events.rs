@@ -14,7 +14,7 @@ const INTENCLR: u32 = 0x308;
 
 /// The event registers of one peripheral and its interrupt enables. Event `n` stands at offset
 /// `0x100 + 4 n` and has bit `n` of `INTEN`, on this chip without exception.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Events {
     id: u32,
     raised: u32,

@@ -5,7 +5,7 @@
 pub(super) const FICR: u32 = 0x1000_0000;
 
 /// The chip's individual numbers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Ficr {
     device: [u32; 2],
     encryption_root: [u32; 4],

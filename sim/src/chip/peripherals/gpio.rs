@@ -13,7 +13,7 @@ const PIN_CNF_END: u32 = 0x780;
 
 /// How the chip drives its pins, one bit for each. A pin in none of the masks is high-Z; a pull
 /// may stand beside a strong drive, which then wins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
 pub struct PinDrive {
     /// Driven low.
     pub low: u32,
@@ -49,7 +49,7 @@ impl Claims {
 }
 
 /// The port's registers and what the outside does to its pins.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Gpio {
     out: u32,
     direction: u32,

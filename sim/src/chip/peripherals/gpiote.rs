@@ -21,7 +21,7 @@ enum Mode {
 }
 
 /// The GPIOTE module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Gpiote {
     events: Events,
     configuration: [u32; 4],

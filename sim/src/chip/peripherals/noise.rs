@@ -13,7 +13,7 @@ const RAW_BYTE: Ticks = Ticks::from_micros(167);
 const CORRECTED_BYTE: Ticks = Ticks::from_micros(677);
 
 /// A source of noise: SplitMix64.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Noise {
     state: u64,
 }
@@ -33,7 +33,7 @@ impl Noise {
 }
 
 /// The generator.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Rng {
     events: Events,
     noise: Noise,

@@ -15,7 +15,7 @@ const POFWARN: u32 = 2;
 const POWER_FAIL: [(u32, u32); 4] = [(2_100, 46), (2_300, 62), (2_500, 79), (2_700, 100)];
 
 /// POWER, CLOCK and MPU: one block, one interrupt.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct PowerClock {
     events: Events,
     pub(super) clock: Clock,

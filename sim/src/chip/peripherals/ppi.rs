@@ -34,7 +34,7 @@ const FIXED: [(u32, u32); 12] = [
 ];
 
 /// The interconnect.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Ppi {
     events: Events,
     enabled: u32,

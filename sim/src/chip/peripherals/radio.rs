@@ -36,7 +36,7 @@ const REGISTERS_COUNT: usize = (REGISTERS_END - REGISTERS) as usize / 4;
 const STATE: u32 = 0x550;
 const RSSISAMPLE: u32 = 0x548;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 enum State {
     Disabled = 0,
     ReceiverRampUp = 1,
@@ -51,7 +51,7 @@ enum State {
 }
 
 /// The radio.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Radio {
     events: Events,
     shorts: u32,

@@ -27,7 +27,7 @@ const REGISTERS_COUNT: usize = (REGISTERS_END - REGISTERS) as usize / 4;
 const SHORTS: u32 = super::events::SHORTS;
 
 /// One of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Resting {
     address: u32,
     events: Events,

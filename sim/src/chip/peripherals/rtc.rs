@@ -36,14 +36,14 @@ const PENDING_MAX: usize = 8;
 /// An edge that never comes.
 const NEVER: u64 = u64::MAX;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 struct Pending {
     edge: u64,
     task: u32,
 }
 
 /// RTC0 or RTC1. Both have four compare registers here; on the chip RTC0 has three.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Rtc {
     events: Events,
     routed: u32,

@@ -30,7 +30,7 @@ const SPI_BITS: u64 = 8;
 const BUFFERED: u32 = 2;
 
 /// SPI0/TWI0 or SPI1/TWI1.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct SerialBus {
     events: Events,
     enable: u32,

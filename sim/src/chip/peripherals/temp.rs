@@ -11,7 +11,7 @@ const DATARDY: u32 = 0;
 const MEASUREMENT: Ticks = Ticks::from_micros(35);
 
 /// The sensor. TEMP is in quarters of a degree Celsius.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Temperature {
     events: Events,
     value: u32,

@@ -22,7 +22,7 @@ const CC_END: u32 = 0x550;
 const COMPARE: u32 = 16;
 
 /// One of TIMER0 to TIMER2.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Timer {
     events: Events,
     /// TIMER0 counts up to 32 bits, the others up to 16 (section 18, table of instances).

@@ -29,7 +29,7 @@ const RECEIVED_MAX: usize = 6;
 const LATE_FRAMES: u64 = 5;
 
 /// The UART.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Uart {
     events: Events,
     shorts: u32,

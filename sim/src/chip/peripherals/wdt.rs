@@ -16,7 +16,7 @@ const RELOAD: u32 = 0x6e52_4635;
 /// From the TIMEOUT event to the reset (section 20.1.3).
 const LAST_CYCLES: u64 = 2;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 enum Counting {
     Stopped,
     Until(Ticks),
@@ -27,7 +27,7 @@ enum Counting {
 }
 
 /// The watchdog.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Watchdog {
     events: Events,
     counting: Counting,

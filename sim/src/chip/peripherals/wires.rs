@@ -14,7 +14,7 @@ const NOTES_MAX: usize = 64;
 const SENT_MAX: usize = 64;
 
 /// The processor as the peripherals see it: some of them stop with it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
 pub enum Processor {
     /// Executing, or stalled by a flash operation.
     #[default]
@@ -28,7 +28,7 @@ pub enum Processor {
 /// The 32.768 kHz clock: since when it runs, if it does.
 ///
 /// Its rising edges are numbered from 0 at the moment it started. One cycle is 15625/32 ticks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
 pub(super) struct SlowClock {
     pub(super) since: Option<Ticks>,
 }
@@ -69,7 +69,7 @@ impl SlowClock {
 }
 
 /// See the head of the file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Wires {
     carried: [u32; CARRIED_MAX],
     carried_head: usize,

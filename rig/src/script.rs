@@ -2,16 +2,22 @@
 //!
 //! Every action ends with a `wait`, which is its pause; door, supply and press come before it, and what is
 //! written after it is how the supply was lost at its end. A cut within the action stands around it.
+//!
+//! The alphabet and its bytes are those of [`fuzz_script`], which every fuzzer of the lock reads. A scenario that
+//! people wrote says more than a script can: [`flat`] leaves of it what is done, as a seed.
+
+pub mod flat;
 
 use std::fmt::Write as _;
+use std::iter::Peekable;
 
-use fuzz_script::{Action, Contact, Door, Loss, Pause, Press, Script, Supply, Torn};
-use lockrig::event::Nanos;
-use lockrig::scenario::Scenario;
-use lockrig::source::OneOrMore;
-use lockrig::step::{
-    self, Arg, CutAt, CutKind, CutMode, DoorState, HoldFor, Step, SupplyLevel, WaitFor,
+use crate::event::Nanos;
+use crate::scenario::Scenario;
+use crate::source::OneOrMore;
+use crate::step::{
+    self, Arg, CutAt, CutKind, CutMode, DoorState, HoldFor, Step, SupplyLevel, Times, WaitFor,
 };
+use fuzz_script::{ACTIONS_MAX, Action, Contact, Door, Loss, Pause, Press, Script, Supply, Torn};
 
 /// The products' names by their places in scripts, which are those of the pages in `fuzz/personalities`.
 pub const PRODUCTS: [&str; 6] = [
@@ -23,14 +29,29 @@ pub const PRODUCTS: [&str; 6] = [
     "stack-on-red-button",
 ];
 
+/// The place of a product in scripts.
+///
+/// # Errors
+/// One that has none.
+pub fn place_of(product: &str) -> Result<u8, String> {
+    let place = PRODUCTS.iter().position(|known| *known == product);
+    place.map(|place| place as u8).ok_or_else(|| {
+        format!(
+            "scripts do not know the product '{product}'; they know {}",
+            PRODUCTS.join(", ")
+        )
+    })
+}
+
 /// The intent of a scenario that was found, in front of the product's name.
 const FOUND_ON: &str = "Found by a fuzzer on ";
 
 /// The scenario of a script, under the name that is given; none where nothing is done.
 pub fn scenario(script: &Script, name: &str) -> Option<String> {
-    if script.actions.is_empty() {
-        return None;
-    }
+    (!script.actions.is_empty()).then(|| written(script, name))
+}
+
+fn written(script: &Script, name: &str) -> String {
     let product = PRODUCTS[usize::from(script.product) % PRODUCTS.len()];
     let mut text = format!(
         "scenario: {name}\nversion: 1\nintent: {FOUND_ON}{product}\nneeds: [keypad]\ncovers: []\n\
@@ -43,7 +64,17 @@ pub fn scenario(script: &Script, name: &str) -> Option<String> {
         }
         write_action(&mut text, action, level);
     }
-    Some(text)
+    text
+}
+
+/// The line of a script's scenario in which each action begins, from 1.
+pub fn begins(script: &Script) -> Vec<usize> {
+    let lines = |count: usize| {
+        let mut beginning = script.clone();
+        beginning.actions.truncate(count);
+        written(&beginning, "x").lines().count() + 1
+    };
+    (0..script.actions.len()).map(lines).collect()
 }
 
 fn write_action(text: &mut String, action: &Action, level: Supply) {
@@ -109,47 +140,85 @@ fn write_action(text: &mut String, action: &Action, level: Supply) {
 /// The script of a scenario.
 ///
 /// # Errors
-/// What in it no script can do.
+/// What in it no script can do, and where.
 pub fn script(scenario: &Scenario) -> Result<Script, String> {
-    let product = scenario.intent.value.strip_prefix(FOUND_ON);
-    let product = product.and_then(|name| PRODUCTS.iter().position(|known| *known == name.trim()));
+    let product = scenario.intent.value.trim().strip_prefix(FOUND_ON);
+    let product = product.and_then(|name| PRODUCTS.iter().position(|known| *known == name));
+    let mut actions = Vec::new();
+    let mut steps = scenario.steps.iter().peekable();
+    while let Some(step) = steps.next() {
+        let line = scenario.source().line(step.span);
+        let action = action(step, &mut steps).map_err(|why| format!("{line}: {why}"))?;
+        actions.push(action);
+    }
+    let given = &scenario.given;
+    let usual = (given.door, given.supply) == (Some(DoorState::Open), Some(SupplyLevel::Fresh));
+    let more = [
+        (!scenario.codes.is_empty(), "codes of its own"),
+        (!scenario.variants.is_empty(), "variants"),
+        (!given.user_codes.is_empty(), "codes that are given"),
+        (
+            !usual,
+            "another state that is given than door open and supply fresh",
+        ),
+        (!scenario.finally.is_empty(), "a way out"),
+    ];
+    if let Some((_, what)) = more.into_iter().find(|(has, _)| *has) {
+        return Err(format!("it has {what}, and a script has none"));
+    }
     let product = product.ok_or_else(|| {
         format!(
             "its intent does not name a product: '{FOUND_ON}' and one of {}",
             PRODUCTS.join(", ")
         )
     })?;
-    let mut actions = Vec::new();
-    let mut steps = scenario.steps.iter().peekable();
-    while let Some(step) = steps.next() {
-        if let step::Action::Interrupt(interrupt) = &step.action {
-            let mut inner = interrupt.steps.iter();
-            let mut action = Action::default();
-            while !into_action(inner.next().ok_or("a cut around no wait")?, &mut action)? {}
-            action.cut = in_write(interrupt)?;
-            actions.push(action);
-            continue;
-        }
-        let mut action = Action::default();
-        let mut next = step;
-        while !into_action(next, &mut action)? {
-            next = steps.next().ok_or("an action without a wait at its end")?;
-        }
-        if let Some(off_ms) = steps.peek().and_then(|step| off_ms(step)) {
-            steps.next();
-            let back = steps.next().ok_or("a supply that never comes back")?;
-            action.cut = cycle(off_ms, back)?;
-        }
-        actions.push(action);
+    match actions.len() <= ACTIONS_MAX {
+        true => Ok(Script {
+            product: product as u8,
+            actions,
+        }),
+        false => Err(format!(
+            "it has {} actions, and a script has at most {ACTIONS_MAX}",
+            actions.len()
+        )),
     }
-    Ok(Script {
-        product: product as u8,
-        actions,
-    })
+}
+
+/// The action that begins with a step, and goes on with others.
+fn action<'s>(
+    step: &'s Step,
+    steps: &mut Peekable<impl Iterator<Item = &'s Step>>,
+) -> Result<Action, String> {
+    let mut action = Action::default();
+    if let step::Action::Interrupt(interrupt) = &step.action {
+        let mut inner = interrupt.steps.iter();
+        while !into_action(inner.next().ok_or("a cut around no wait")?, &mut action)? {}
+        if inner.next().is_some() {
+            return Err("a cut around more than one action".to_owned());
+        }
+        action.cut = in_write(interrupt)?;
+        return Ok(action);
+    }
+    let mut next = step;
+    while !into_action(next, &mut action)? {
+        next = steps.next().ok_or("an action without a wait at its end")?;
+    }
+    if let Some(off_ms) = steps.peek().and_then(|step| off_ms(step)) {
+        steps.next();
+        let back = steps.next().ok_or("a supply that never comes back")?;
+        action.cut = cycle(off_ms, back)?;
+    }
+    Ok(action)
 }
 
 /// Adds a step to an action; true, if it is its last.
 fn into_action(step: &Step, action: &mut Action) -> Result<bool, String> {
+    if step.expect().is_some() {
+        return Err("an expectation: no script has any".to_owned());
+    }
+    if step.action.condition().is_some() || step.action.phase() != Default::default() {
+        return Err("a step with a condition or a phase".to_owned());
+    }
     match &step.action {
         step::Action::Door(door) => {
             action.door = match value(&door.door)? {
@@ -161,6 +230,9 @@ fn into_action(step: &Step, action: &mut Action) -> Result<bool, String> {
         step::Action::Press(press) => {
             let lasts = press.r#for.as_ref().map(value).transpose()?;
             let lasts_ms = lasts.map_or(0, |lasts: Nanos| lasts.as_millis());
+            if value(&press.times)? != Times::Count(1) {
+                return Err("a press that is made several times".to_owned());
+            }
             let contacts: Vec<Contact> = press
                 .press
                 .as_slice()
@@ -191,9 +263,33 @@ fn into_action(step: &Step, action: &mut Action) -> Result<bool, String> {
                 .ok_or_else(|| format!("a wait of another length than scripts know: {time}"))?;
             return Ok(true);
         }
-        _ => return Err("a step that no script has".to_owned()),
+        other => return Err(format!("'{}' is no word of scripts", verb(other))),
     }
     Ok(false)
+}
+
+/// How a step is written.
+fn verb(action: &step::Action) -> &'static str {
+    match action {
+        step::Action::Enter(_) => "enter",
+        step::Action::Press(_) => "press",
+        step::Action::Hold(_) => "hold",
+        step::Action::Supply(_) => "supply",
+        step::Action::Door(_) => "door",
+        step::Action::Wait(_) => "wait",
+        step::Action::Do(_) => "do",
+        step::Action::Bolt(_) => "bolt",
+        step::Action::Opens(_) => "opens",
+        step::Action::Refuses(_) => "refuses",
+        step::Action::Insert(_) => "insert",
+        step::Action::Withdraw(_) => "withdraw",
+        step::Action::Turn(_) => "turn",
+        step::Action::Plunge(_) => "plunge",
+        step::Action::Interrupt(_) => "interrupt",
+        step::Action::Glitch(_) => "glitch",
+        step::Action::Settles(_) => "settles",
+        step::Action::Expect(_) => "expect",
+    }
 }
 
 fn in_write(interrupt: &step::Interrupt) -> Result<Loss, String> {
