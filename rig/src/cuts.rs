@@ -21,11 +21,13 @@ mod report;
 pub mod reproducer;
 mod starts;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use crate::bench::Bench;
 use crate::campaign::Prepared;
@@ -148,10 +150,10 @@ impl Explorer {
             receipt: prepared.receipt,
             prepared: Mutex::new(prepared.bench),
             options,
-            recoveries: HashMap::new(),
-            found: HashMap::new(),
-            known: HashMap::new(),
-            answers: HashMap::new(),
+            recoveries: HashMap::default(),
+            found: HashMap::default(),
+            known: HashMap::default(),
+            answers: HashMap::default(),
             boots: 0,
             stop,
         }
@@ -256,7 +258,7 @@ impl<'e> Work<'e> {
             factory: point.resets.then(|| digits(&factory)),
         });
         let contexts: Vec<Context> = contexts.collect();
-        let mut different: HashMap<&Context, usize> = HashMap::new();
+        let mut different: HashMap<&Context, usize> = HashMap::default();
         let context_numbers = contexts
             .iter()
             .map(|context| {
@@ -321,7 +323,7 @@ impl<'e> Work<'e> {
 
     fn all(&mut self, explored: &mut Explored, tell: Progress<'_>) -> Result<(), DeviceTrouble> {
         let mut outcomes: Vec<Outcomes> = vec![Outcomes::new(); self.points.len()];
-        let mut seen_states: HashSet<u64> = HashSet::new();
+        let mut seen_states: HashSet<u64> = HashSet::default();
         if self.explorer.options.depth > 1 {
             // What was known before this flow was not cut for it.
             self.explorer.known.clear();

@@ -17,6 +17,8 @@ mod timing;
 #[cfg(test)]
 mod tests;
 
+use dyn_clone::DynClone;
+
 use crate::event::{Event, Judgement, Nanos, What};
 
 /// What the oracles need to know of the product and the bench.
@@ -149,11 +151,14 @@ impl Finding {
 ///
 /// `see` may end the matter early with a breach, and is not called again then; `conclude` is asked
 /// at the end of a run that had no breach.
-trait Oracle: Send {
+trait Oracle: DynClone + Send {
     fn see(&mut self, event: &Event, facts: &Facts) -> Option<Finding>;
     fn conclude(&self, facts: &Facts) -> Finding;
 }
 
+dyn_clone::clone_trait_object!(Oracle);
+
+#[derive(Clone)]
 struct Watch {
     id: &'static str,
     rule: &'static str,
@@ -162,7 +167,8 @@ struct Watch {
     breached: bool,
 }
 
-/// All oracles of one run.
+/// All oracles of one run. A clone has seen the same.
+#[derive(Clone)]
 pub struct Oracles {
     facts: Facts,
     watches: Vec<Watch>,
@@ -278,7 +284,7 @@ impl Watch {
 }
 
 /// Whether the reset procedure is being carried out.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Resetting(Option<u32>);
 
 impl Resetting {

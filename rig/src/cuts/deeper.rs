@@ -1,6 +1,5 @@
 //! Cuts within the recovery from another cut.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -8,6 +7,8 @@ use super::modes::{self, Detail};
 use super::parallel::parallel;
 use super::starts::{Lane, Place};
 use super::{Depth, Explored, Outcome, Outcomes, Progress, Work, state_after};
+use rustc_hash::FxHashSet as HashSet;
+
 use crate::driver::DeviceTrouble;
 use crate::event::{Nanos, What};
 use crate::step::{Cut, CutAt, CutKind};
@@ -123,7 +124,7 @@ impl Work<'_> {
             exist: walked.len() as u64,
             ..Depth::default()
         };
-        let mut states = HashSet::new();
+        let mut states = HashSet::default();
         for (row, judged) in walked.iter().zip(judged) {
             let Some((outcome, because)) = judged else {
                 continue;

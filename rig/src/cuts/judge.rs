@@ -1,13 +1,16 @@
 //! Asking a recovered lock for its codes, and what its answers are worth.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use super::deeper::Row;
 use super::parallel::parallel;
 use super::{Outcome, Progress, Work, digits};
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
+
 use crate::driver::DeviceTrouble;
 use crate::event::Nanos;
+use crate::oracle::Oracles;
 use crate::profile::Profile;
 use crate::profile::codes::Code;
 use crate::run::{self, Answer};
@@ -20,7 +23,7 @@ pub type Judged = (Outcome, Arc<str>);
 type Asked<'r> = (&'r Row, u64, Vec<(CodeUse, Code)>);
 
 /// How long a quick finger presses a key, and how long it waits before the next.
-const QUICK: Nanos = Nanos::from_millis(60);
+const QUICK: Nanos = Nanos::from_millis(40);
 
 /// What decides whether what a lock holds is right.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -38,7 +41,7 @@ impl Work<'_> {
             .iter()
             .map(|code| (code.clone(), digits(self.flow, code)))
             .collect();
-        let mut asked = HashSet::new();
+        let mut asked = HashSet::default();
         let mut unknown: Vec<Asked<'_>> = Vec::new();
         for row in rows {
             let Some(&key) = self.explorer.recoveries.get(&row.state) else {
@@ -110,7 +113,9 @@ impl Work<'_> {
     /// What each row is worth; none where it was not found out.
     pub(super) fn judge(&self, rows: &[Row]) -> Vec<Option<Judged>> {
         let fresh = self.flow.profile().supply.fresh.value.0;
-        let mut held: HashMap<(u64, usize, Vec<u64>), Judged> = HashMap::new();
+        let mut held: HashMap<(u64, usize, Vec<u64>), Judged> = HashMap::default();
+        // The oracles after the events before a row's point; rows come in the order of their points.
+        let (mut seen, mut before) = (0, Oracles::new(self.explorer.facts.clone()));
         rows.iter()
             .map(|row| {
                 let key = *self.explorer.recoveries.get(&row.state)?;
@@ -122,7 +127,14 @@ impl Work<'_> {
                 let recovery = &self.explorer.found[&key].recovery;
                 let (mut outcome, mut because) = self.set(key, &self.contexts[row.point])?;
                 if outcome != Outcome::Broken {
-                    let before = &self.events[..self.points[row.point].events];
+                    let events = self.points[row.point].events;
+                    if events < seen {
+                        (seen, before) = (0, Oracles::new(self.explorer.facts.clone()));
+                    }
+                    for event in &self.events[seen..events] {
+                        before.see(event);
+                    }
+                    seen = events;
                     let behind = row.behind.iter();
                     let behind = behind.map(|behind| (behind.when, behind.seen.as_slice()));
                     let all = behind.chain([(row.when, recovery.seen.as_slice())]);
@@ -130,8 +142,8 @@ impl Work<'_> {
                         .zip(&row.cuts)
                         .map(|((when, seen), cut)| (when, cut.mode, seen))
                         .collect();
-                    let facts = &self.explorer.facts;
-                    if let Some(breach) = run::keeps_rules(facts, before, fresh, &recoveries) {
+                    let breach = run::keeps_rules(before.clone(), events, fresh, &recoveries);
+                    if let Some(breach) = breach {
                         (outcome, because) = (Outcome::Broken, breach);
                     }
                 }

@@ -4,9 +4,10 @@
 //! A state that agrees in these words, and in everything outside the erased pages, comes to rest in the
 //! same way, and need not be started.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap as HashMap;
 
 use crate::port::{Branch, Dependence};
 
@@ -82,7 +83,7 @@ impl Known {
         if number == next {
             self.shapes.push(Shape {
                 on: start.on,
-                recoveries: HashMap::new(),
+                recoveries: HashMap::default(),
             });
         }
         let recoveries = &mut self.shapes[number].recoveries;

@@ -8,7 +8,6 @@
 //!
 //! How many lanes there are is fixed, so that the same starts are made however many jobs there are.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,6 +17,8 @@ use super::known::{Known, Prints, Start, View, joined};
 use super::modes::{self, Detail};
 use super::parallel::parallel;
 use super::{Progress, Work, fork};
+use rustc_hash::FxHashMap as HashMap;
+
 use crate::bench::{Bench, Contact};
 use crate::driver::DeviceTrouble;
 use crate::event::Nanos;
@@ -180,7 +181,7 @@ impl Work<'_> {
             looks_at: None,
             looking: None,
             prints: Prints::default(),
-            halfway: HashMap::new(),
+            halfway: HashMap::default(),
         };
         let volatile = (&self.flow.name, place.before.point, place.before.state);
         for mode in modes {

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use crate::bench::{self, Bench, Contact, Feed, Happening};
 use crate::driver::{DeviceTrouble, Trouble};
 use crate::event::{Event, Judgement, Nanos, What};
-use crate::oracle::{Facts, Oracles, word};
+use crate::oracle::{Oracles, word};
 use crate::port::{CutPoint, Torn, Waited};
 use crate::profile::Profile;
 use crate::quantity::Millivolts;
@@ -666,18 +666,14 @@ fn is_boot(what: &What) -> bool {
 
 /// The oracles' view of what came after some cuts: the first rule that was broken since, with the reason.
 ///
-/// `before` is what happened before the first cut, and each recovery begins with a cut at its moment.
+/// They have seen so many events before the first cut, and each recovery begins with a cut at its moment.
 pub fn keeps_rules(
-    facts: &Facts,
-    before: &[Event],
+    mut oracles: Oracles,
+    events: usize,
     fresh: u32,
     recoveries: &[Stage<'_>],
 ) -> Option<String> {
-    let mut oracles = Oracles::new(facts.clone());
-    for event in before {
-        oracles.see(event);
-    }
-    let mut seq = before.len() as u64;
+    let mut seq = events as u64;
     let mut see = |at: Nanos, what: What| {
         seq += 1;
         let breaches = oracles.see(&Event { seq, at, what });

@@ -67,13 +67,66 @@ impl Page {
     }
 }
 
+fn hash(words: &[u32]) -> u64 {
+    let pairs = words.chunks(2).map(|pair| {
+        pair.iter()
+            .fold(0, |all, word| all << 32 | u64::from(*word))
+    });
+    pairs.fold(0, mix)
+}
+
+fn mix(all: u64, next: u64) -> u64 {
+    let mixed = (all ^ next).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 32
+}
+
 /// The flash's pages, shared between forks.
 #[derive(Clone, Debug)]
 pub(crate) struct Flash {
     pages: Arc<[Arc<Page>; PAGES]>,
+    /// The sum of the pages' hashes, once somebody asked for it: without one page it is less by one term.
+    sum: OnceLock<u64>,
 }
 
 impl Flash {
+    fn new(pages: [Arc<Page>; PAGES]) -> Flash {
+        Flash {
+            pages: Arc::new(pages),
+            sum: OnceLock::new(),
+        }
+    }
+
+    fn pages_mut(&mut self) -> &mut [Arc<Page>; PAGES] {
+        self.sum.take();
+        Arc::make_mut(&mut self.pages)
+    }
+
+    /// What a page adds to the sum.
+    fn term(index: usize, hash: u64) -> u64 {
+        // Mixed twice, because terms are added: none may be close to another.
+        mix(mix(hash, index as u64), 1)
+    }
+
+    fn term_of(&self, index: usize) -> u64 {
+        let page = &self.pages[index];
+        Flash::term(index, *page.hash.get_or_init(|| hash(&page.words)))
+    }
+
+    /// A hash of all pages but some, and as if one page held other words.
+    fn hash(&self, without: &[u32], with: Option<(u32, &[u32])>) -> u64 {
+        let index = |address: u32| (address / PAGE_BYTES) as usize;
+        let all = || (0..PAGES).fold(0, |sum: u64, page| sum.wrapping_add(self.term_of(page)));
+        let mut sum = *self.sum.get_or_init(all);
+        for page in without {
+            sum = sum.wrapping_sub(self.term_of(index(*page)));
+        }
+        if let Some((page, words)) = with.filter(|(page, _)| !without.contains(page)) {
+            sum = sum.wrapping_sub(self.term_of(index(page)));
+            sum = sum.wrapping_add(Flash::term(index(page), hash(words)));
+        }
+        sum
+    }
+
     /// A word of the code area. The address is taken modulo the flash's size.
     #[inline(always)]
     pub(crate) fn code_word(&self, address: u32) -> u32 {
@@ -169,9 +222,7 @@ impl Memory {
     pub fn new() -> Memory {
         let page = Arc::new(Page::erased());
         Memory {
-            flash: Flash {
-                pages: Arc::new(std::array::from_fn(|_| Arc::clone(&page))),
-            },
+            flash: Flash::new(std::array::from_fn(|_| Arc::clone(&page))),
             ram: Box::new([0; RAM_WORDS]),
             ram_code: RamCode::default(),
             dependence: None,
@@ -236,8 +287,7 @@ impl Memory {
         if self.flash_word(address) == value {
             return;
         }
-        let pages = Arc::make_mut(&mut self.flash.pages);
-        let page = Arc::make_mut(&mut pages[Self::page_index(address)]);
+        let page = Arc::make_mut(&mut self.flash.pages_mut()[Self::page_index(address)]);
         page.words[(address as usize / 4) % PAGE_WORDS] = value;
         page.slots.take();
         page.hash.take();
@@ -251,34 +301,7 @@ impl Memory {
         without: &[u32],
         with: Option<(u32, &[u32])>,
     ) {
-        let mix = |sum: u64, next: u64| {
-            let mixed = (sum ^ next).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            mixed ^ mixed >> 32
-        };
-        let of = |words: &[u32]| {
-            let pairs = words.chunks(2);
-            let pairs = pairs.map(|pair| {
-                pair.iter()
-                    .fold(0, |all, word| all << 32 | u64::from(*word))
-            });
-            pairs.fold(0, mix)
-        };
-        // The pages' hashes are good ones: putting them together may be quick.
-        let mut sum = 0;
-        for (at, page) in (0..)
-            .step_by(PAGE_BYTES as usize)
-            .zip(self.flash.pages.iter())
-        {
-            if without.contains(&at) {
-                continue;
-            }
-            let page = match with {
-                Some((there, words)) if there == at => of(words),
-                _ => *page.hash.get_or_init(|| of(&page.words)),
-            };
-            sum = mix(sum, page);
-        }
-        hasher.write_u64(sum);
+        hasher.write_u64(self.flash.hash(without, with));
     }
 
     /// The words of the flash or UICR page that holds `address`.
@@ -294,14 +317,13 @@ impl Memory {
     /// # Panics
     /// If the address is in neither.
     pub fn erase_page(&mut self, address: u32) {
-        let pages = Arc::make_mut(&mut self.flash.pages);
-        pages[Self::page_index(address)] = Arc::new(Page::erased());
+        self.flash.pages_mut()[Self::page_index(address)] = Arc::new(Page::erased());
     }
 
     /// Makes all of code flash and the UICR page read as all ones.
     pub fn erase_all(&mut self) {
         let page = Arc::new(Page::erased());
-        self.flash.pages = Arc::new(std::array::from_fn(|_| Arc::clone(&page)));
+        self.flash = Flash::new(std::array::from_fn(|_| Arc::clone(&page)));
     }
 
     /// Puts bytes into flash or UICR without any physics: how an image gets into a chip that no

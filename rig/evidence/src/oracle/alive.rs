@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use super::{Facts, Finding, Oracle, word};
 use crate::event::{Event, Nanos, Standing, What};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Alive {
     /// What the supply was last set to; 0 is off.
     millivolts: u32,

@@ -3,7 +3,7 @@
 use super::{Facts, Finding, Oracle, Resetting};
 use crate::event::{Event, What};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Authority {
     resetting: Resetting,
     door_open: Option<bool>,

@@ -3,7 +3,7 @@
 use super::{Facts, Finding, Oracle, word};
 use crate::event::{Event, What};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct CodeSet {
     cut: bool,
     /// The lock reported a fault since it last started: it then refuses every code.

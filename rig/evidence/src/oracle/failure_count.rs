@@ -7,7 +7,7 @@
 use super::{Facts, Finding, Oracle, number, word};
 use crate::event::{Event, Nanos, Standing, What};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct FailureCount {
     last: Option<u64>,
     /// When each count came that was higher than the one before.

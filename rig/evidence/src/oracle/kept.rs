@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::{Facts, Finding, Keeps, Oracle, Resetting, number, word};
 use crate::event::{Event, Nanos, Standing, What};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Kept {
     /// A kept code that was entered and has not opened yet.
     tried: Option<(Nanos, String, Keeps)>,

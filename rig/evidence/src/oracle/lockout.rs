@@ -6,7 +6,7 @@ use crate::event::{Event, Nanos, What};
 /// How late a lock may say what it knows: a flash page is erased (22 ms) and two lines are printed.
 const CONSOLE_LAG: Nanos = Nanos::from_millis(50);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Lockout {
     /// When the lockout ends, by what the board said first, or when it was last prolonged.
     ends: Option<Nanos>,

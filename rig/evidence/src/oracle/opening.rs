@@ -3,7 +3,7 @@
 use super::{Facts, Finding, Oracle, Resetting};
 use crate::event::{Event, Nanos, Standing, What};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Opening {
     last_code: Option<(Nanos, Standing)>,
     resetting: Resetting,

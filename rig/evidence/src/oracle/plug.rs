@@ -3,7 +3,7 @@
 use super::{Facts, Finding, Oracle};
 use crate::event::{Event, Standing, What};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Plug {
     /// The key that was pushed in last.
     key: Option<(String, Standing)>,

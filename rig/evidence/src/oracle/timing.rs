@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use super::{Facts, Finding, Oracle, word};
 use crate::event::{Event, Nanos, Standing, What};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Timing {
     /// A wrong code whose refusal is still to be seen: leading digits that were right, and when its
     /// last key made contact, as sensed.
