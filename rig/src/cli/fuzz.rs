@@ -72,8 +72,9 @@ What is left behind, in the report folder:
   found.yaml      the least that shows what was found; 'lockrig run' carries it out
   fuzz.json       what was done
 
-The board starts every input as it left the factory: on a virtual bench as a fork, on a real one flashed anew, which
-ends every lockout and wears the flash; one page of the nRF51 endures 20,000 erases.
+The board starts every input as it left the factory: on a virtual bench as a fork, on a real one
+flashed anew, which ends every lockout and wears the flash; one page of the nRF51 endures 20,000
+erases.
 
 Exit code 1: the board did something that it must not do.";
 
