@@ -591,6 +591,7 @@ impl Chip {
                 Some(dependence) => dependence.from(),
                 None => FLASH_BYTES,
             },
+            dependence: dependence.as_deref_mut(),
             ram,
             ram_code,
             peripherals: &mut self.peripherals,

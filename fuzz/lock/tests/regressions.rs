@@ -69,7 +69,10 @@ fn the_canary_sings() {
 #[rstest]
 #[case::nothing(b"", "it ends within the presses")]
 #[case::cut_short(b"\0\x04\x01", "it ends within the presses")]
-#[case::unknown(b"\0\x01\xFF\0\0\0\0", "byte 2: it is 255, at place 0 of the presses, where only 0 to ")]
+#[case::unknown(
+    b"\0\x01\xFF\0\0\0\0",
+    "byte 2: it is 255, at place 0 of the presses, where only 0 to "
+)]
 #[case::too_long(b"\0\x01\x01\x02\x01\x01\0\0\0", "it has 2 pauses")]
 #[case::trailing(
     b"\0\x01\x01\x01\0\0\0\0",

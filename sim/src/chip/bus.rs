@@ -4,8 +4,9 @@
 use super::core::system::{self, Asked, System};
 use super::core::{Bus, Stretch};
 use super::debug::rom;
+use super::dependence::Dependence;
 use super::edges::Follows;
-use super::memory::{Flash, Memory, RAM_BYTES, RamCode, RamWords, UICR};
+use super::memory::{FLASH_BYTES, Flash, Memory, RAM_BYTES, RamCode, RamWords, UICR};
 use super::peripherals::Peripherals;
 use crate::time::Ticks;
 
@@ -27,8 +28,9 @@ pub(super) struct FastBus<'a, 'code, E> {
     /// Who notes the program's edges, if anybody.
     pub(super) edges: E,
     pub(super) flash: &'code Flash,
-    /// Flash from here on is not for this bus: who reads it is noted.
+    /// Whoever reads flash from here on is noted.
     pub(super) flash_limit: u32,
+    pub(super) dependence: Option<&'a mut Dependence>,
     pub(super) ram: &'a mut RamWords,
     pub(super) ram_code: &'code RamCode,
     pub(super) peripherals: &'a mut Peripherals,
@@ -84,6 +86,10 @@ impl<E> FastBus<'_, '_, E> {
         } else if is_interrupt_controller(address) {
             self.stored = true;
             Some(self.system.read(address - system::BASE))
+        } else if (self.flash_limit..FLASH_BYTES).contains(&address) {
+            let now = self.moment(*left);
+            self.dependence.as_mut()?.note_read(address, now);
+            Some(self.flash.code_word(address))
         } else {
             None
         }
