@@ -2,11 +2,11 @@
 //! carried out by the same loop as any scenario, judged by the same oracles, and kept where the bench showed
 //! something that it had not shown before.
 //!
-//! [`grammar`] says what is done, [`showing`] what counts as new. On a virtual bench each input starts from a fork
+//! [`grammar`] says what is done, `showing` what counts as new. On a virtual bench each input starts from a fork
 //! of the flashed board, on a real one the board is flashed anew.
 //!
 //! Where there is a debug probe, some of the inputs that showed nothing new are done once more with hardware
-//! breakpoints ([`watching`]) in the image's [`blocks`] that no kept input has come to, and kept if they come to
+//! breakpoints (`watching`) in the image's `blocks` that no kept input has come to, and kept if they come to
 //! one. To which blocks the kept ones come an emulated board with the same image tells, the twin; the board under
 //! test itself is looked into by its probe alone, also where it is emulated.
 //!
