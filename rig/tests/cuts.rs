@@ -1,10 +1,12 @@
 //! `lockrig cuts`, entered through the command line: that it finds a lock which loses its codes, that what it
 //! leaves behind shows the same in `lockrig run`, and that it is silent about a good one.
 
+mod desk;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use insta::assert_snapshot;
 use lockrig::bench::{Bench, BenchFile};
@@ -18,6 +20,8 @@ use lockrig::source::Source;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use desk::{lockrig, text};
+
 /// One product is enough where the command is the subject.
 const SAFE: &str = "stack-on-red-button";
 
@@ -25,19 +29,6 @@ fn here(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/cuts")
         .join(name)
-}
-
-fn lockrig(desk: &TempDir, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lockrig"))
-        .args(arguments)
-        .current_dir(desk.path())
-        .stdin(Stdio::null())
-        .output()
-        .expect("lockrig starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("output is text")
 }
 
 /// The cuts of the small flow on the safe: exit code, and `cuts.json`.

@@ -1,27 +1,17 @@
 //! `lockrig fuzz`, entered through the command line: that it finds what is wrong with a lock within a stated number
 //! of codes, that what it leaves behind shows the same in `lockrig run`, and that it is silent about a good lock.
 
+mod desk;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
 
 use insta::assert_snapshot;
 use rstest::rstest;
 use serde_json::Value;
 use tempfile::TempDir;
 
-fn lockrig(desk: &TempDir, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lockrig"))
-        .args(arguments)
-        .current_dir(desk.path())
-        .stdin(Stdio::null())
-        .output()
-        .expect("lockrig starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("output is text")
-}
+use desk::{lockrig, text};
 
 /// Exit code and `fuzz.json`, without what depends on the machine.
 fn fuzz(desk: &TempDir, report: &str, more: &[&str]) -> (Option<i32>, Value) {

@@ -1,14 +1,17 @@
 //! `lockrig glitch`, entered through the command line: that it finds a lock which one instruction opens, that
 //! what it leaves behind shows the same in `lockrig run`, and that bad input is refused by name.
 
+mod desk;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
 use insta::assert_snapshot;
 use rstest::rstest;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use desk::{lockrig, root, text};
 
 /// One product is enough where the command is the subject.
 const SAFE: &str = "stack-on-red-button";
@@ -17,28 +20,10 @@ const BAD: &str = "museum-decided-once";
 /// Comparing a code takes fewer instructions.
 const DECIDING: &str = "4000";
 
-fn root() -> PathBuf {
-    let rig = Path::new(env!("CARGO_MANIFEST_DIR"));
-    rig.parent().expect("rig has a parent").to_owned()
-}
-
 fn here(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/glitch")
         .join(name)
-}
-
-fn lockrig(desk: &TempDir, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lockrig"))
-        .args(arguments)
-        .current_dir(desk.path())
-        .stdin(Stdio::null())
-        .output()
-        .expect("lockrig starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("output is text")
 }
 
 /// The glitches of the wrong code on the safe: exit code, and the entry in `glitch.json`.

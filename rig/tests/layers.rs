@@ -1,38 +1,29 @@
 //! `lockrig layers`, entered through the command line: four layers that agree, one that does not, and what cannot be
 //! compared.
 
+mod desk;
+
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
-fn project(path: &str) -> PathBuf {
-    let rig = Path::new(env!("CARGO_MANIFEST_DIR"));
-    rig.parent().expect("rig has a parent").join(path)
-}
+use desk::{lockrig, root, text};
 
 fn layers(desk: &TempDir, file: &Path, more: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lockrig"))
-        .arg("layers")
-        .arg(file)
-        .args(more)
-        .current_dir(desk.path())
-        .stdin(Stdio::null())
-        .output()
-        .expect("lockrig starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("output is text")
+    let mut arguments = vec![OsStr::new("layers"), file.as_os_str()];
+    arguments.extend(more.iter().map(OsStr::new));
+    lockrig(desk, &arguments)
 }
 
 /// Every seed, and so what every shipped scenario does on every product.
 #[test]
 fn the_layers_of_the_good_images_agree_on_every_seed() {
     let desk = TempDir::new().expect("a temporary folder");
-    let mut seeds: Vec<PathBuf> = fs::read_dir(project("fuzz/seeds/scripts"))
+    let mut seeds: Vec<PathBuf> = fs::read_dir(root().join("fuzz/seeds/scripts"))
         .expect("a folder")
         .map(|entry| entry.expect("a readable folder").path())
         .collect();
@@ -51,7 +42,7 @@ fn the_layers_of_the_good_images_agree_on_every_seed() {
 #[test]
 fn what_differs_is_made_small_and_stored_with_its_table() {
     let desk = TempDir::new().expect("a temporary folder");
-    let seed = project("fuzz/seeds/scripts/securam-safelogic-wrong-old-code");
+    let seed = root().join("fuzz/seeds/scripts/securam-safelogic-wrong-old-code");
     let image = [
         "--image",
         "museum-change-without-old",
@@ -81,7 +72,7 @@ fn a_scenario_is_compared_by_what_it_does_on_a_product() {
     let desk = TempDir::new().expect("a temporary folder");
     let told = layers(
         &desk,
-        &project("scenarios/wrong-code-lockout.yaml"),
+        &root().join("scenarios/wrong-code-lockout.yaml"),
         &["--profile", "stack-on-red-button"],
     );
     assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
@@ -93,8 +84,8 @@ fn a_scenario_is_compared_by_what_it_does_on_a_product() {
 #[test]
 fn a_foreign_image_has_no_model_and_the_message_says_which_layer_needs_one() {
     let desk = TempDir::new().expect("a temporary folder");
-    let seed = project("fuzz/seeds/scripts/securam-safelogic-rekey");
-    let image = project("fuzz/foreign/lock.elf");
+    let seed = root().join("fuzz/seeds/scripts/securam-safelogic-rekey");
+    let image = root().join("fuzz/foreign/lock.elf");
     let image = image.to_str().expect("a path in Unicode");
     let told = layers(&desk, &seed, &["--image", image]);
     assert_eq!(told.status.code(), Some(2));
@@ -104,7 +95,7 @@ fn a_foreign_image_has_no_model_and_the_message_says_which_layer_needs_one() {
 #[test]
 fn a_corpus_entry_that_was_damaged_is_named_with_its_byte_and_left_as_it_was() {
     let desk = TempDir::new().expect("a temporary folder");
-    let seed = fs::read(project("fuzz/seeds/scripts/securam-safelogic-rekey")).expect("a seed");
+    let seed = fs::read(root().join("fuzz/seeds/scripts/securam-safelogic-rekey")).expect("a seed");
     let mut damaged = seed.clone();
     damaged[4] = 0xFF;
     let mut message = String::new();

@@ -1,33 +1,17 @@
 //! The museum of broken locks: its table is whole, every piece's scenario shows what is wrong with it and with
 //! nothing else, and `lockrig museum` finds it by itself.
 
+mod desk;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
 use insta::assert_snapshot;
 use lockrig::museum::{Museum, Piece};
 use serde_json::Value;
 use tempfile::TempDir;
 
-fn root() -> PathBuf {
-    let rig = Path::new(env!("CARGO_MANIFEST_DIR"));
-    rig.parent().expect("rig has a parent").to_owned()
-}
-
-fn lockrig(desk: &TempDir, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lockrig"))
-        .args(arguments)
-        .current_dir(desk.path())
-        .stdin(Stdio::null())
-        .output()
-        .expect("lockrig starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("output is text")
-}
+use desk::{lockrig, root, text};
 
 /// The verdicts of a piece's scenario, on the piece or on the good image.
 fn verdicts(desk: &TempDir, piece: &Piece, image: Option<&str>) -> (Option<i32>, Vec<String>) {

@@ -1,8 +1,10 @@
 //! Bytes become a scenario, and the scenario the same bytes.
 
+mod desk;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::Output;
 
 use fuzz_script::{Script, repaired};
 use insta::assert_snapshot;
@@ -11,6 +13,8 @@ use lockrig::scenario::{Requirements, Scenario};
 use lockrig::script;
 use lockrig::source::Source;
 use tempfile::TempDir;
+
+use desk::{lockrig, root, text};
 
 fn read(text: &str) -> Scenario {
     let file = Project::Shipped
@@ -67,27 +71,12 @@ fn what_no_script_can_do_is_named() {
     );
 }
 
-fn project(path: &str) -> PathBuf {
-    let rig = Path::new(env!("CARGO_MANIFEST_DIR"));
-    rig.parent().expect("rig has a parent").join(path)
-}
-
-fn lockrig(desk: &TempDir, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lockrig"))
-        .arg("script")
-        .args(arguments)
-        .current_dir(desk.path())
-        .stdin(Stdio::null())
-        .output()
-        .expect("lockrig starts")
-}
-
-fn said(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("output is text")
+fn script(desk: &TempDir, arguments: &[&str]) -> Output {
+    lockrig(desk, &[&["script"], arguments].concat())
 }
 
 fn files(folder: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(project(folder)).expect("a folder");
+    let entries = fs::read_dir(root().join(folder)).expect("a folder");
     let paths = entries.map(|entry| entry.expect("a readable folder").path());
     let mut paths: Vec<PathBuf> = paths.filter(|path| path.is_file()).collect();
     paths.sort();
@@ -100,19 +89,19 @@ fn every_seed_becomes_a_scenario_and_the_same_seed_again() {
     let desk = TempDir::new().expect("a temporary folder");
     for seed in files("fuzz/seeds/scripts") {
         let path = seed.to_str().expect("a path in Unicode");
-        let done = lockrig(&desk, &[path, "--output", "found.yaml"]);
+        let done = script(&desk, &[path, "--output", "found.yaml"]);
         assert_eq!(
             done.status.code(),
             Some(0),
             "{path}: {}",
-            said(&done.stderr)
+            text(&done.stderr)
         );
-        let done = lockrig(&desk, &["found.yaml", "--output", "found"]);
+        let done = script(&desk, &["found.yaml", "--output", "found"]);
         assert_eq!(
             done.status.code(),
             Some(0),
             "{path}: {}",
-            said(&done.stderr)
+            text(&done.stderr)
         );
         let bytes = fs::read(desk.path().join("found")).expect("it was written");
         assert_eq!(bytes, fs::read(&seed).expect("a seed"), "{path}");
@@ -130,9 +119,9 @@ fn what_a_shipped_scenario_says_beyond_a_script_is_named() {
             continue;
         }
         let path = scenario.to_str().expect("a path in Unicode");
-        let told = lockrig(&desk, &[path]);
+        let told = script(&desk, &[path]);
         assert_eq!(told.status.code(), Some(2), "{name}");
-        let message = said(&told.stderr).replace(path, &name);
+        let message = text(&told.stderr).replace(path, &name);
         let (why, _) = message.split_once("\nhint: ").expect("a hint");
         table.push_str(why.strip_prefix("error: ").unwrap_or(why));
         table.push('\n');
@@ -143,12 +132,12 @@ fn what_a_shipped_scenario_says_beyond_a_script_is_named() {
 #[test]
 fn a_scenario_on_a_product_is_the_seed_that_is_committed() {
     let desk = TempDir::new().expect("a temporary folder");
-    let scenario = project("scenarios/rekey.yaml");
+    let scenario = root().join("scenarios/rekey.yaml");
     let path = scenario.to_str().expect("a path in Unicode");
     let on = ["--profile", "securam-safelogic", "--output", "seed"];
-    let done = lockrig(&desk, &[&[path], &on[..]].concat());
-    assert_eq!(done.status.code(), Some(0), "{}", said(&done.stderr));
-    let committed = fs::read(project("fuzz/seeds/scripts/securam-safelogic-rekey"));
+    let done = script(&desk, &[&[path], &on[..]].concat());
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    let committed = fs::read(root().join("fuzz/seeds/scripts/securam-safelogic-rekey"));
     assert_eq!(
         fs::read(desk.path().join("seed")).expect("it was written"),
         committed.expect("a seed")

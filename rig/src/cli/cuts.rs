@@ -1,25 +1,21 @@
 //! `lockrig cuts`: every loss of supply that the flows of scenarios can suffer.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::board;
 use super::error::Failure;
 use super::files::{Library, Selection};
-use super::flows::{Flows, Wanted, stop_on_signal};
-use super::run::{report_folder, unusable};
+use super::flows::{Exploration, Flows, Wanted};
+use super::run::unusable;
 use crate::campaign::{self, write_json};
-use crate::cuts::parallel::parallel;
 use crate::cuts::{Detail, Explored, Explorer, Options, Outcome, flow_of, picture, reproducer};
 use crate::event::Nanos;
-use crate::port::Interrupt;
 use crate::report::{Summary, junit};
 use crate::verdict::{self, Verdict};
 
@@ -121,75 +117,76 @@ impl Cuts {
             filter: self.filter.as_deref(),
             seed: self.seed,
             steps: flow_of,
+            done: "cut",
             real: "its supply cannot be cut at one exact point",
             instead: "'lockrig run' with an 'interrupt' step cuts it in a phase",
         };
-        let (groups, skipped) = wanted.flows(&library)?;
-        let planned: usize = groups.iter().map(|(_, flows)| flows.len()).sum();
-        if planned == 0 {
-            return Err(Failure::hinted(
-                match (&self.filter, skipped.first()) {
-                    (Some(filter), _) => format!("no flow has '{filter}' in its name"),
-                    (None, Some(reason)) => format!("no flow can be cut: {reason}"),
-                    (None, None) => "no flow can be cut: no profile fits the bench".to_owned(),
-                },
-                Some("'lockrig list' shows scenarios, profiles and benches".to_owned()),
-            ));
-        }
-        let folder = report_folder(self.report_dir.as_deref())?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let interrupt = Interrupt::default();
-        stop_on_signal(&stop, &interrupt)?;
+        let groups = wanted.flows(&library)?;
+        let for_people = self.format == Format::Human;
+        let exploration =
+            Exploration::begin(&groups, self.jobs, for_people, self.report_dir.as_deref())?;
+        let folder = exploration.folder.as_path();
         let began = Instant::now();
-        let work = Work {
-            options: self.options(),
-            planned,
-            begun: AtomicUsize::new(0),
-            bars: MultiProgress::with_draw_target(match self.format {
-                Format::Human if std::io::stderr().is_terminal() => ProgressDrawTarget::stderr(),
-                _ => ProgressDrawTarget::hidden(),
-            }),
-            stop: Arc::clone(&stop),
-            interrupt,
-            folder: &folder,
-        };
-        // Flows of one board learn from each other, in their order; boards have nothing to tell each other.
-        let jobs = work.options.jobs;
-        let groups = parallel(&groups, jobs, &stop, |_| {}, |group| work.group(group));
-        let groups: Vec<Vec<Done>> = groups.into_iter().flatten().collect::<Result<_, _>>()?;
-        let done: Vec<Done> = groups.into_iter().flatten().collect();
+        let done = exploration.each(&groups, |flows| self.group(&exploration, flows))?;
         if self.format == Format::Json {
             for done in &done {
-                let mut line = serde_json::to_string(&done.explored)
-                    .map_err(|why| Failure::broken(format!("writing JSON: {why}")))?;
-                line.push('\n');
-                super::files::print(&line)?;
+                super::files::print_json(&done.explored)?;
             }
         }
         let explored: Vec<&Explored> = done.iter().map(|done| &done.explored).collect();
-        self.write(&folder, &explored)
-            .map_err(|why| unusable(&folder, &why))?;
+        self.write(folder, &explored)
+            .map_err(|why| unusable(folder, &why))?;
         if self.format == Format::Human {
             let mut text = Vec::new();
-            self.table(&mut text, &done, began.elapsed(), &folder)
+            self.table(&mut text, &done, began.elapsed(), folder)
                 .and_then(|()| anstream::stdout().write_all(&text))
                 .or_else(super::files::unless_closed)?;
         }
         let verdicts = explored.iter().map(|flow| flow.verdict);
-        let stopped = stop.load(Ordering::Relaxed).then_some(Verdict::Aborted);
+        let stopped = exploration.is_stopped().then_some(Verdict::Aborted);
         Ok(verdict::exit_code(verdicts.chain(stopped)))
     }
 
-    fn options(&self) -> Options {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        Options {
+    /// Explores the flows of one board and product.
+    fn group(
+        &self,
+        exploration: &Exploration,
+        (group, flows): &Flows,
+    ) -> Result<Vec<Done>, Failure> {
+        let Some(lock) = group.profile.lock() else {
+            return Ok(Vec::new());
+        };
+        let options = Options {
             depth: self.depth,
             budget: self.budget,
             seed: self.seed,
-            jobs: self.jobs.unwrap_or(cores),
+            jobs: exploration.jobs,
             detail: Detail::Every,
             skip: !self.start_every_state,
+        };
+        let interrupt = exploration.interrupt.clone();
+        let prepared = campaign::prepare(group, &board::opener(), self.seed, interrupt)
+            .map_err(board::broken)?;
+        let mut explorer = Explorer::new(prepared, lock, options, Arc::clone(&exploration.stop));
+        let mut done = Vec::new();
+        for (flow, text) in flows {
+            if exploration.is_stopped() {
+                break;
+            }
+            let line = exploration.line(flow);
+            let began = Instant::now();
+            let mut explored = explorer
+                .explore(flow, &|doing, at, of| line.tell(doing, at, of))
+                .map_err(board::broken)?;
+            let folder = &exploration.folder;
+            reproducer::write(&mut explored, flow, text, folder)
+                .map_err(|why| unusable(folder, &why))?;
+            done.push(Done {
+                explored,
+                took: began.elapsed(),
+            });
         }
+        Ok(done)
     }
 
     fn write(&self, folder: &Path, flows: &[&Explored]) -> std::io::Result<()> {
@@ -309,55 +306,6 @@ impl Cuts {
     }
 }
 
-/// What the boards of one command share while their flows are explored.
-struct Work<'a> {
-    options: Options,
-    /// How many flows there are, and how many were begun.
-    planned: usize,
-    begun: AtomicUsize,
-    bars: MultiProgress,
-    stop: Arc<AtomicBool>,
-    interrupt: Interrupt,
-    folder: &'a Path,
-}
-
-impl Work<'_> {
-    /// Explores the flows of one board and product, one after the other.
-    fn group(&self, (group, flows): &Flows) -> Result<Vec<Done>, Failure> {
-        let Some(lock) = group.profile.lock() else {
-            return Ok(Vec::new());
-        };
-        let opener = board::opener();
-        let prepared = campaign::prepare(group, &opener, self.options.seed, self.interrupt.clone())
-            .map_err(board::broken)?;
-        let mut explorer = Explorer::new(prepared, lock, self.options, Arc::clone(&self.stop));
-        let mut done = Vec::new();
-        for (flow, text) in flows {
-            if self.stop.load(Ordering::Relaxed) {
-                break;
-            }
-            let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
-            let bar = self.bars.add(progress());
-            bar.set_prefix(format!("[{number}/{}] {}", self.planned, flow.name));
-            let began = Instant::now();
-            let explored = explorer.explore(flow, &|doing, at, of| {
-                bar.set_length(of);
-                bar.set_position(at);
-                bar.set_message(doing.to_owned());
-            });
-            bar.finish_and_clear();
-            let mut explored = explored.map_err(board::broken)?;
-            reproducer::write(&mut explored, flow, text, self.folder)
-                .map_err(|why| unusable(self.folder, &why))?;
-            done.push(Done {
-                explored,
-                took: began.elapsed(),
-            });
-        }
-        Ok(done)
-    }
-}
-
 fn heads() -> String {
     let words = Outcome::ALL.map(|outcome| format!("{:>8}", outcome.word()));
     words.join(" ")
@@ -389,10 +337,4 @@ fn summary(flow: &Explored) -> Summary {
         bench_time: Nanos(flow.lasts.0),
         oracles: Default::default(),
     }
-}
-
-fn progress() -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix} {msg:18} {bar:24} {pos}/{len}, {eta} left")
-        .expect("the template is right");
-    ProgressBar::new(1).with_style(style)
 }

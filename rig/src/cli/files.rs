@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::error::Failure;
@@ -301,6 +302,13 @@ pub fn unless_closed(why: std::io::Error) -> Result<(), Failure> {
         std::io::ErrorKind::BrokenPipe => Ok(()),
         _ => Err(Failure::usage(format!("writing to standard output: {why}"))),
     }
+}
+
+/// Prints an object in JSON, on a line of its own.
+pub(super) fn print_json(object: &impl Serialize) -> Result<(), Failure> {
+    let line = serde_json::to_string(object)
+        .map_err(|why| Failure::broken(format!("writing JSON: {why}")))?;
+    print(&(line + "\n")).map(drop)
 }
 
 /// Prints to standard output. A reader that went away (`lockrig list | head`) is no error.

@@ -2,17 +2,19 @@
 //! they fit; and how such an engine shows where it is, and is stopped.
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::board;
 use super::error::Failure;
 use super::files::Library;
-use super::run::{id, lacking};
+use super::run::{id, lacking, report_folder};
 use crate::campaign::Group;
 use crate::cuts::Flow;
+use crate::cuts::parallel::parallel;
 use crate::port::Interrupt;
 use crate::profile::codes;
 use crate::scenario::{self, Course, Script};
@@ -30,6 +32,8 @@ pub(super) struct Wanted<'a> {
     pub(super) seed: u64,
     /// The steps of a scenario that are looked at.
     pub(super) steps: fn(&Script) -> Script,
+    /// What is done to them, as in "no flow can be ...".
+    pub(super) done: &'static str,
     /// Why a real bench will not do.
     pub(super) real: &'static str,
     /// What may be done there instead.
@@ -37,8 +41,11 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// The flows of each board and product, each once, and why others are not among them.
-    pub(super) fn flows(&self, library: &Library) -> Result<(Vec<Flows>, Vec<String>), Failure> {
+    /// The flows of each board and product, each once.
+    ///
+    /// # Errors
+    /// If there is none, with the reason.
+    pub(super) fn flows(&self, library: &Library) -> Result<Vec<Flows>, Failure> {
         let (mut groups, mut skipped, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for bench in &library.benches {
             if bench.value.emulates.is_none() {
@@ -103,22 +110,103 @@ impl Wanted<'_> {
                 }
             }
         }
-        match refused.is_empty() {
-            true => Ok((groups, skipped)),
-            false => Err(Failure::refused(&refused)),
+        if !refused.is_empty() {
+            return Err(Failure::refused(&refused));
         }
+        if groups.is_empty() {
+            let done = self.done;
+            return Err(Failure::hinted(
+                match (self.filter, skipped.first()) {
+                    (Some(filter), _) => format!("no flow has '{filter}' in its name"),
+                    (None, Some(reason)) => format!("no flow can be {done}: {reason}"),
+                    (None, None) => format!("no flow can be {done}: no profile fits the bench"),
+                },
+                Some("'lockrig list' shows scenarios, profiles and benches".to_owned()),
+            ));
+        }
+        Ok(groups)
     }
 }
 
-/// A line that says how far it is, for people.
-pub(super) fn progress(for_people: bool) -> ProgressBar {
-    let target = match for_people && std::io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
-    let style = ProgressStyle::with_template("{prefix} {msg:18} {bar:24} {pos}/{len}, {eta} left")
-        .expect("the template is right");
-    ProgressBar::with_draw_target(Some(1), target).with_style(style)
+/// Flows that are being explored: how far that is, how it is stopped, and where goes what is found.
+pub(super) struct Exploration {
+    pub(super) jobs: usize,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) interrupt: Interrupt,
+    pub(super) folder: PathBuf,
+    planned: usize,
+    begun: AtomicUsize,
+    bars: MultiProgress,
+}
+
+impl Exploration {
+    /// Of these flows, with so many forks at once, or one for each core. From here on Ctrl-C stops it.
+    pub(super) fn begin(
+        groups: &[Flows],
+        jobs: Option<usize>,
+        for_people: bool,
+        report_dir: Option<&Path>,
+    ) -> Result<Exploration, Failure> {
+        let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let folder = report_folder(report_dir)?;
+        let (stop, interrupt) = (Arc::new(AtomicBool::new(false)), Interrupt::default());
+        stop_on_signal(&stop, &interrupt)?;
+        Ok(Exploration {
+            jobs: jobs.unwrap_or_else(cores),
+            stop,
+            interrupt,
+            folder,
+            planned: groups.iter().map(|(_, flows)| flows.len()).sum(),
+            begun: AtomicUsize::new(0),
+            bars: MultiProgress::with_draw_target(match for_people {
+                true if std::io::stderr().is_terminal() => ProgressDrawTarget::stderr(),
+                _ => ProgressDrawTarget::hidden(),
+            }),
+        })
+    }
+
+    /// Boards side by side, the flows of each one after the other: they may learn from each other.
+    pub(super) fn each<T: Send>(
+        &self,
+        groups: &[Flows],
+        work: impl Fn(&Flows) -> Result<Vec<T>, Failure> + Sync,
+    ) -> Result<Vec<T>, Failure> {
+        let found = parallel(groups, self.jobs, &self.stop, |_| {}, work);
+        let found: Vec<Vec<T>> = found.into_iter().flatten().collect::<Result<_, _>>()?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// The line of the next flow, which says how far it is.
+    pub(super) fn line(&self, flow: &Flow) -> Line {
+        let style =
+            ProgressStyle::with_template("{prefix} {msg:18} {bar:24} {pos}/{len}, {eta} left")
+                .expect("the template is right");
+        let bar = self.bars.add(ProgressBar::new(1).with_style(style));
+        let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        bar.set_prefix(format!("[{number}/{}] {}", self.planned, flow.name));
+        Line(bar)
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// What a terminal shows of a flow while it is explored.
+pub(super) struct Line(ProgressBar);
+
+impl Line {
+    pub(super) fn tell(&self, doing: &str, at: u64, of: u64) {
+        self.0.set_length(of);
+        self.0.set_position(at);
+        self.0.set_message(doing.to_owned());
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
 }
 
 /// Ctrl-C and SIGTERM: what is under way is left, and what was found is written.

@@ -239,9 +239,7 @@ impl Fuzz {
 
     fn show(&self, shown: &Shown<'_>, folder: &std::path::Path) -> Result<(), Failure> {
         if self.format == Format::Json {
-            let line = serde_json::to_string(shown)
-                .map_err(|why| Failure::broken(format!("writing JSON: {why}")))?;
-            return super::files::print(&format!("{line}\n")).map(drop);
+            return super::files::print_json(shown);
         }
         let mut text = Vec::new();
         lines(&mut text, shown, folder)

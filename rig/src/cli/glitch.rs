@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -12,14 +11,12 @@ use serde::Serialize;
 use super::board;
 use super::error::Failure;
 use super::files::{Library, Selection};
-use super::flows::{Wanted, progress, stop_on_signal};
-use super::run::{report_folder, unusable};
-use crate::campaign::{self, Group, write_json};
-use crate::cuts::Flow;
+use super::flows::{Exploration, Flows, Wanted};
+use super::run::unusable;
+use crate::campaign::{self, write_json};
 use crate::event::Nanos;
 use crate::glitch::{Explored, Explorer, Options, Outcome, Timing, flow_of, picture, reproducer};
 use crate::image::Lines;
-use crate::port::Interrupt;
 use crate::report::{Summary, junit};
 use crate::verdict::{self, Verdict};
 
@@ -126,47 +123,32 @@ impl GlitchCommand {
             filter: self.filter.as_deref(),
             seed: self.seed,
             steps: flow_of,
+            done: "looked at",
             real: "none of its instructions can be made to go wrong",
             instead: "a virtual bench runs the same image: --bench virtual-safe --image FILE",
         };
-        let (groups, skipped) = wanted.flows(&library)?;
-        let planned: usize = groups.iter().map(|(_, flows)| flows.len()).sum();
-        if planned == 0 {
-            return Err(Failure::hinted(
-                match (&self.filter, skipped.first()) {
-                    (Some(filter), _) => format!("no flow has '{filter}' in its name"),
-                    (None, Some(reason)) => format!("no flow can be looked at: {reason}"),
-                    (None, None) => {
-                        "no flow can be looked at: no profile fits the bench".to_owned()
-                    }
-                },
-                Some("'lockrig list' shows scenarios, profiles and benches".to_owned()),
-            ));
-        }
-        let folder = report_folder(self.report_dir.as_deref())?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let interrupt = Interrupt::default();
-        stop_on_signal(&stop, &interrupt)?;
+        let groups = wanted.flows(&library)?;
+        let for_people = self.format == Format::Human;
+        let exploration =
+            Exploration::begin(&groups, self.jobs, for_people, self.report_dir.as_deref())?;
+        let folder = exploration.folder.as_path();
         let began = Instant::now();
-        let mut done = Vec::new();
-        let mut begun = 0;
-        for (group, flows) in groups {
-            let told = (begun, planned);
-            begun += flows.len();
-            self.group(
-                &library, &group, flows, told, &stop, &interrupt, &folder, &mut done,
-            )?;
+        let done = exploration.each(&groups, |flows| self.group(&library, &exploration, flows))?;
+        if self.format == Format::Json {
+            for done in &done {
+                super::files::print_json(&done.explored)?;
+            }
         }
         let explored: Vec<&Explored> = done.iter().map(|done| &done.explored).collect();
-        self.write(&folder, &explored)
-            .map_err(|why| unusable(&folder, &why))?;
+        self.write(folder, &explored)
+            .map_err(|why| unusable(folder, &why))?;
         if self.format == Format::Human {
             let mut text = Vec::new();
-            table(&mut text, &done, began.elapsed(), &folder)
+            table(&mut text, &done, began.elapsed(), folder)
                 .and_then(|()| anstream::stdout().write_all(&text))
                 .or_else(super::files::unless_closed)?;
         }
-        let stopped = stop.load(Ordering::Relaxed).then_some(Verdict::Aborted);
+        let stopped = exploration.is_stopped().then_some(Verdict::Aborted);
         let verdicts = explored.iter().map(|entry| entry.verdict).chain(stopped);
         if explored
             .iter()
@@ -178,26 +160,18 @@ impl GlitchCommand {
         Ok(verdict::exit_code(verdicts))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all of one command")]
+    /// Explores the flows of one board and product.
     fn group(
         &self,
         library: &Library,
-        group: &Group,
-        flows: Vec<(Flow, String)>,
-        (begun, planned): (usize, usize),
-        stop: &Arc<AtomicBool>,
-        interrupt: &Interrupt,
-        folder: &Path,
-        done: &mut Vec<Done>,
-    ) -> Result<(), Failure> {
-        let prepared = campaign::prepare(group, &board::opener(), self.seed, interrupt.clone())
-            .map_err(board::broken)?;
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        exploration: &Exploration,
+        (group, flows): &Flows,
+    ) -> Result<Vec<Done>, Failure> {
         let options = Options {
             entry: (!self.every_entry).then_some(self.entry),
             modes: self.mode.clone(),
             last: self.last,
-            jobs: self.jobs.unwrap_or(cores),
+            jobs: exploration.jobs,
             seed: self.seed,
         };
         let image = self.image.as_deref().or(group.bench.image.as_deref());
@@ -205,36 +179,29 @@ impl GlitchCommand {
             Some(name) => Lines::read(&library.project.image(name).map_err(Failure::usage)?.bytes),
             None => Lines::default(),
         };
-        let explorer = Explorer::new(prepared, &lines, options, Arc::clone(stop));
-        for (number, (flow, text)) in (begun + 1..).zip(flows) {
-            if stop.load(Ordering::Relaxed) {
+        let interrupt = exploration.interrupt.clone();
+        let prepared = campaign::prepare(group, &board::opener(), self.seed, interrupt)
+            .map_err(board::broken)?;
+        let explorer = Explorer::new(prepared, &lines, options, Arc::clone(&exploration.stop));
+        let mut done = Vec::new();
+        for (flow, text) in flows {
+            if exploration.is_stopped() {
                 break;
             }
-            let bar = progress(self.format == Format::Human);
-            bar.set_prefix(format!("[{number}/{planned}] {}", flow.name));
+            let line = exploration.line(flow);
             let began = Instant::now();
             let entries = explorer
-                .explore(&flow, &|doing, at, of| {
-                    bar.set_length(of);
-                    bar.set_position(at);
-                    bar.set_message(doing.to_owned());
-                })
+                .explore(flow, &|doing, at, of| line.tell(doing, at, of))
                 .map_err(board::broken)?;
-            bar.finish_and_clear();
             let took = began.elapsed() / entries.len().max(1) as u32;
+            let folder = &exploration.folder;
             for mut explored in entries {
-                reproducer::write(&mut explored, &flow, &text, folder)
+                reproducer::write(&mut explored, flow, text, folder)
                     .map_err(|why| unusable(folder, &why))?;
-                if self.format == Format::Json {
-                    let mut line = serde_json::to_string(&explored)
-                        .map_err(|why| Failure::broken(format!("writing JSON: {why}")))?;
-                    line.push('\n');
-                    super::files::print(&line)?;
-                }
                 done.push(Done { explored, took });
             }
         }
-        Ok(())
+        Ok(done)
     }
 
     fn write(&self, folder: &Path, entries: &[&Explored]) -> std::io::Result<()> {

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::board;
 use super::error::Failure;
-use super::files::{Library, Selection, print};
+use super::files::{Library, Selection, print, print_json};
 use super::quantity::duration;
 use super::run::{id, report_folder, unusable};
 use crate::cuts::parallel::parallel;
@@ -279,7 +279,7 @@ impl MuseumCommand {
 
     fn show(&self, shown: &Shown<'_>) -> Result<(), Failure> {
         if self.format == Format::Json {
-            return json(shown).map(drop);
+            return print_json(shown);
         }
         let mut out = Vec::new();
         in_words(&mut out, shown).or_else(super::files::unless_closed)?;
@@ -288,7 +288,7 @@ impl MuseumCommand {
 
     fn show_silence(&self, silence: &Silence) -> Result<(), Failure> {
         if self.format == Format::Json {
-            return json(silence).map(drop);
+            return print_json(silence);
         }
         let mut text = format!(
             "good images: {} runs of the flagships under {} seeds in {:.0} s, {}\n",
@@ -374,10 +374,4 @@ fn in_words(out: &mut Vec<u8>, shown: &Shown<'_>) -> std::io::Result<()> {
         _ => writeln!(out, "      shown     by no scenario of its own")?,
     }
     writeln!(out)
-}
-
-fn json(value: &impl Serialize) -> Result<u8, Failure> {
-    let line = serde_json::to_string(value)
-        .map_err(|why| Failure::broken(format!("writing JSON: {why}")))?;
-    print(&(line + "\n"))
 }

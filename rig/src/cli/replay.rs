@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::board::{self, Virtual};
 use super::error::Failure;
-use super::files::{Library, Loaded, Selection, print};
+use super::files::{Library, Loaded, Selection, print, print_json};
 use super::sim::{Format, Ports};
 use crate::bench::BenchFile;
 use crate::campaign::Group;
@@ -234,9 +234,7 @@ impl Replay {
                 halted,
                 ports: places,
             };
-            let text = serde_json::to_string(&outcome)
-                .map_err(|why| Failure::broken(format!("writing JSON: {why}")))?;
-            return print(&format!("{text}\n")).map(|_| ());
+            return print_json(&outcome);
         }
         let count = recorded.events.len();
         let mut text = match &difference {

@@ -26,10 +26,8 @@ pub fn write(
         let Some(scenario) = scenario(text, flow, failure, nth + 1) else {
             continue;
         };
-        std::fs::create_dir_all(folder.join("reproducers"))?;
-        let file = format!("reproducers/{name}-{}.yaml", nth + 1);
-        std::fs::write(folder.join(&file), scenario)?;
-        failure.reproducer = Some(file);
+        let name = format!("{name}-{}", nth + 1);
+        failure.reproducer = Some(keep(folder, &name, &scenario)?);
     }
     Ok(())
 }
@@ -47,27 +45,53 @@ fn scenario(text: &str, flow: &Flow, failure: &Failure, number: usize) -> Option
         }
         new_steps.push_str(&settles(flow, failure));
     }
+    let because = format!(
+        "Found by 'lockrig cuts' in {}: {}.",
+        flow.name, failure.because
+    );
+    Some(retold(
+        &sections,
+        flow,
+        &format!("cut-{number}"),
+        &because,
+        &new_steps,
+    ))
+}
+
+/// A flow's scenario with other steps, under a name and with an intent that say what was found.
+pub(crate) fn retold(
+    sections: &[(&str, &str)],
+    flow: &Flow,
+    what: &str,
+    intent: &str,
+    steps: &str,
+) -> String {
     let mut out = String::new();
-    for (key, section) in &sections {
+    for (key, section) in sections {
         match *key {
             "scenario" => {
                 let id = flow.plan.scenario.as_str();
-                out.push_str(&format!("scenario: {id}-cut-{number}\n"));
+                out.push_str(&format!("scenario: {id}-{what}\n"));
             }
-            "intent" => out.push_str(&format!(
-                "intent: >\n  Found by 'lockrig cuts' in {}: {}.\n",
-                flow.name, failure.because
-            )),
+            "intent" => out.push_str(&format!("intent: >\n  {intent}\n")),
             "covers" => out.push_str("covers: []\n"),
-            "variants" => out.push_str(&variants(&flow.plan.variant, &new_steps)),
-            "steps" => out.push_str(&new_steps),
+            "variants" => out.push_str(&variants(&flow.plan.variant, steps)),
+            "steps" => out.push_str(steps),
             _ => out.push_str(section),
         }
         if section.ends_with("\n\n") && !out.ends_with("\n\n") {
             out.push('\n');
         }
     }
-    Some(out)
+    out
+}
+
+/// Writes a reproducer, and gives its name below `folder`.
+pub(crate) fn keep(folder: &Path, name: &str, scenario: &str) -> std::io::Result<String> {
+    std::fs::create_dir_all(folder.join("reproducers"))?;
+    let file = format!("reproducers/{name}.yaml");
+    std::fs::write(folder.join(&file), scenario)?;
+    Ok(file)
 }
 
 /// The top-level keys of a scenario with the lines that belong to each, in their order; what stands before
@@ -135,7 +159,7 @@ pub(crate) fn inside(steps: &str, outer: &str) -> Option<String> {
 }
 
 /// The variant that it was found in, as far as it is still spoken of.
-pub(crate) fn variants(variant: &str, steps: &str) -> String {
+fn variants(variant: &str, steps: &str) -> String {
     let used = |name: &str| steps.contains(&format!("${name}"));
     let lines: Vec<String> = variant
         .split(", ")

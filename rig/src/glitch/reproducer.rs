@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Explored, Open};
 use crate::cuts::Flow;
-use crate::cuts::reproducer::{inside, sections, variants};
+use crate::cuts::reproducer::{inside, keep, retold, sections};
 
 /// Writes a scenario for each place that opens, of its first glitch, from the text of the flow's own, and
 /// notes the file's name below `folder`. A failure whose scenario is written in a form that cannot be
@@ -24,10 +24,8 @@ pub fn write(
         let Some(scenario) = scenario(text, flow, entry, open, number) else {
             continue;
         };
-        std::fs::create_dir_all(folder.join("reproducers"))?;
-        let file = format!("reproducers/{name}-{number}.yaml");
-        std::fs::write(folder.join(&file), scenario)?;
-        open.reproducer = Some(file);
+        let name = format!("{name}-{number}");
+        open.reproducer = Some(keep(folder, &name, &scenario)?);
     }
     Ok(())
 }
@@ -44,25 +42,10 @@ fn scenario(text: &str, flow: &Flow, entry: u32, open: &Open, number: u32) -> Op
         open.at, open.mode
     );
     let steps = inside(steps, &glitch)?;
-    let mut out = String::new();
-    for (key, section) in &sections {
-        match *key {
-            "scenario" => {
-                let id = flow.plan.scenario.as_str();
-                out.push_str(&format!("scenario: {id}-glitch-{number}\n"));
-            }
-            "intent" => out.push_str(&format!(
-                "intent: >\n  Found by 'lockrig glitch' in {}: a code that must not open does.\n",
-                flow.name
-            )),
-            "covers" => out.push_str("covers: []\n"),
-            "variants" => out.push_str(&variants(&flow.plan.variant, &steps)),
-            "steps" => out.push_str(&steps),
-            _ => out.push_str(section),
-        }
-        if section.ends_with("\n\n") && !out.ends_with("\n\n") {
-            out.push('\n');
-        }
-    }
-    Some(out)
+    let because = format!(
+        "Found by 'lockrig glitch' in {}: a code that must not open does.",
+        flow.name
+    );
+    let what = format!("glitch-{number}");
+    Some(retold(&sections, flow, &what, &because, &steps))
 }

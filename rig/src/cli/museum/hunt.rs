@@ -140,12 +140,8 @@ steps:
 
 /// The same change once more after a cut before each of its writes, with the codes of many seeds.
 fn by_retries(quarry: &Quarry<'_>, until: Instant) -> Result<Option<Catch>, Failure> {
-    let path = quarry.folder.join("change-tried-again.yaml");
-    fs::write(&path, RETRY).map_err(|why| unusable(quarry.folder, &why))?;
-    let library = quarry.library_of(&path)?;
-    let loaded = &library.scenarios[0];
-    let lock = lock_of(quarry.product, quarry.piece)?;
-    let runs = runs_of(loaded, bench_of(&library, quarry.piece)?, lock)?;
+    let library = quarry.library_with("change-tried-again.yaml", RETRY)?;
+    let runs = quarry.planned(&library)?;
     let Some(run) = runs.first() else {
         return Ok(None);
     };
@@ -153,7 +149,7 @@ fn by_retries(quarry: &Quarry<'_>, until: Instant) -> Result<Option<Catch>, Fail
     let mut tries: Vec<Run<'_>> = Vec::new();
     for number in 1.. {
         let at_write = Run {
-            loaded,
+            loaded: run.loaded,
             plan: run.plan.clone(),
             script: at_write(&run.script, number),
         };
@@ -222,12 +218,8 @@ const DECIDING: u32 = 4_000;
 
 /// Instructions that are not executed, between a wrong code and the answer to it.
 fn by_glitches(quarry: &Quarry<'_>, until: Instant) -> Result<Option<Catch>, Failure> {
-    let path = quarry.folder.join("wrong-code.yaml");
-    fs::write(&path, WRONG).map_err(|why| unusable(quarry.folder, &why))?;
-    let library = quarry.library_of(&path)?;
-    let loaded = &library.scenarios[0];
-    let lock = lock_of(quarry.product, quarry.piece)?;
-    let runs = runs_of(loaded, bench_of(&library, quarry.piece)?, lock)?;
+    let library = quarry.library_with("wrong-code.yaml", WRONG)?;
+    let runs = quarry.planned(&library)?;
     let Some(run) = runs.first() else {
         return Ok(None);
     };
@@ -244,7 +236,12 @@ fn by_glitches(quarry: &Quarry<'_>, until: Instant) -> Result<Option<Catch>, Fai
     let flow = Flow {
         name: id(&run.plan, &quarry.piece.bench()),
         plan: run.plan.clone(),
-        codes: codes::generate(lock, quarry.seed, &run.script.codes).map_err(Failure::usage)?,
+        codes: codes::generate(
+            lock_of(quarry.product, quarry.piece)?,
+            quarry.seed,
+            &run.script.codes,
+        )
+        .map_err(Failure::usage)?,
         script: glitch::flow_of(&run.script),
         product: Arc::clone(quarry.product),
     };
@@ -255,7 +252,7 @@ fn by_glitches(quarry: &Quarry<'_>, until: Instant) -> Result<Option<Catch>, Fai
     };
     let found = explorer.explore(&flow, &tell).map_err(board::broken)?;
     for mut explored in found {
-        glitch::reproducer::write(&mut explored, &flow, &loaded.text, quarry.folder)
+        glitch::reproducer::write(&mut explored, &flow, &run.loaded.text, quarry.folder)
             .map_err(|why| unusable(quarry.folder, &why))?;
         for open in &explored.opens {
             let Some(file) = &open.reproducer else {
@@ -386,12 +383,24 @@ impl Quarry<'_> {
         })
     }
 
+    /// A scenario that only the hunt knows, put beside what it finds.
+    fn library_with(&self, name: &str, text: &str) -> Result<Library, Failure> {
+        let path = self.folder.join(name);
+        fs::write(&path, text).map_err(|why| unusable(self.folder, &why))?;
+        self.library_of(&path)
+    }
+
+    /// The runs of a library's one scenario on the piece.
+    fn planned<'l>(&self, library: &'l Library) -> Result<Vec<Run<'l>>, Failure> {
+        let bench = bench_of(library, self.piece)?;
+        let lock = lock_of(self.product, self.piece)?;
+        runs_of(&library.scenarios[0], bench, lock)
+    }
+
     /// Carries out a scenario file on the piece and on the good image.
     pub(super) fn both(&self, path: &Path) -> Result<(Summary, Summary), Failure> {
         let library = self.library_of(path)?;
-        let bench = bench_of(&library, self.piece)?;
-        let lock = lock_of(self.product, self.piece)?;
-        let runs = runs_of(&library.scenarios[0], bench, lock)?;
+        let runs = self.planned(&library)?;
         let Some(run) = runs.first() else {
             return Err(Failure::usage(format!(
                 "'{}' has no run on '{}'",
