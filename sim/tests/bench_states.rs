@@ -38,7 +38,8 @@ fn forks_that_are_treated_alike_are_in_the_middle_of_the_same() {
 #[test]
 fn whatever_a_fork_does_otherwise_tells_it_apart() {
     let bench = waiting();
-    let others: [(&str, fn(&mut VirtualBench)); 5] = [
+    type Act = fn(&mut VirtualBench);
+    let others: [(&str, Act); 5] = [
         ("time", |bench| run(bench, 1)),
         ("a key", |bench| bench.touch(Touch::Key(3), true)),
         ("the door", |bench| bench.touch(Touch::Door, true)),
