@@ -180,6 +180,10 @@ pub trait Branch {
     /// is; false, if there is none, or it has nothing that could go wrong so.
     fn glitch(&mut self, glitch: Option<Glitch>) -> bool;
 
+    /// Address of the instruction that was executed last, if it is 16 bits long, as all are that write to
+    /// memory.
+    fn last_instruction(&self) -> u32;
+
     /// What the chip has gone through since the bench was made.
     fn spent(&self) -> Spent;
 

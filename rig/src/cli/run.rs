@@ -320,7 +320,10 @@ impl Run {
                 }
                 let behaves = twin.map(|twin| &twin.profile);
                 let image = self.image.as_deref();
-                let group = board::group(&library.project, board, product, behaves, image)?;
+                let mut group = board::group(&library.project, board, product, behaves, image)?;
+                if board.emulates.is_none() {
+                    group.rehearses_on = board::virtual_for(product)?;
+                }
                 if let Some(twin) = twin
                     && group.personality.is_none()
                 {
@@ -660,6 +663,7 @@ pub(super) fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -
         .filter(|need| is_of_the_bench(&need.value) && !has.contains(&need.value.to_string()))
         .map(|need| format!("the bench '{}' has no {}", bench.name, need.value))
         .chain(beyond(&run, bench))
+        .chain(virtual_only(&run, bench))
         .collect();
     match missing.is_empty() {
         true => run,
@@ -679,6 +683,23 @@ fn beyond(run: &PlannedRun, bench: &BenchFile) -> Vec<String> {
         .into_iter()
         .map(|what| format!("the bench '{}' {what}", bench.name))
         .collect()
+}
+
+/// Why a run is of virtual benches only.
+fn virtual_only(run: &PlannedRun, bench: &BenchFile) -> Option<String> {
+    let Course::Runs(script) = &run.course else {
+        return None;
+    };
+    if bench.emulates.is_some() {
+        return None;
+    }
+    if crate::run::is_rehearsed(script) && (bench.probe.is_none() || bench.chip.is_none()) {
+        return Some(format!(
+            "the bench '{}' has no probe that could stop at a write",
+            bench.name
+        ));
+    }
+    crate::run::virtual_only(script)
 }
 
 /// Whether a scenario is for cylinders and the bench for boards, or the other way round.

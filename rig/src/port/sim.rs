@@ -400,6 +400,12 @@ impl Branch for SimPorts {
         board.is_some_and(|mut board| board.glitch(glitch))
     }
 
+    fn last_instruction(&self) -> u32 {
+        let board = self.world.board();
+        let next = board.map_or(0, |board| board.chip().core_state().registers[15]);
+        next.wrapping_sub(2)
+    }
+
     fn spent(&self) -> Spent {
         let Some(board) = self.world.board() else {
             return Spent {

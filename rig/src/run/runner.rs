@@ -22,6 +22,7 @@ use super::glitch::Glitching;
 use super::pattern::{Progress, Track, Wanted};
 use super::penalty::{Penalty, Stage};
 use super::steps::is_signal;
+use super::store::{AtStores, Write};
 pub use crate::judge::Stop;
 
 /// Ends early with [`Stop`].
@@ -59,6 +60,10 @@ pub struct Runner<'a, P = Profile> {
     pub armed: Option<Armed>,
     /// Whether cut points are counted, and what for.
     pub cutting: Option<Cutting>,
+    /// The writes to flash of the script's interruption, as they were rehearsed.
+    pub rehearsal: &'a [Write],
+    /// Breakpoints at the instructions that begin them, while one is waited for.
+    pub at_stores: Option<AtStores>,
     /// Whether entries are counted, and what for.
     pub glitching: Option<Glitching>,
     /// The change of codes that is under way.
@@ -169,6 +174,8 @@ impl<'a, P> Runner<'a, P> {
             penalty: Penalty::new(Vec::new(), None),
             armed: None,
             cutting: None,
+            rehearsal: &[],
+            at_stores: None,
             glitching: None,
             change: None,
             tracks: Vec::new(),
@@ -230,9 +237,14 @@ impl<'a, P> Runner<'a, P> {
             .and_then(|armed| armed.strikes)
             .map(|(at, _)| at);
         let deadline = strikes.map_or(until, |strikes| strikes.min(until));
+        let look_at = self.at_stores.as_ref().map(|at_stores| at_stores.look_at);
+        let deadline = look_at.map_or(deadline, |look_at| look_at.min(deadline));
         match self.bench.wait(deadline) {
             Waited::Saw(happening) => self.note(happening),
             Waited::Interrupted => Err(Stop::Aborted),
+            Waited::Deadline if look_at.is_some_and(|look_at| look_at <= self.bench.now()) => {
+                self.look_at_core()
+            }
             Waited::Deadline if strikes.is_some_and(|strikes| strikes <= self.bench.now()) => {
                 self.strike()
             }
@@ -575,6 +587,15 @@ impl<'a, P> Runner<'a, P> {
     pub fn wait_for_power(&mut self) -> Step {
         let until = self.bench.now() + POWER_MAX;
         while self.power_on.is_none() && self.bench.now() < until {
+            self.wait_for_one(until)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the supply has confirmed that it is off.
+    pub fn wait_for_no_power(&mut self) -> Step {
+        let until = self.bench.now() + POWER_MAX;
+        while !self.bench.is_fed(Feed::Off) && self.bench.now() < until {
             self.wait_for_one(until)?;
         }
         Ok(())

@@ -290,6 +290,7 @@ fn by_cuts(quarry: &Quarry<'_>, until: Instant) -> Result<Option<Catch>, Failure
             seed: quarry.seed,
             jobs: quarry.jobs,
             detail,
+            instructions: false,
             skip: true,
         };
         let lock = lock_of(quarry.product, quarry.piece)?;
@@ -471,6 +472,7 @@ impl Board {
             seed,
             files: Vec::new(),
             flashed: self.receipt.clone(),
+            rehearsal: &[],
             bench: &mut bench,
         };
         let (events, _) = run::run(setup, Box::new(std::io::sink()));
