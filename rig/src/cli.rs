@@ -10,6 +10,7 @@ mod flash;
 mod flows;
 mod fuzz;
 mod glitch;
+mod guard;
 mod init;
 mod layers;
 mod list;
@@ -93,6 +94,9 @@ enum Verb {
     /// The virtual bench for other tools
     #[command(subcommand)]
     Sim(sim::Sim),
+    /// Watch over a bench; lockrig starts this itself
+    #[command(hide = true)]
+    Guard,
     /// Print the JSON Schema of a kind of file, for editors
     Schema {
         /// Which kind of file
@@ -141,6 +145,7 @@ pub fn main() -> ExitCode {
         Verb::Console(console) => console.execute(),
         Verb::Replay(replay) => replay.execute(),
         Verb::Sim(sim) => sim.execute(),
+        Verb::Guard => guard::execute(),
         Verb::Schema { kind } => print_schema(kind),
         Verb::Completions { shell } => {
             clap_complete::generate(

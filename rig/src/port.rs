@@ -144,6 +144,10 @@ pub trait Ports: Send {
     /// Ends waits early: see [`Interrupt`].
     fn interrupt(&self) -> Interrupt;
 
+    /// Every output is known to be at rest, until the next thing is written. Who watches over the outputs from
+    /// beside need not bring them there.
+    fn at_rest(&mut self) {}
+
     /// The ability to branch; only a bench that exists in memory has it.
     fn branch(&mut self) -> Option<&mut dyn Branch>;
 }

@@ -82,6 +82,7 @@ impl Desk {
             .env_remove("CLICOLOR_FORCE")
             .env_remove("NO_COLOR")
             .env_remove("CI")
+            .env("LOCKRIG_LOCKS", self.path().join("locks"))
             .env("COLUMNS", "100");
         command
     }

@@ -294,7 +294,7 @@ impl Ports for RealPorts {
         loop {
             let raised = self.interrupt.times();
             if raised != self.interrupts_seen {
-                self.interrupts_seen = raised;
+                self.interrupts_seen += 1;
                 return Waited::Interrupted;
             }
             if let Some(observation) = observations.pop_front() {

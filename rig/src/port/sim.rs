@@ -328,7 +328,7 @@ impl Ports for SimPorts {
         loop {
             let raised = self.interrupt.times();
             if raised != self.interrupts_seen {
-                self.interrupts_seen = raised;
+                self.interrupts_seen += 1;
                 return Waited::Interrupted;
             }
             let (seen, until) = self.world.run(LOOK, deadline);
