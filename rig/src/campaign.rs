@@ -379,7 +379,8 @@ fn trouble(probe: ProbeTrouble) -> DeviceTrouble {
     }
 }
 
-fn one(
+/// Carries out one run on a bench that was prepared for it, and writes its folder.
+pub fn one(
     group: &Group,
     job: &Job,
     bench: &mut Bench,

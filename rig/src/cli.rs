@@ -5,6 +5,7 @@ mod check;
 mod console;
 mod cuts;
 pub(crate) mod error;
+mod faults;
 pub(crate) mod files;
 mod flash;
 mod flows;
@@ -67,6 +68,8 @@ enum Verb {
     Cuts(cuts::Cuts),
     /// Let every instruction of a lock's decision go wrong, and see whether one opens it
     Glitch(glitch::GlitchCommand),
+    /// Let instruments fail at every event of a run, and see that no verdict becomes wrong
+    Faults(faults::Faults),
     /// Try on a board what nobody thought to write down
     Fuzz(fuzz::Fuzz),
     /// Do the same to model, host build, image and board, and compare what they say
@@ -132,6 +135,7 @@ pub fn main() -> ExitCode {
         Verb::Run(run) => run.execute(),
         Verb::Cuts(cuts) => cuts.execute(),
         Verb::Glitch(glitch) => glitch.execute(),
+        Verb::Faults(faults) => faults.execute(),
         Verb::Fuzz(fuzz) => fuzz.execute(),
         Verb::Layers(layers) => layers.execute(),
         Verb::Script(script) => script.execute(),

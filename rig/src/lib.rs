@@ -16,6 +16,7 @@
 //! - [`step`]: the words that scenarios and procedures are written in; [`profile`]: what one product
 //!   promises; [`scenario`]: what to do and what must be seen, and the plan of runs that the two make.
 //! - [`run`]: one run: act, wait, check; [`campaign`]: many runs; [`cuts`]: every loss of supply that a run can suffer;
+//!   [`faults`]: every failure of an instrument, and what the rig makes of it;
 //!   [`glitch`]: every instruction of a decision that can go wrong;
 //!   [`fuzz`]: what nobody thought to write down; [`layers`]: the same on model, host, image and board;
 //!   [`script`]: what fuzzers find, as scenarios.
@@ -37,6 +38,7 @@ pub mod campaign;
 pub mod cli;
 pub mod cuts;
 pub mod driver;
+pub mod faults;
 pub mod fuzz;
 pub mod glitch;
 pub mod guard;

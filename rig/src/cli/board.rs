@@ -298,6 +298,15 @@ fn locks() -> PathBuf {
     runtime.unwrap_or_else(std::env::temp_dir)
 }
 
+/// Whose process this is, where the environment does not say.
+fn owner() -> String {
+    #[cfg(unix)]
+    if let Ok(this) = std::fs::metadata("/proc/self") {
+        return format!("user {}", std::os::unix::fs::MetadataExt::uid(&this));
+    }
+    "somebody".to_owned()
+}
+
 /// This process, as others are told of it.
 fn holder(reason: &str) -> Holder {
     let names = ["USER", "LOGNAME", "USERNAME"].into_iter();
@@ -308,9 +317,7 @@ fn holder(reason: &str) -> Holder {
     Holder {
         pid: std::process::id(),
         command: command.collect::<Vec<_>>().join(" "),
-        user: names
-            .find(|name| !name.is_empty())
-            .unwrap_or_else(|| "somebody".to_owned()),
+        user: names.find(|name| !name.is_empty()).unwrap_or_else(owner),
         reason: reason.to_owned(),
         since: jiff::Timestamp::now()
             .strftime("%Y-%m-%d %H:%M:%S UTC")

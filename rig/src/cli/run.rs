@@ -626,6 +626,35 @@ pub(super) fn names(library: &Library) -> Result<Vec<String>, Failure> {
     Ok(jobs.map(|job| job.id).collect())
 }
 
+/// The boards, products and runs that are selected by these, for commands that do something else with them.
+pub(super) fn selected(
+    selection: Selection,
+    image: Option<&str>,
+    twin: Option<&str>,
+    filter: Option<&str>,
+    seed: u64,
+) -> Result<Vec<Group>, Failure> {
+    let run = Run {
+        selection,
+        image: image.map(str::to_owned),
+        twin: twin.map(str::to_owned),
+        filter: filter.map(str::to_owned),
+        seed,
+        repeat: 1,
+        ..Run::default()
+    };
+    let mut library = Library::load(&run.selection)?;
+    let twin = match &run.twin {
+        Some(name) => Some(library.twin(name)?),
+        None => None,
+    };
+    let plan = run.plan(&library, twin.as_ref())?;
+    match plan.next {
+        0 => Err(run.nothing_planned()),
+        _ => Ok(plan.groups),
+    }
+}
+
 /// The runs of a campaign, before any of them began.
 struct Plan {
     groups: Vec<Group>,
