@@ -302,7 +302,7 @@ pub fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTro
     let flashed = flash_powered(group, image, bench);
     let rest = bench.to_rest();
     let receipt = flashed?;
-    match rest.failed.first() {
+    match rest.unknown.first() {
         None => {
             let until = bench.now() + SETTLE;
             pass(bench, until)?;

@@ -321,8 +321,11 @@ fn report(told: &Orders, file: &BenchFile, rest: &Rest) -> String {
     if !rest.outputs.is_empty() {
         said += &format!("  at rest now: {}\n", rest.outputs.join(", "));
     }
-    if !rest.failed.is_empty() {
-        said += &format!("  unknown, look at the bench: {}\n", rest.failed.join(", "));
+    if !rest.unknown.is_empty() {
+        said += &format!(
+            "  unknown, look at the bench: {}\n",
+            rest.unknown.join(", ")
+        );
     }
     for trouble in troubles(rest) {
         said += &format!("  {trouble}\n");

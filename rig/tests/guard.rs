@@ -8,11 +8,18 @@ mod served;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
-use serde_json::Value;
+use lockrig::event::What;
+use rstest::rstest;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use served::{Served, lockrig, text};
@@ -240,4 +247,243 @@ fn a_folder_that_takes_no_locks_is_named_before_anything_is_opened() {
         "folder_that_takes_no_locks",
         text(&told).replace(&here, "[here]")
     );
+}
+
+/// A scenario that holds a button for long.
+const HELD: &str = "\
+scenario: held
+version: 1
+intent: A button is held for long.
+needs: [keypad, supply]
+covers: [R01]
+given: { supply: fresh }
+steps:
+  - hold: reset
+    for: 100 s
+";
+
+/// What has to be over by then.
+const REST_WITHIN: Duration = Duration::from_millis(100);
+/// Everything here is over long before.
+const LONG: Duration = Duration::from_secs(60);
+
+impl Table {
+    /// Starts a run of this scenario, and returns when the button is held.
+    fn hold(&self, scenario: &str, bench: &str) -> Running {
+        fs::write(self.path().join("held.yaml"), scenario).expect("a file");
+        let mut process = Command::new(env!("CARGO_BIN_EXE_lockrig"))
+            .args(["run", "held.yaml", "--report-dir", "out"])
+            .args(["--bench", bench, "--profile", SAFE])
+            .current_dir(self.path())
+            .env("LOCKRIG_LOCKS", self.path().join("locks"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command starts");
+        let output = BufReader::new(process.stdout.take().expect("it is a pipe"));
+        self.wait_until(|held| held["relays"] == json!([13]) && held["millivolts"] == 9_000);
+        Running {
+            process,
+            _output: output,
+        }
+    }
+
+    /// How long it takes until the instruments hold this.
+    fn wait_until(&self, wanted: impl Fn(&Value) -> bool) -> Duration {
+        let began = Instant::now();
+        while !self.outputs().last().is_some_and(&wanted) {
+            assert!(began.elapsed() < LONG, "{:?}", self.outputs());
+            thread::sleep(Duration::from_millis(1));
+        }
+        began.elapsed()
+    }
+
+    fn run_folder(&self) -> PathBuf {
+        let mut entries = fs::read_dir(self.path().join("out")).expect("a folder");
+        let folder = entries.find_map(|entry| {
+            let path = entry.expect("an entry").path();
+            path.is_dir().then_some(path)
+        });
+        folder.expect("the run has one")
+    }
+
+    /// The verdict of the only run, whose report has to be whole.
+    fn verdict(&self) -> String {
+        let folder = self.run_folder();
+        let read = |name: &str| fs::read_to_string(folder.join(name)).expect(name);
+        let record: Value = serde_json::from_str(&read("run.json")).expect("it is JSON");
+        let events = lockrig::trace::read(&read("events.jsonl")).expect("a trace");
+        assert!(matches!(
+            events.last().expect("it is not empty").what,
+            What::Finished { .. }
+        ));
+        assert!(read("junit.xml").contains("<testcase"));
+        assert!(read("report.html").ends_with("</html>"));
+        record["verdict"].as_str().expect("a word").to_owned()
+    }
+}
+
+fn is_at_rest(held: &Value) -> bool {
+    held["relays"] == json!([]) && held["millivolts"] == Value::Null
+}
+
+#[rstest]
+#[case::ctrl_c("INT")]
+#[case::a_service_manager("TERM")]
+#[case::a_terminal_that_is_closed("HUP")]
+#[ignore = "in real time, on a machine that does nothing else: see .ci/run"]
+fn way_out_signal(#[case] name: &str) {
+    let table = Table::lay(&[]);
+    let run = table.hold(HELD, "served.toml");
+    run.signal(name);
+    let took = table.wait_until(is_at_rest);
+    eprintln!("{name}: at rest after {took:.1?}");
+    assert!(took <= REST_WITHIN, "{took:?}");
+    let (code, said) = run.end();
+    assert_eq!(code, Some(130), "{said}");
+    assert!(!said.contains("guard"), "it had nothing to do: {said}");
+    assert_eq!(table.verdict(), "aborted");
+    assert_eq!(table.locks(), Vec::<String>::new());
+}
+
+/// The second leaves out what the scenario does in the end; the third ends the process, and its guard does
+/// the rest.
+#[rstest]
+#[case::twice(2)]
+#[case::thrice(3)]
+#[ignore = "in real time, on a machine that does nothing else: see .ci/run"]
+fn way_out_impatience(#[case] times: u32) {
+    let table = Table::lay(&[]);
+    let finally = format!("{HELD}finally:\n  - hold: reset\n    for: 90 s\n");
+    let run = table.hold(&finally, "served.toml");
+    run.signal("INT");
+    // It goes on to `finally`, and holds the button again.
+    table.wait_until(|held| held["relays"] == json!([]));
+    table.wait_until(|held| held["relays"] == json!([13]));
+    if times == 3 {
+        run.signal("STOP");
+        run.signal("INT");
+        run.signal("INT");
+        // Two of one kind that wait are one.
+        run.signal("TERM");
+        run.signal("CONT");
+    } else {
+        run.signal("INT");
+        let took = table.wait_until(is_at_rest);
+        eprintln!("twice: at rest after {took:.1?}");
+        assert!(took <= REST_WITHIN, "{took:?}");
+    }
+    let (code, said) = run.end();
+    assert_eq!(code, Some(130), "{said}");
+    assert!(is_at_rest(table.outputs().last().expect("they changed")));
+    if times == 2 {
+        assert_eq!(table.verdict(), "aborted");
+    }
+}
+
+#[test]
+#[ignore = "in real time, on a machine that does nothing else: see .ci/run"]
+fn way_out_kill() {
+    let table = Table::lay(&[]);
+    let run = table.hold(HELD, "served.toml");
+    run.signal("KILL");
+    let took = table.wait_until(is_at_rest);
+    eprintln!("KILL: at rest after {took:.1?}");
+    let (code, said) = run.end();
+    assert_eq!(code, None, "{said}");
+    let log = fs::read_to_string(table.path().join("out/guard.log")).expect("a log");
+    assert_eq!(log, said);
+    assert_eq!(table.locks(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "in real time, on a machine that does nothing else: see .ci/run"]
+fn way_out_failure() {
+    let table = Table::lay(&[]);
+    let fails = HELD.replace("100 s", "1 s") + "  - opens: \"999999\"\n";
+    let run = table.hold(&fails, "served.toml");
+    table.wait_until(is_at_rest);
+    let (code, said) = run.end();
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(table.verdict(), "fail");
+}
+
+/// A wire that can be cut, to a port of the bench.
+struct Wire {
+    address: String,
+    is_cut: Arc<AtomicBool>,
+}
+
+impl Wire {
+    fn to(port: &str) -> Wire {
+        let port = port.strip_prefix("tcp://").expect("it is TCP").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it has an address");
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let cut = Arc::clone(&is_cut);
+        thread::spawn(move || {
+            // Dropping the listener is what makes the port one that is gone.
+            let (near, _) = listener.accept().expect("a client");
+            drop(listener);
+            let far = TcpStream::connect(port).expect("the bench is served");
+            let ends = [near, far];
+            for end in &ends {
+                end.set_nodelay(true).expect("it is open");
+            }
+            thread::scope(|scope| {
+                for (from, to) in [(0, 1), (1, 0)] {
+                    let (mut from, mut to) = (&ends[from], &ends[to]);
+                    scope.spawn(move || std::io::copy(&mut from, &mut to));
+                }
+                while !cut.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                for end in &ends {
+                    // Its client may have closed it.
+                    let _ = end.shutdown(Shutdown::Both);
+                }
+            });
+        });
+        Wire {
+            address: format!("tcp://{address}"),
+            is_cut,
+        }
+    }
+
+    fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
+    }
+}
+
+#[rstest]
+#[case("relay")]
+#[case("supply")]
+#[ignore = "in real time, on a machine that does nothing else: see .ci/run"]
+fn way_out_lost(#[case] port: &str) {
+    let table = Table::lay(&["--tcp"]);
+    let at = table.served.at(port);
+    let wire = Wire::to(&at);
+    let file = fs::read_to_string(table.path().join("served.toml")).expect("a bench file");
+    let file = file.replace(&at, &wire.address);
+    fs::write(table.path().join("wired.toml"), file).expect("a file");
+    let run = table.hold(HELD, "wired.toml");
+    wire.cut();
+    let took = table.wait_until(|held| match port {
+        "relay" => held["millivolts"] == Value::Null,
+        _ => held["relays"] == json!([]),
+    });
+    eprintln!("{port} lost: the rest at rest after {took:.1?}");
+    assert!(took <= REST_WITHIN, "{took:?}");
+    let (code, said) = run.end();
+    assert_eq!(code, Some(3), "{said}");
+    assert_eq!(table.verdict(), "broken");
+    let record = fs::read_to_string(table.run_folder().join("run.json")).expect("it is there");
+    let unknown = match port {
+        "relay" => "state unknown: key #, ",
+        _ => "state unknown: supply",
+    };
+    assert!(record.contains(unknown), "{record}");
+    // Its guard tried once more, and could not either.
+    assert!(said.contains("unknown, look at the bench: "), "{said}");
 }

@@ -18,7 +18,7 @@ pub struct Rest {
     /// The outputs that were brought to rest, in this order; each was confirmed.
     pub outputs: Vec<String>,
     /// The outputs of which nobody knows.
-    pub failed: Vec<String>,
+    pub unknown: Vec<String>,
     /// What happened meanwhile, troubles included.
     pub happenings: Vec<Happening>,
 }
@@ -52,7 +52,7 @@ impl Bench {
             self.note(output, &mut rest);
         }
         self.touched = false;
-        if rest.failed.is_empty() {
+        if rest.unknown.is_empty() {
             self.ports.at_rest();
         }
         rest
@@ -216,7 +216,7 @@ impl Rest {
         if known {
             self.outputs.push(output);
         } else {
-            self.failed.push(output);
+            self.unknown.push(output);
         }
     }
 }

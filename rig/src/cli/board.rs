@@ -333,11 +333,11 @@ pub fn broken(trouble: DeviceTrouble) -> Failure {
 /// Brings a bench to rest after a command and says what it could not reach.
 pub fn to_rest(bench: &mut Bench) -> Result<(), Failure> {
     let rest = bench.to_rest();
-    match rest.failed.is_empty() {
+    match rest.unknown.is_empty() {
         true => Ok(()),
         false => Err(Failure::broken(format!(
             "going to rest: nobody knows the state of {}\nhint: look at the bench",
-            rest.failed.join(", ")
+            rest.unknown.join(", ")
         ))),
     }
 }

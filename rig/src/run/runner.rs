@@ -630,7 +630,7 @@ where
         let rest = self.bench.to_rest();
         self.record(What::WentToRest {
             outputs: rest.outputs,
-            failed: rest.failed,
+            unknown: rest.unknown,
         });
     }
 
