@@ -315,7 +315,7 @@ fn troubles(rest: &Rest) -> Vec<&DeviceTrouble> {
 /// What the guard did, for people.
 fn report(told: &Orders, file: &BenchFile, rest: &Rest) -> String {
     let mut said = format!(
-        "guard of bench '{}': process {} ended without bringing it to rest\n",
+        "guard of bench '{}': process {} left it, and not everything was known to be at rest\n",
         file.name, told.pid
     );
     if !rest.outputs.is_empty() {

@@ -198,7 +198,6 @@ impl Ports {
                 let text = bench_file::real(&there.text, &places).map_err(Failure::usage)?;
                 write_bench(path, &text)?;
             }
-            tell(&places)?;
             let mut server = Server::new(bench, clock, endpoints);
             if let Some(path) = &self.log {
                 let shown = path.display();
@@ -206,6 +205,7 @@ impl Ports {
                     .map_err(|why| Failure::usage(format!("writing the log '{shown}': {why}")))?;
                 server = server.logged(Box::new(file));
             }
+            tell(&places)?;
             let late = server.serve(signals.next()).await;
             if late > LATE {
                 anstream::eprintln!(

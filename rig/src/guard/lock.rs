@@ -47,7 +47,7 @@ impl std::fmt::Display for Holder {
         } = self;
         write!(
             out,
-            "process {pid} of {user} has it since {since}, for {reason}: {command}"
+            "process {pid} of {user} since {since}, for {reason}: {command}"
         )
     }
 }
@@ -79,14 +79,14 @@ pub struct Places {
 #[derive(Debug, thiserror::Error)]
 pub enum Taken {
     /// Somebody has it, or an instrument of it.
-    #[error("{holder}{}", instrument.as_ref().map_or(String::new(), |one| format!(" ({one})")))]
+    #[error("{what} is held by {holder}")]
     Held {
-        /// Who; of one whose record cannot be read that much is said.
+        /// What is held, from the bench's point of view.
+        what: String,
+        /// By whom; of one whose record cannot be read that much is said.
         holder: String,
         /// The process, where it is known.
         pid: Option<u32>,
-        /// The instrument that both name, and the holder's bench, where that is another one.
-        instrument: Option<String>,
     },
     /// The folder does not do.
     #[error("{doing} '{}': {why}", at.display())]
@@ -187,9 +187,9 @@ impl Record {
         let text = fs::read(path).map_err(unusable("reading the record", path))?;
         let Ok(other) = serde_json::from_slice::<Record>(&text) else {
             return Err(Taken::Held {
+                what: "it or another bench".to_owned(),
                 holder: format!("a process whose record '{}' makes no sense", path.display()),
                 pid: None,
-                instrument: None,
             });
         };
         let mut shared = self.instruments.keys();
@@ -197,10 +197,12 @@ impl Record {
             return Ok(());
         };
         Err(Taken::Held {
+            what: match other.bench == self.bench {
+                true => "it".to_owned(),
+                false => format!("its {shared}, part of the bench '{}' too,", other.bench),
+            },
             holder: other.holder.to_string(),
             pid: Some(other.holder.pid),
-            instrument: (other.bench != self.bench)
-                .then(|| format!("its bench '{}' has the same {shared}", other.bench)),
         })
     }
 
