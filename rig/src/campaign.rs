@@ -310,7 +310,7 @@ pub fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTro
     let flashed = flash_powered(group, image, bench);
     let rest = bench.to_rest();
     let receipt = flashed?;
-    match rest.failed.first() {
+    match rest.unknown.first() {
         None => {
             let until = bench.now() + SETTLE;
             pass(bench, until)?;
@@ -387,7 +387,8 @@ fn trouble(probe: ProbeTrouble) -> DeviceTrouble {
     }
 }
 
-fn one(
+/// Carries out one run on a bench that was prepared for it, and writes its folder.
+pub fn one(
     group: &Group,
     job: &Job,
     bench: &mut Bench,

@@ -294,7 +294,7 @@ where
     for<'r> Runner<'r, P>: CarryOut,
 {
     let stopped = drive(&mut runner, known);
-    runner.clean_up();
+    runner.clean_up(stopped);
     let (now, recorder) = runner.conclude();
     (now, recorder, stopped)
 }

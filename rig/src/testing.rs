@@ -130,7 +130,12 @@ impl Desk {
     pub fn flash(self) -> Lab {
         let (library, group) = self.read(Vec::new());
         let interrupt = Interrupt::default();
-        let prepared = campaign::prepare(&group, &board::opener(), self.seed, interrupt);
+        let prepared = campaign::prepare(
+            &group,
+            &board::opener_without_guard("tests of firmware"),
+            self.seed,
+            interrupt,
+        );
         let prepared =
             prepared.unwrap_or_else(|trouble| panic!("{trouble}\nhint: {}", trouble.hint));
         let requirements = library

@@ -171,8 +171,13 @@ impl Cuts {
             skip: !self.start_every_state,
         };
         let interrupt = exploration.interrupt.clone();
-        let prepared = campaign::prepare(group, &board::opener(), self.seed, interrupt)
-            .map_err(board::broken)?;
+        let prepared = campaign::prepare(
+            group,
+            &board::opener(None, "losing the supply at every point"),
+            self.seed,
+            interrupt,
+        )
+        .map_err(board::broken)?;
         let mut explorer = Explorer::new(prepared, lock, options, Arc::clone(&exploration.stop));
         let mut done = Vec::new();
         for (flow, text) in flows {

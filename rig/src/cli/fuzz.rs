@@ -129,8 +129,13 @@ impl Fuzz {
         let stop = Arc::new(AtomicBool::new(false));
         let interrupt = Interrupt::default();
         super::flows::stop_on_signal(&stop, &interrupt)?;
-        let prepared = campaign::prepare(&group, &board::opener(), self.board.seed, interrupt)
-            .map_err(board::broken)?;
+        let prepared = campaign::prepare(
+            &group,
+            &board::opener(None, "fuzzing"),
+            self.board.seed,
+            interrupt,
+        )
+        .map_err(board::broken)?;
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let options = Options {
             seed: self.board.seed,
@@ -221,7 +226,7 @@ impl Fuzz {
         )?;
         let twin = campaign::prepare(
             &group,
-            &board::opener(),
+            &board::opener(None, "fuzzing"),
             self.board.seed,
             Interrupt::default(),
         );

@@ -195,7 +195,11 @@ impl Run {
         })?;
         if cancelled {
             let missing = planned - runs.len();
-            anstream::eprintln!("stopped: {missing} of {planned} planned runs never began");
+            // The terminal may be what is gone.
+            let _ = writeln!(
+                anstream::stderr(),
+                "stopped: {missing} of {planned} planned runs never began"
+            );
         } else if summaries.iter().all(|run| run.verdict == Verdict::Skipped) {
             return Err(Failure::hinted(
                 "nothing ran: everything was skipped",
@@ -446,7 +450,7 @@ impl Run {
         let campaign = Campaign {
             folder: folder.to_owned(),
             jobs: self.jobs.unwrap_or(cores),
-            open: board::opener(),
+            open: board::opener(Some(folder), &reason(total)),
             interrupt: Interrupt::default(),
             cancelled: Arc::new(AtomicBool::new(false)),
             snapshots,
@@ -562,6 +566,14 @@ impl Run {
     }
 }
 
+/// What a campaign does with a bench, for those who want it.
+fn reason(runs: usize) -> String {
+    match runs {
+        1 => "one run".to_owned(),
+        runs => format!("{runs} runs"),
+    }
+}
+
 /// An image that does not behave as it is told to.
 fn no_twin(bench: &BenchFile, twin: &Behaviour) -> Failure {
     Failure::hinted(
@@ -615,6 +627,35 @@ pub(super) fn names(library: &Library) -> Result<Vec<String>, Failure> {
     let plan = everything.plan(library, None)?;
     let jobs = plan.groups.into_iter().flat_map(|group| group.jobs);
     Ok(jobs.map(|job| job.id).collect())
+}
+
+/// The boards, products and runs that are selected by these, for commands that do something else with them.
+pub(super) fn selected(
+    selection: Selection,
+    image: Option<&str>,
+    twin: Option<&str>,
+    filter: Option<&str>,
+    seed: u64,
+) -> Result<Vec<Group>, Failure> {
+    let run = Run {
+        selection,
+        image: image.map(str::to_owned),
+        twin: twin.map(str::to_owned),
+        filter: filter.map(str::to_owned),
+        seed,
+        repeat: 1,
+        ..Run::default()
+    };
+    let mut library = Library::load(&run.selection)?;
+    let twin = match &run.twin {
+        Some(name) => Some(library.twin(name)?),
+        None => None,
+    };
+    let plan = run.plan(&library, twin.as_ref())?;
+    match plan.next {
+        0 => Err(run.nothing_planned()),
+        _ => Ok(plan.groups),
+    }
 }
 
 /// The runs of a campaign, before any of them began.
@@ -821,13 +862,18 @@ fn progress(total: usize, format: Format) -> ProgressBar {
     ProgressBar::with_draw_target(Some(total as u64), target).with_style(style)
 }
 
-/// Ctrl-C and SIGTERM: the runs that are under way go to rest and end, none begins.
+/// Ctrl-C, SIGTERM and SIGHUP: the first ends the steps of the runs that are under way, which go through
+/// their `finally` to rest, and none begins. The second leaves `finally` out. The third ends the process on
+/// the spot: a real bench has its guard.
 pub(super) fn watch_signals(interrupt: Interrupt, cancelled: Arc<AtomicBool>) {
+    let mut signals = signals::Signals::watch();
     tokio::spawn(async move {
-        loop {
-            signals::ended().await;
+        for _ in 0..2 {
+            signals.next().await;
             cancelled.store(true, Ordering::Relaxed);
             interrupt.raise();
         }
+        signals.next().await;
+        std::process::exit(Verdict::Aborted.exit_code().into());
     });
 }

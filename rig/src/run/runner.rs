@@ -637,18 +637,21 @@ impl<P> Runner<'_, P>
 where
     Self: CarryOut,
 {
-    /// What happens on every way out: the scenario's `finally`, then rest.
-    pub fn clean_up(&mut self) {
+    /// What happens on every way out: the scenario's `finally`, then rest. A broken bench goes to rest at once:
+    /// what `finally` asks of it could not be trusted, and power least of all where an output is unknown.
+    pub fn clean_up(&mut self, stopped: Option<Stop>) {
         let script = self.script;
         self.armed = None;
         self.tracks.clear();
         self.inside.clear();
         // A stop in here is recorded like any other, and rest comes all the same.
-        let _ = self.release_all().and_then(|()| self.all(&script.finally));
+        if stopped != Some(Stop::Broken) {
+            let _ = self.release_all().and_then(|()| self.all(&script.finally));
+        }
         let rest = self.bench.to_rest();
         self.record(What::WentToRest {
             outputs: rest.outputs,
-            failed: rest.failed,
+            unknown: rest.unknown,
         });
     }
 

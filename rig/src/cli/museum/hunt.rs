@@ -425,8 +425,13 @@ impl Board {
     ) -> Result<Board, Failure> {
         let group = board::group(&library.project, bench, product, None, image)?;
         let interrupt = Interrupt::default();
-        let prepared =
-            campaign::prepare(&group, &board::opener(), seed, interrupt).map_err(board::broken)?;
+        let prepared = campaign::prepare(
+            &group,
+            &board::opener(None, "a search for bad firmware"),
+            seed,
+            interrupt,
+        )
+        .map_err(board::broken)?;
         Ok(Board {
             group,
             bench: Mutex::new(prepared.bench),
