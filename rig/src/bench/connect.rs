@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::attached::Attached;
+use super::contacts::Contacts;
 use super::{Bench, BenchFile, What, file};
 use crate::driver::DeviceTrouble;
 use crate::driver::console::Console;
 use crate::driver::firmata::Firmata;
-use crate::driver::relay_board::{Relay, RelayBoard};
 use crate::driver::sense::{self, Sense, Source};
 use crate::driver::stage::{self, Stage};
 use crate::driver::supply::{self, Supply};
@@ -27,17 +27,9 @@ impl Bench {
     /// This takes bench time: the instruments' answers. An error leaves what was already reached at rest,
     /// as far as it answers.
     pub fn connect(file: BenchFile, mut ports: Box<dyn Ports>) -> Result<Bench, DeviceTrouble> {
-        let relays = file.relays.as_ref().map(|relays| {
-            let device = format!("relay board on {}", relays.port.at);
-            let used = relays.contacts.iter().map(|(contact, wired)| Relay {
-                channel: wired.channel,
-                name: contact.to_string(),
-                longest_on: wired.longest_on,
-            });
-            let driver = RelayBoard::new(device.clone(), used.collect());
-            Attached::open(&mut *ports, device, &relays.port, driver)
-        });
-        let relays = relays.transpose()?;
+        let contacts = file.relays.as_ref();
+        let contacts = contacts.map(|relays| Contacts::open(relays, &mut *ports));
+        let contacts = contacts.transpose()?;
         let supply = file.supply.as_ref().map(|supply| {
             let device = format!("supply on {}", supply.port.at);
             let settings = supply::Settings {
@@ -65,7 +57,7 @@ impl Bench {
         let mut bench = Bench {
             ports,
             file: Arc::new(file),
-            relays,
+            contacts,
             supply,
             console,
             sense_boards,
@@ -130,7 +122,10 @@ impl Bench {
                     let board = self.sense_boards.iter().position(is_its);
                     Source::Board(board.expect("one was made for each line's port"), *pin)
                 }
-                None => Source::Port(self.ports.line(&line.at, &line.pin).map_err(trouble)?),
+                None => {
+                    let opened = self.ports.line(&line.at, &line.pin, &line.input);
+                    Source::Port(opened.map_err(trouble)?)
+                }
             };
             let (name, active) = (line.name.clone(), active(line));
             let line = sense::Line {

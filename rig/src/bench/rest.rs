@@ -1,6 +1,7 @@
 //! Bringing a bench to rest, on every way out.
 
 use super::connect::CONNECT_MAX;
+use super::contacts::Contacts;
 use super::{Bench, Contact, Feed, Happening, Output, What};
 use crate::driver::DeviceTrouble;
 use crate::driver::stage::{self, Left};
@@ -62,27 +63,22 @@ impl Bench {
         let Some(relays) = &self.file.relays else {
             return;
         };
-        let contacts: Vec<(Contact, u8, bool)> = relays
+        let outputs: Vec<(Contact, bool)> = relays
             .contacts
             .iter()
             .filter(|(contact, _)| contact.output() == output)
-            .map(|(contact, wired)| (contact.clone(), wired.channel, wired.rest_closed))
+            .map(|(contact, wired)| (contact.clone(), wired.rest_closed))
             .collect();
         let now = self.now();
-        if let Some(relays) = &mut self.relays
-            && relays.lost.is_none()
-        {
-            for (_, channel, closed) in &contacts {
-                if !relays.driver.is_known_to_be(*channel, *closed) {
-                    relays.driver.rest(now, *channel, *closed);
-                }
+        if let Some(contacts) = &mut self.contacts {
+            for (contact, closed) in &outputs {
+                contacts.rest(now, contact, *closed);
             }
         }
         self.until_idle(until, &mut rest.happenings);
-        for (contact, channel, closed) in contacts {
-            let known = self.relays.as_ref().is_some_and(|relays| {
-                relays.lost.is_none() && relays.driver.is_known_to_be(channel, closed)
-            });
+        for (contact, closed) in outputs {
+            let contacts = self.contacts.as_ref();
+            let known = contacts.is_some_and(|them| them.is_known_to_be(&contact, closed));
             rest.note(contact.to_string(), known);
         }
     }
@@ -138,10 +134,7 @@ impl Bench {
         loop {
             self.pump();
             seen.extend(self.happenings.drain(..));
-            let relays_idle = self
-                .relays
-                .as_ref()
-                .is_none_or(|relays| relays.lost.is_some() || relays.driver.is_idle());
+            let contacts_idle = self.contacts.as_ref().is_none_or(Contacts::is_idle);
             let supply_idle = self
                 .supply
                 .as_ref()
@@ -154,7 +147,7 @@ impl Bench {
                 .sense_boards
                 .iter()
                 .all(|board| board.lost.is_some() || board.driver.is_idle());
-            let instruments_idle = relays_idle && supply_idle && stage_idle && sense_idle;
+            let instruments_idle = contacts_idle && supply_idle && stage_idle && sense_idle;
             if instruments_idle || self.now() >= until {
                 return;
             }

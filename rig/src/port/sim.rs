@@ -4,6 +4,7 @@
 //! access and a wait never overlap, because one thread does both. A bench without one has no probe,
 //! and nothing on it can be cut.
 
+use std::collections::VecDeque;
 use std::str::FromStr;
 use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,12 +15,13 @@ use lockrig_sim::board::Line;
 use lockrig_sim::chip::edges::Edges;
 use lockrig_sim::chip::glitch;
 use lockrig_sim::chip::nvmc::{self, FlashChange, FlashOperation};
+use lockrig_sim::instrument::header::{FIRST_OUTPUT, LAST_OUTPUT};
 use lockrig_sim::time::Ticks;
 
 use super::{
-    Branch, Change, CutPoint, Dependence, Glitch, Instruction, Interrupt, Level, LineId,
-    Observation, PortId, PortProblem, PortTrouble, Ports, ProbePort, Seen, Spent, Terminal, Torn,
-    Waited, sim_probe,
+    Branch, Change, CutPoint, Dependence, Glitch, Input, Instruction, Interrupt, Level, LineId,
+    Observation, OutputId, PortId, PortProblem, PortTrouble, Ports, ProbePort, Seen, Spent,
+    Terminal, Torn, Waited, sim_probe,
 };
 use crate::event::Nanos;
 
@@ -29,6 +31,9 @@ pub const NAMES: [&str; 3] = [
     BenchSpec::SMART_LOCK.board.name,
     CylinderSpec::GOOD.name,
 ];
+
+/// The highest pin of the header that is an output; the lowest is 1.
+pub const OUTPUT_MAX: u16 = LAST_OUTPUT;
 
 /// A long wait looks at the interrupt this often, in bench time: some milliseconds of wall time.
 const LOOK: Ticks = Ticks::from_millis(1_000);
@@ -101,8 +106,20 @@ impl Default for Branches {
 pub struct SimPorts {
     world: World,
     lines: Vec<Line>,
+    outputs: Outputs,
     interrupt: Interrupt,
     interrupts_seen: u64,
+}
+
+/// The outputs of the header that are open.
+#[derive(Clone, Default)]
+struct Outputs {
+    /// Their pins.
+    pins: Vec<u16>,
+    /// What is to be driven later, in the order of the orders.
+    ordered: Vec<(Ticks, OutputId, Level)>,
+    /// What was driven and not yet told.
+    driven: VecDeque<Observation>,
 }
 
 impl SimPorts {
@@ -120,6 +137,7 @@ impl SimPorts {
         SimPorts {
             world,
             lines: Vec::new(),
+            outputs: Outputs::default(),
             interrupts_seen: interrupt.times(),
             interrupt,
         }
@@ -132,6 +150,34 @@ impl SimPorts {
             World::Board(bench) => Some(Handle(Arc::clone(bench))),
             World::Cylinder(_) => None,
         }
+    }
+
+    /// Drives an output now.
+    fn drive_now(&mut self, output: OutputId, level: Level) {
+        let pin = self.outputs.pins[usize::from(output.0)];
+        self.world.drive(pin, level == Level::High);
+        self.outputs.driven.push_back(Observation {
+            at: self.now(),
+            what: Seen::Driven {
+                output,
+                level,
+                within: Nanos::ZERO,
+            },
+        });
+    }
+
+    /// Drives what is due; when something is due next.
+    fn drive_due(&mut self) -> Option<Ticks> {
+        let now = self.world.now();
+        let ordered = std::mem::take(&mut self.outputs.ordered);
+        let (due, later) = ordered.into_iter().partition(|(at, ..)| *at <= now);
+        self.outputs.ordered = later;
+        let mut due: Vec<(Ticks, OutputId, Level)> = due;
+        due.sort_by_key(|(at, ..)| *at);
+        for (_, output, level) in due {
+            self.drive_now(output, level);
+        }
+        self.outputs.ordered.iter().map(|(at, ..)| *at).min()
     }
 
     fn sight(&self, seen: bench::Observation) -> Option<Observation> {
@@ -221,6 +267,13 @@ impl World {
         }
     }
 
+    /// Drives an output of the header; a bench without one has no output that could be opened.
+    fn drive(&mut self, pin: u16, high: bool) {
+        if let Some(mut bench) = self.board() {
+            bench.drive(pin, high);
+        }
+    }
+
     /// Lets time pass for at most this span, up to the deadline; also says how far it may have come.
     fn run(&mut self, span: Ticks, deadline: Ticks) -> (Option<bench::Observation>, Ticks) {
         let until = deadline.min(self.now() + span);
@@ -275,7 +328,7 @@ impl Ports for SimPorts {
         Ok(PortId(port as u16))
     }
 
-    fn line(&mut self, address: &str, pin: &str) -> Result<LineId, PortTrouble> {
+    fn line(&mut self, address: &str, pin: &str, _: &Input) -> Result<LineId, PortTrouble> {
         let absent = |saw| PortTrouble {
             address: format!("{address} pin '{pin}'"),
             problem: PortProblem::Absent,
@@ -294,6 +347,35 @@ impl Ports for SimPorts {
                 self.lines.len() - 1
             });
         Ok(LineId(at as u16))
+    }
+
+    fn output(&mut self, address: &str, pin: u16, level: Level) -> Result<OutputId, PortTrouble> {
+        let there = address == "sim:pins"
+            && (FIRST_OUTPUT..=LAST_OUTPUT).contains(&pin)
+            && self.world.board().is_some();
+        if !there {
+            return Err(PortTrouble {
+                address: format!("{address} pin {pin}"),
+                problem: PortProblem::Absent,
+                saw: "this virtual bench has no such output".to_owned(),
+            });
+        }
+        let output = OutputId(self.outputs.pins.len() as u16);
+        self.outputs.pins.push(pin);
+        self.world.drive(pin, level == Level::High);
+        Ok(output)
+    }
+
+    fn drive(&mut self, output: OutputId, level: Level, at: Nanos) -> Result<(), PortTrouble> {
+        self.outputs
+            .ordered
+            .retain(|(_, other, _)| *other != output);
+        if at <= self.now() {
+            self.drive_now(output, level);
+        } else {
+            self.outputs.ordered.push((ticks_up(at), output, level));
+        }
+        Ok(())
     }
 
     fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {
@@ -331,14 +413,21 @@ impl Ports for SimPorts {
                 self.interrupts_seen = raised;
                 return Waited::Interrupted;
             }
-            let (seen, until) = self.world.run(LOOK, deadline);
+            let due = self.drive_due();
+            if let Some(driven) = self.outputs.driven.pop_front() {
+                return Waited::Saw(driven);
+            }
+            let next = due.map_or(deadline, |due| due.min(deadline));
+            let (seen, until) = self.world.run(LOOK, next);
             match seen {
                 Some(seen) => {
                     if let Some(seen) = self.sight(seen) {
                         return Waited::Saw(seen);
                     }
                 }
-                None if until >= deadline => return Waited::Deadline,
+                None if until >= deadline && due.is_none_or(|due| due > deadline) => {
+                    return Waited::Deadline;
+                }
                 None => {}
             }
         }
@@ -361,6 +450,7 @@ impl Branch for SimPorts {
     fn fork(&mut self) -> Box<dyn Ports> {
         let mut fork = SimPorts::around(self.world.fork(), self.interrupt.clone());
         fork.lines.clone_from(&self.lines);
+        fork.outputs.clone_from(&self.outputs);
         fork.interrupts_seen = self.interrupts_seen;
         Box::new(fork)
     }
