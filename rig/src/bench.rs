@@ -29,7 +29,7 @@ use contacts::Contacts;
 
 pub use crate::driver::supply::Feed;
 pub use connect::{CONNECT_MAX, CONNECT_STAGE_MAX};
-pub use file::{BenchFile, Contact, Cut, Output, schema};
+pub use file::{BenchFile, Contact, Cut, Output, Via, schema};
 pub use rest::{REST_MAX, Rest};
 
 mod attached;
@@ -187,7 +187,8 @@ impl Bench {
         self.switch(&Contact::Jam, blocked)
     }
 
-    /// Orders a contact to close or to open. Returns at once; [`What::Switched`] comes through `wait`.
+    /// Orders a contact to close or to open. Returns at once; [`What::Switched`] comes through `wait`, unless
+    /// pins were driven so already.
     pub fn switch(&mut self, contact: &Contact, closed: bool) -> Result<(), DeviceTrouble> {
         let now = self.now();
         if self.file.wired(contact).is_none() {

@@ -105,6 +105,8 @@ struct State {
     ordered: Option<Order>,
     /// Whether outputs of it have still to be driven for the order.
     waits: bool,
+    /// When to order it to open, once it is closed.
+    opens: Option<Nanos>,
     on_since: Option<Nanos>,
 }
 
@@ -137,6 +139,7 @@ impl PinBoard {
                     contact,
                     ordered: None,
                     waits: false,
+                    opens: None,
                     on_since: None,
                 })
                 .collect(),
@@ -145,20 +148,16 @@ impl PinBoard {
         }
     }
 
-    /// Orders a contact to close or to open at once. What comes of it is a fact.
+    /// Orders a contact to close or to open at once. What comes of it is a fact; of what is so already nothing
+    /// comes.
     ///
     /// # Errors
     /// Closing it would close another key too.
     pub fn set(&mut self, now: Nanos, place: usize, closed: bool) -> Result<(), DeviceTrouble> {
         let ordered = self.contacts[place].ordered;
-        if ordered.is_some_and(|order| order.closed == closed && order.at <= now) {
-            if self.contacts[place].waits {
-                return Ok(());
-            }
-            if self.is_known_to_be(place, closed) {
-                self.switched(now, place, closed, now);
-                return Ok(());
-            }
+        let stands = ordered.is_some_and(|order| order.closed == closed && order.at <= now);
+        if stands && (self.contacts[place].waits || self.is_known_to_be(place, closed)) {
+            return Ok(());
         }
         if closed {
             self.check_together(now, place)?;
@@ -169,8 +168,10 @@ impl PinBoard {
 
     /// Orders a contact that is closed to open at a time that is still to come; `set` may come first.
     pub fn open_at(&mut self, now: Nanos, place: usize, at: Nanos) {
-        if self.contacts[place].ordered.is_some_and(|it| it.closed) {
-            self.order(place, Order { closed: false, at }, now);
+        let state = &mut self.contacts[place];
+        if state.ordered.is_some_and(|order| order.closed) {
+            state.opens = Some(at);
+            self.settle(now);
         }
     }
 
@@ -270,6 +271,7 @@ impl PinBoard {
             state.on_since.get_or_insert(order.at);
         }
         state.ordered = Some(order);
+        state.opens = None;
         state.waits = true;
         for pin in state.contact.way.outputs().collect::<Vec<_>>() {
             self.drive(pin, order.at);
@@ -307,28 +309,38 @@ impl PinBoard {
         })
     }
 
-    /// Contacts whose outputs have all been driven have switched.
+    /// Contacts whose outputs have all been driven have switched, and are ordered to open when they are to.
     fn settle(&mut self, now: Nanos) {
         for place in 0..self.contacts.len() {
-            let state = &self.contacts[place];
-            let mut pins = state.contact.way.outputs();
-            let Some(order) = state.ordered.filter(|_| state.waits) else {
-                continue;
-            };
-            if pins.any(|pin| self.outputs[&pin].until.is_some()) {
-                continue;
+            self.settle_waiting(place, now);
+            let state = &mut self.contacts[place];
+            if !state.waits
+                && let Some(at) = state.opens.take()
+            {
+                self.order(place, Order { closed: false, at }, now);
             }
-            self.contacts[place].waits = false;
-            if !self.is_known_to_be(place, order.closed) {
-                continue;
-            }
-            self.switched(now, place, order.closed, order.at);
-            if !order.closed {
-                self.contacts[place].on_since = None;
-                // A row that was kept for a contact that has opened meanwhile.
-                for pin in self.contacts[place].contact.way.outputs() {
-                    self.drive(pin, now);
-                }
+        }
+    }
+
+    fn settle_waiting(&mut self, place: usize, now: Nanos) {
+        let state = &self.contacts[place];
+        let mut pins = state.contact.way.outputs();
+        let Some(order) = state.ordered.filter(|_| state.waits) else {
+            return;
+        };
+        if pins.any(|pin| self.outputs[&pin].until.is_some()) {
+            return;
+        }
+        self.contacts[place].waits = false;
+        if !self.is_known_to_be(place, order.closed) {
+            return;
+        }
+        self.switched(now, place, order.closed, order.at);
+        if !order.closed {
+            self.contacts[place].on_since = None;
+            // A row that was kept for a contact that has opened meanwhile.
+            for pin in self.contacts[place].contact.way.outputs() {
+                self.drive(pin, now);
             }
         }
     }
