@@ -1,9 +1,11 @@
 //! The command line: one file for each verb.
 
+mod bench;
 pub(crate) mod board;
 mod check;
 mod console;
 mod cuts;
+mod doctor;
 pub(crate) mod error;
 pub(crate) mod files;
 mod flash;
@@ -23,6 +25,7 @@ mod run;
 mod script;
 mod signals;
 mod sim;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -76,6 +79,11 @@ enum Verb {
     Museum(museum::MuseumCommand),
     /// Read files and match them with each other and the benches; applies no power
     Check(check::Check),
+    /// Examine a bench: walk each relay to its line, measure the supply, and keep a calibration record
+    Doctor(doctor::DoctorCommand),
+    /// What is attached to this machine, whether a bench answers, and how it is wired
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// List scenarios, profiles, benches and images
     List(list::List),
     /// Make a run's report anew from its events
@@ -86,6 +94,8 @@ enum Verb {
     Flash(flash::Flash),
     /// Press one key or button and print what the board does
     Press(press::Press),
+    /// Show every line, contact and the supply live, and work the bench by hand
+    Watch(watch::WatchCommand),
     /// Talk to the board's console
     Console(console::Console),
     /// Carry out a recorded run again, and stop it where it failed
@@ -133,11 +143,14 @@ pub fn main() -> ExitCode {
         Verb::Script(script) => script.execute(),
         Verb::Museum(museum) => museum.execute(),
         Verb::Check(check) => check.execute(),
+        Verb::Doctor(doctor) => doctor.execute(),
+        Verb::Bench(bench) => bench.execute(),
         Verb::List(list) => list.execute(),
         Verb::Report(report) => report.execute(),
         Verb::Open(open) => open.execute(),
         Verb::Flash(flash) => flash.execute(),
         Verb::Press(press) => press.execute(),
+        Verb::Watch(watch) => watch.execute(),
         Verb::Console(console) => console.execute(),
         Verb::Replay(replay) => replay.execute(),
         Verb::Sim(sim) => sim.execute(),

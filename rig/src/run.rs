@@ -18,7 +18,7 @@ mod steps;
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Calibrated};
 use crate::driver::DeviceTrouble;
 use crate::event::{Event, FORMAT, FileHash, Nanos, What};
 use crate::judge;
@@ -211,6 +211,10 @@ fn with_runner(
             files,
         },
     );
+    if let Calibrated::Not { because } = &bench.file().calibrated {
+        let because = because.clone();
+        recorder.record(bench.now(), What::Uncalibrated { because });
+    }
     if let Some(receipt) = flashed {
         recorder.record(bench.now(), receipt);
     }

@@ -154,6 +154,7 @@ mod tests {
         let measured = |stands| What::Measured {
             quantity: "hold".to_owned(),
             value: 1,
+            asked: None,
             unit: "ns".to_owned(),
             uncertainty: 0,
             from: None,

@@ -4,11 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::error::Failure;
 use crate::bench::BenchFile;
+use crate::bench::calibration::{Record, Uncalibrated};
 use crate::profile::{Product, Profile, Twin};
 use crate::project::{self, File, Project, ProjectError};
 use crate::scenario::{Requirements, Scenario};
@@ -31,6 +33,60 @@ impl<T> Loaded<T> {
     pub fn refused(&self, mistakes: Refused) -> Refused {
         called(&self.given, mistakes)
     }
+}
+
+impl Loaded<BenchFile> {
+    /// The folder of its calibration records; none where its file keeps none.
+    pub fn records(&self) -> Option<PathBuf> {
+        let kept = self.value.calibration.as_ref()?;
+        let beside = Path::new(&self.given).parent()?;
+        Some(beside.join(&kept.folder))
+    }
+
+    /// Lets the bench go by the newest of its calibration records, where its file keeps them.
+    ///
+    /// # Errors
+    /// A record that cannot be read; inside, why there is none to go by.
+    pub fn calibrate(&mut self, today: Date) -> Result<Result<(), Uncalibrated>, Failure> {
+        let Some(folder) = self.records() else {
+            return Ok(Ok(()));
+        };
+        let newest = match newest_record(&folder, &self.value.name) {
+            Some(path) => Some(read_record(&path)?),
+            None => None,
+        };
+        let newest = newest
+            .as_ref()
+            .map(|(record, hash)| (record, hash.as_str()));
+        Ok(self.value.calibrate(newest, today))
+    }
+}
+
+/// The file of a bench's newest calibration record: its name tells its day.
+fn newest_record(folder: &Path, bench: &str) -> Option<PathBuf> {
+    let of_bench = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let day = name
+            .strip_prefix(bench)
+            .and_then(|rest| rest.strip_prefix('.'));
+        day.is_some_and(|day| {
+            day.strip_suffix(".toml")
+                .is_some_and(|day| day.parse::<Date>().is_ok())
+        })
+    };
+    let entries = std::fs::read_dir(folder).ok()?;
+    entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(of_bench)
+        .max()
+}
+
+fn read_record(path: &Path) -> Result<(Record, String), Failure> {
+    let file = project::read(path).map_err(Failure::usage)?;
+    let text = file.text().map_err(Failure::usage)?;
+    let record = Record::read(&Source::new(file.given.as_str(), text));
+    let record = record.map_err(|refused| Failure::refused(&[refused]))?;
+    Ok((record, sha256(&file.bytes)))
 }
 
 /// Traces call a file by its name in the project, messages as the user did.

@@ -22,6 +22,7 @@ pub fn of(what: &What) -> String {
             let read = if *verified { "" } else { " not" };
             format!("{bytes} bytes of {image} were written, and{read} read back")
         }
+        What::Uncalibrated { because } => format!("uncalibrated: {because}"),
         What::StepStarted { step, doing, .. } => format!("step {step} began: {doing}"),
         What::StepFinished { step } => format!("step {step} ended"),
         What::PhaseEntered { phase } => format!("phase {phase} began"),
@@ -108,14 +109,19 @@ pub fn of(what: &What) -> String {
         What::Measured {
             quantity: name,
             value,
+            asked,
             unit,
             uncertainty,
             from,
             to,
             ..
         } => {
-            let value = with_uncertainty(*value, *uncertainty, unit);
-            format!("{name} was {value}; {}", limits(*from, *to, unit))
+            let measured = with_uncertainty(*value, *uncertainty, unit);
+            let asked = match asked {
+                Some(asked) => format!(", asked was {}", quantity(*asked, unit)),
+                None => String::new(),
+            };
+            format!("{name} was {measured}{asked}; {}", limits(*from, *to, unit))
         }
         What::Checked { wanted, got, .. } => format!("expected {wanted}; saw {got}"),
         What::Interrupted { phase, after, how } => {
@@ -337,6 +343,7 @@ mod tests {
         What::Measured {
             quantity: "hold of reset".to_owned(),
             value: 4_999_500_000,
+            asked: None,
             unit: "ns".to_owned(),
             uncertainty: 1_000_000,
             from: Some(5_000_000_000),

@@ -270,6 +270,13 @@ impl Runner<'_> {
     ) -> Step {
         let before = self.recorder.events().len();
         let shown = contact.to_string();
+        // What is counted from the press is counted from the touch, where it is known when that is.
+        let latency = self
+            .bench
+            .file()
+            .wired(contact)
+            .and_then(|wired| wired.latency);
+        let touches = self.bench.now() + latency.map_or(Nanos::ZERO, |latency| latency.closes);
         self.switch(contact, &shown, true)?;
         self.all(meanwhile)?;
         let reset = self.profile.reset.as_ref();
@@ -279,10 +286,11 @@ impl Runner<'_> {
             self.power_on,
         ) {
             (CountedFrom::PowerOn, false, Some(power_on)) => power_on,
-            _ => self.bench.now(),
+            _ => self.bench.now().max(touches),
         };
         self.enter_phase(during, lasts)?;
-        self.wait_until(counted + lasts)?;
+        let lag = latency.map_or(Nanos::ZERO, |latency| latency.opens);
+        self.wait_until((counted + lasts).since(lag))?;
         self.switch(contact, &shown, false)?;
         // The relay takes its time to open, and the contact bounces.
         self.wait(Nanos::from_millis(50))?;
@@ -323,6 +331,7 @@ impl Runner<'_> {
         self.record(What::Measured {
             quantity: format!("hold of {contact}"),
             value,
+            asked: Some(asked.0),
             unit: "ns".to_owned(),
             uncertainty,
             from,

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::*;
-use super::{BenchFile, Contact, Line, Output, Port, Relays, Stage, Supply, VERSION, Wired};
+use super::{
+    BenchFile, Calibrated, Contact, Kept, Line, Output, Port, Relays, Stage, Supply, VERSION, Wired,
+};
 use crate::driver::firmata::PINS;
 use crate::driver::stage::{self, Axis};
 use crate::port::sim;
@@ -66,6 +68,11 @@ impl<'t, 'p> Check<'t, 'p> {
             image: text.image.clone(),
             emulates: text.emulates.as_ref().map(|name| name.value.clone()),
             uncertainty: text.uncertainty,
+            calibration: text.calibration.as_ref().map(|kept| Kept {
+                max_age: kept.max_age,
+                folder: kept.folder.clone().unwrap_or("calibration".to_owned()),
+            }),
+            calibrated: Calibrated::NotAsked,
             relays,
             lines,
             supply,
@@ -184,16 +191,18 @@ impl<'t, 'p> Check<'t, 'p> {
         let text = self.text;
         let mut contacts = BTreeMap::new();
         let longest_on = text.relays.as_ref().and_then(|relays| relays.longest_on);
-        for (key, channel) in &text.keys.0 {
+        let line = self.proof(text.keys.line.as_ref());
+        for (key, channel) in &text.keys.keys {
             self.contact(
                 &mut contacts,
                 Contact::Key(**key),
                 channel,
                 Wired {
                     channel: **channel,
-                    line: None,
+                    line: line.clone(),
                     rest_closed: false,
                     longest_on,
+                    latency: None,
                 },
             );
         }
@@ -209,6 +218,7 @@ impl<'t, 'p> Check<'t, 'p> {
                     line,
                     rest_closed: false,
                     longest_on: button.longest_on.or(longest_on),
+                    latency: None,
                 },
             );
         }
@@ -223,6 +233,7 @@ impl<'t, 'p> Check<'t, 'p> {
                     line,
                     rest_closed: door.rest == Door::Closed,
                     longest_on: None,
+                    latency: None,
                 },
             );
         }
@@ -237,6 +248,7 @@ impl<'t, 'p> Check<'t, 'p> {
                     line,
                     rest_closed: false,
                     longest_on: jam.longest_on,
+                    latency: None,
                 },
             );
         }
@@ -489,7 +501,7 @@ impl<'t, 'p> Check<'t, 'p> {
     fn rest(&mut self) -> Vec<Output> {
         let text = self.text;
         let there = [
-            !text.keys.0.is_empty(),
+            !text.keys.keys.is_empty(),
             !text.buttons.is_empty(),
             text.door.is_some(),
             text.jam.is_some(),

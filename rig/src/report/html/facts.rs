@@ -82,6 +82,7 @@ pub fn measurements(events: &[Event]) -> Markup {
                 table {
                     thead { tr {
                         th scope="col" { "at" } th scope="col" { "quantity" } th scope="col" { "value" }
+                        th scope="col" { "asked" } th scope="col" { "error" }
                         th scope="col" { "uncertainty (k = 2)" } th scope="col" { "lower limit" }
                         th scope="col" { "upper limit" } th scope="col" { "margin" } th scope="col" { "judgement" }
                     } }
@@ -96,6 +97,7 @@ fn measurement(event: &Event) -> Markup {
     let What::Measured {
         quantity,
         value,
+        asked,
         unit,
         uncertainty,
         from,
@@ -121,12 +123,25 @@ fn measurement(event: &Event) -> Markup {
             td.number { (words::moment(event.at)) }
             th scope="row" { (quantity) }
             td.number { (words::quantity(*value, unit)) }
+            td.number { (limit(asked)) }
+            td.number { (error(*value, *asked, unit)) }
             td.number { "± " (words::quantity(*uncertainty, unit)) }
             td.number { (limit(from)) }
             td.number { (limit(to)) }
             td.number { (margin(*value, *from, *to, unit).unwrap_or_else(|| "–".to_owned())) }
             td { span class=(class) { (sign) " " (word) } }
         }
+    }
+}
+
+/// How far a value is from what was asked for.
+fn error(value: u64, asked: Option<u64>, unit: &str) -> String {
+    let error = asked.map(|asked| i128::from(value) - i128::from(asked));
+    let error = error.and_then(|error| i64::try_from(error).ok());
+    match error {
+        Some(error) if error > 0 => format!("+{}", words::signed(error, unit)),
+        Some(error) => words::signed(error, unit),
+        None => "–".to_owned(),
     }
 }
 
