@@ -92,8 +92,13 @@ enum Verb {
     Open(open::Open),
     /// Write an image onto a bench's board and read it back
     Flash(flash::Flash),
-    /// Press one key or button and print what the board does
+    /// Press or hold one key or button and print what the board does
+    #[command(visible_alias = "hold")]
     Press(press::Press),
+    /// Feed the board by hand and print what it draws and does
+    Supply(press::Supply),
+    /// Open every contact of a bench and bring its supply to rest
+    Release(press::Release),
     /// Show every line, contact and the supply live, and work the bench by hand
     Watch(watch::WatchCommand),
     /// Talk to the board's console
@@ -150,6 +155,8 @@ pub fn main() -> ExitCode {
         Verb::Open(open) => open.execute(),
         Verb::Flash(flash) => flash.execute(),
         Verb::Press(press) => press.execute(),
+        Verb::Supply(supply) => supply.execute(),
+        Verb::Release(release) => release.execute(),
         Verb::Watch(watch) => watch.execute(),
         Verb::Console(console) => console.execute(),
         Verb::Replay(replay) => replay.execute(),

@@ -30,12 +30,12 @@ text { fill: light-dark(#1a2027, #e4e9ee); }
 .pin { fill: light-dark(#ffffff, #101418); stroke: light-dark(#55606b, #9ba6b2); }
 ";
 
-const WIDTH: u32 = 1_000;
+const WIDTH: u32 = 1_240;
 const MARGIN: u32 = 24;
 const ROW: u32 = 26;
 /// Where a box ends at the left, and where the lock begins.
-const LEFT: u32 = 330;
-const RIGHT: u32 = 620;
+const LEFT: u32 = 450;
+const RIGHT: u32 = 740;
 const HEAD: u32 = 48;
 const GAP: u32 = 18;
 
@@ -52,6 +52,10 @@ enum Kind {
     Both,
     /// What feeds it.
     Power,
+    /// The way back of what feeds it.
+    PowerReturn,
+    /// The common level of signals.
+    Ground,
 }
 
 /// A wire, from what the instrument calls it to what the lock calls it.
@@ -153,6 +157,8 @@ fn drawn(y: u32, wire: &Wire) -> Markup {
             Kind::Out => { path.wire d=(line) {} (right("out")) }
             Kind::In => { path.sense d=(line) {} (left) }
             Kind::Both => { path.sense d=(line) {} (left) (right("in")) }
+            Kind::Ground => { path.wire d=(line) {} }
+            Kind::PowerReturn => { path.power d=(line) {} }
             Kind::Power => { path.power d=(line) {} (right("feed")) }
         }
         circle.pin cx=(LEFT) cy=(y) r="4" {}
@@ -206,7 +212,7 @@ fn instruments(bench: &BenchFile) -> Vec<Instrument> {
                     from: "−".to_owned(),
                     to: "battery −, ground".to_owned(),
                     beside: source.unwrap_or_default(),
-                    kind: Kind::Power,
+                    kind: Kind::PowerReturn,
                 },
             ],
         });
@@ -218,7 +224,7 @@ fn instruments(bench: &BenchFile) -> Vec<Instrument> {
             wires: vec![
                 plain("RX", "TX", Kind::In),
                 plain("TX", "RX", Kind::Out),
-                plain("ground", "ground", Kind::Out),
+                plain("ground", "ground", Kind::Ground),
             ],
         });
     }
@@ -229,7 +235,8 @@ fn instruments(bench: &BenchFile) -> Vec<Instrument> {
             wires: vec![
                 plain("SWDIO", "SWDIO", Kind::Both),
                 plain("SWCLK", "SWCLK", Kind::Out),
-                plain("ground, voltage sense", "ground, VDD", Kind::In),
+                plain("voltage sense", "VDD", Kind::In),
+                plain("ground", "ground", Kind::Ground),
             ],
         });
     }

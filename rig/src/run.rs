@@ -211,12 +211,12 @@ fn with_runner(
             files,
         },
     );
+    if let Some(receipt) = flashed {
+        recorder.record(bench.now(), receipt);
+    }
     if let Calibrated::Not { because } = &bench.file().calibrated {
         let because = because.clone();
         recorder.record(bench.now(), What::Uncalibrated { because });
-    }
-    if let Some(receipt) = flashed {
-        recorder.record(bench.now(), receipt);
     }
     // What happened before concerns another run.
     bench.stood_still();

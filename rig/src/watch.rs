@@ -15,6 +15,8 @@ use crate::bench::{BenchFile, Contact, Feed, Happening, What};
 use crate::event::Nanos;
 use crate::quantity::{Microamps, Millivolts};
 
+/// Changes of a line that follow each other faster than this are bounces of one.
+const BOUNCE: Nanos = Nanos::from_millis(20);
 /// How much of what came last is kept.
 const KEPT: usize = 200;
 
@@ -22,7 +24,7 @@ const KEPT: usize = 200;
 #[derive(Clone, Debug)]
 struct Thing {
     name: String,
-    /// What stands beside it: a pin, a channel.
+    /// What stands beside it: a contact's channel.
     beside: String,
     /// None before anything is known.
     on: Option<bool>,
@@ -32,7 +34,7 @@ struct Thing {
 }
 
 impl Thing {
-    fn become_(&mut self, on: bool, at: Nanos) {
+    fn turn(&mut self, on: bool, at: Nanos) {
         if self.on != Some(on) {
             self.on = Some(on);
             self.since = Some(at);
@@ -50,7 +52,16 @@ pub struct Watch {
     has_supply: bool,
     fed: Option<Feed>,
     measured: Option<(Millivolts, Microamps)>,
-    last: VecDeque<(Nanos, String)>,
+    last: VecDeque<Told>,
+}
+
+/// Something that happened, in words.
+#[derive(Clone, Debug)]
+struct Told {
+    at: Nanos,
+    text: String,
+    /// The line that it is about, how often it changed within [`BOUNCE`], and when last.
+    line: Option<(String, u32, Nanos)>,
 }
 
 impl Watch {
@@ -61,7 +72,7 @@ impl Watch {
             .map(|(contact, wired)| {
                 let thing = Thing {
                     name: contact.to_string(),
-                    beside: format!("channel {}", wired.channel),
+                    beside: format!("ch {}", wired.channel),
                     on: Some(wired.rest_closed),
                     since: None,
                     changes: 0,
@@ -72,7 +83,7 @@ impl Watch {
         contacts.sort_by_key(|(channel, ..)| *channel);
         let lines = bench.lines.iter().map(|line| Thing {
             name: line.name.clone(),
-            beside: format!("pin {}", line.pin),
+            beside: String::new(),
             on: None,
             since: None,
             changes: 0,
@@ -115,18 +126,33 @@ impl Watch {
         match &happening.what {
             What::Line { line, on, hertz } => {
                 if let Some(found) = self.lines.iter_mut().find(|found| found.name == *line) {
-                    found.become_(*on, at);
+                    found.turn(*on, at);
                 }
                 let tone = hertz
                     .map(|hertz| format!(", {hertz} Hz"))
                     .unwrap_or_default();
-                self.note(at, format!("{line} {}{tone}", word(*on)));
+                let text = format!("{line} {}{tone}", word(*on));
+                if let Some(told) = self.last.back_mut()
+                    && let Some((_, times, last)) = told
+                        .line
+                        .as_mut()
+                        .filter(|(name, _, last)| name == line && at.since(*last) < BOUNCE)
+                {
+                    *times += 1;
+                    *last = at;
+                    told.text = format!("{text}, {times} bounces");
+                    return;
+                }
+                self.note(at, text);
+                if let Some(told) = self.last.back_mut() {
+                    told.line = Some((line.clone(), 0, at));
+                }
             }
             What::Switched {
                 contact, closed, ..
             } => {
                 if let Some((_, found)) = self.contacts.iter_mut().find(|(one, _)| one == contact) {
-                    found.become_(*closed, at);
+                    found.turn(*closed, at);
                 }
                 let word = if *closed { "closed" } else { "opened" };
                 self.note(at, format!("{contact} {word}"));
@@ -145,7 +171,8 @@ impl Watch {
     }
 
     fn note(&mut self, at: Nanos, text: String) {
-        self.last.push_back((at, text));
+        let line = None;
+        self.last.push_back(Told { at, text, line });
         if self.last.len() > KEPT {
             self.last.pop_front();
         }
@@ -167,8 +194,8 @@ impl Watch {
         frame.render_widget(title, head);
         frame.render_widget(Line::from(keys).dim(), foot);
         let columns = [
+            Constraint::Length(41),
             Constraint::Length(35),
-            Constraint::Length(39),
             Constraint::Fill(1),
         ];
         let [contacts, lines, last] = Layout::horizontal(columns).areas(middle);
@@ -208,8 +235,9 @@ impl Watch {
     }
 }
 
-fn told((at, text): &(Nanos, String)) -> Line<'_> {
-    let text = Span::from(text.as_str());
+fn told(told: &Told) -> Line<'_> {
+    let at = told.at;
+    let text = Span::from(told.text.as_str());
     let is_trouble = text.content.starts_with("TROUBLE");
     let text = if is_trouble { text.red().bold() } else { text };
     Line::from(vec![
@@ -244,14 +272,14 @@ fn things<'t>(
             Span::from(thing.name.clone()),
             Span::from(thing.beside.clone()).dim(),
             Span::styled(word.to_owned(), style),
-            Span::from(format!("{since:>7}")).dim(),
+            Span::from(format!("{since:>8}")).dim(),
         ])
     });
     let widths = [
-        Constraint::Fill(1),
-        Constraint::Length(10),
+        Constraint::Length(15),
+        Constraint::Max(6),
         Constraint::Length(6),
-        Constraint::Length(7),
+        Constraint::Length(8),
     ];
     let block = Block::bordered().title(title.to_owned());
     frame.render_widget(Table::new(rows, widths).block(block), area);

@@ -71,3 +71,20 @@ fn what_is_attached_becomes_a_draft_that_can_be_read() {
     let again = lockrig(&desk, &list);
     assert_eq!(again.status.code(), Some(2), "a file that is there is kept");
 }
+
+#[test]
+fn a_board_is_fed_by_hand_and_no_further_than_it_bears() {
+    let fed = lockrig(&desk(), &["supply", "9 V", "--for", "3 s"]);
+    assert_eq!(text(&fed.stderr), "");
+    insta::assert_snapshot!("supply", text(&fed.stdout));
+    let too_much = lockrig(&desk(), &["supply", "11 V"]);
+    insta::assert_snapshot!("supply_too_much", text(&too_much.stderr));
+    assert_eq!(too_much.status.code(), Some(2));
+}
+
+#[test]
+fn a_bench_is_released() {
+    let released = lockrig(&desk(), &["release", "--bench", "virtual-safe"]);
+    insta::assert_snapshot!("release", text(&released.stdout));
+    assert_eq!(released.status.code(), Some(0));
+}

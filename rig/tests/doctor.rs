@@ -203,6 +203,32 @@ fn what_was_measured_corrects_the_holds() {
     }
 }
 
+#[rstest]
+#[case::by_its_record(&[])]
+#[case::without_one(&["--uncalibrated"])]
+fn a_replay_goes_by_what_the_run_went_by(#[case] how: &[&str]) {
+    let desk = desk("virtual-safe");
+    if how.is_empty() {
+        doctor(&desk);
+    }
+    run(&desk, &[&["2026-11-26"], how].concat());
+    let events = "reports/forgotten-code@stack-on-red-button@desk/events.jsonl";
+    let replayed = lockrig(&desk, &["replay", events, "--bench", "desk.toml"]);
+    let said = text(&replayed.stdout);
+    assert_eq!(
+        replayed.status.code(),
+        Some(0),
+        "{said}{}",
+        text(&replayed.stderr)
+    );
+    if how.is_empty() {
+        fs::remove_dir_all(desk.path().join("calibration")).expect("it was written");
+        let without = lockrig(&desk, &["replay", events, "--bench", "desk.toml"]);
+        assert_eq!(without.status.code(), Some(2), "{}", text(&without.stdout));
+        insta::assert_snapshot!("no_record_to_replay", text(&without.stderr));
+    }
+}
+
 /// SHA-256 of a file, by another program than ours.
 fn sha256_of(path: &Path) -> String {
     let sum = std::process::Command::new("sha256sum").arg(path).output();

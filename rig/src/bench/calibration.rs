@@ -138,8 +138,8 @@ impl Record {
         })
     }
 
-    /// Its day.
-    fn day(&self) -> Option<Date> {
+    /// Its day; none where its date is none.
+    pub fn day(&self) -> Option<Date> {
         self.date.parse().ok()
     }
 

@@ -91,7 +91,7 @@ impl Check {
         let mut bench = Bench::connect(file.clone(), ports).map_err(broken)?;
         let mut text = String::new();
         let mut say = |what: &str, at: &str, says: &str| {
-            let _ = writeln!(text, "{what:<12} {at:<40} {says}");
+            let _ = writeln!(text, "{what:<12} {at:<50} {says}");
         };
         if let Some(relays) = &file.relays {
             say(
@@ -120,7 +120,7 @@ impl Check {
         }
         for line in &file.lines {
             let on = bench.level(&line.name).map_err(broken)?;
-            let at = format!("{} at {} pin {}", line.name, line.at, line.pin);
+            let at = format!("{}, pin {} of {}", line.name, line.pin, line.at);
             say("line", &at, if on { "on" } else { "off" });
         }
         print(&text)?;

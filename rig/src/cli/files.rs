@@ -51,34 +51,49 @@ impl Loaded<BenchFile> {
         let Some(folder) = self.records() else {
             return Ok(Ok(()));
         };
-        let newest = match newest_record(&folder, &self.value.name) {
-            Some(path) => Some(read_record(&path)?),
-            None => None,
-        };
+        let newest = record_files(&folder, &self.value.name).pop();
+        let newest = newest.map(|path| read_record(&path)).transpose()?;
         let newest = newest
             .as_ref()
             .map(|(record, hash)| (record, hash.as_str()));
         Ok(self.value.calibrate(newest, today))
     }
+
+    /// Lets the bench go by the record with this hash, however old it is.
+    pub fn calibrate_by(&mut self, wanted: &str) -> Result<(), Failure> {
+        let missing = |why: &str| {
+            Failure::hinted(
+                format!("the calibration record that the trace was recorded with {why}"),
+                Some("restore its file, or record the run anew".to_owned()),
+            )
+        };
+        let folder = self.records().ok_or_else(|| missing("is kept no more"))?;
+        for path in record_files(&folder, &self.value.name) {
+            let (record, hash) = read_record(&path)?;
+            if let Some(day) = record.day().filter(|_| hash == wanted) {
+                let fits = self.value.calibrate(Some((&record, wanted)), day);
+                return fits.map_err(|why| missing(&format!("does not fit: {why}")));
+            }
+        }
+        Err(missing("is not there"))
+    }
 }
 
-/// The file of a bench's newest calibration record: its name tells its day.
-fn newest_record(folder: &Path, bench: &str) -> Option<PathBuf> {
+/// The files of a bench's calibration records, oldest first: their names tell their days.
+fn record_files(folder: &Path, bench: &str) -> Vec<PathBuf> {
     let of_bench = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let day = name
             .strip_prefix(bench)
             .and_then(|rest| rest.strip_prefix('.'));
-        day.is_some_and(|day| {
-            day.strip_suffix(".toml")
-                .is_some_and(|day| day.parse::<Date>().is_ok())
-        })
+        let day = day.and_then(|day| day.strip_suffix(".toml"));
+        day.is_some_and(|day| day.parse::<Date>().is_ok())
     };
-    let entries = std::fs::read_dir(folder).ok()?;
-    entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(of_bench)
-        .max()
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files: Vec<PathBuf> = paths.filter(of_bench).collect();
+    files.sort();
+    files
 }
 
 fn read_record(path: &Path) -> Result<(Record, String), Failure> {
