@@ -84,7 +84,7 @@ fn hold_errors(desk: &TempDir) -> Vec<i64> {
     let events = report(desk, "events.jsonl");
     let events = events
         .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line));
+        .map(serde_json::from_str::<serde_json::Value>);
     let measured = events.map(|event| event.expect("an event is JSON"));
     let holds = measured.filter(|event| event["event"] == "measured");
     holds

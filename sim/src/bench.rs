@@ -774,7 +774,7 @@ impl VirtualBench {
             draws_otherwise |= edge.line.is_load();
             match self.spec.fault {
                 Some(Fault::SlowLine { line, by }) if line == edge.line => {
-                    edge.at = edge.at + by;
+                    edge.at += by;
                     self.late.push_back(edge);
                 }
                 _ => self.tell(now, edge),
