@@ -381,7 +381,7 @@ impl Doctor<'_> {
                             "a slow sense line (filter, debouncing), or a relay that sticks; is the wire of '{line}' loaded?"
                         ),
                     ))
-                } else if bounce > BOUNCE_MAX {
+                } else if bounce > BOUNCE_MAX + self.bench.file().uncertainty {
                     Some((
                         format!("it bounces for {}", millis(bounce)),
                         "a worn or dirty contact, or a loose wire".to_owned(),
