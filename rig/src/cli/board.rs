@@ -83,7 +83,8 @@ impl Board {
         Ok((library, bench.value))
     }
 
-    fn read(&self) -> Result<(Library, Loaded<BenchFile>), Failure> {
+    /// Reads the bench file, and keeps what it was read from.
+    pub fn read(&self) -> Result<(Library, Loaded<BenchFile>), Failure> {
         let selection = Selection {
             paths: Vec::new(),
             bench: vec![self.bench.clone()],
