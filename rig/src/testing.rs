@@ -295,6 +295,7 @@ impl Lab {
                 seed,
                 files: Vec::new(),
                 flashed: flashed.prepared.receipt.clone(),
+                rehearsal: &[],
                 bench: &mut flashed.prepared.bench,
             };
             let (events, written) = run::by_hand(setup, trace, |hand| {
@@ -345,6 +346,7 @@ impl Lab {
                 seed: self.desk.seed,
                 files: Vec::new(),
                 flashed: flashed.prepared.receipt.clone(),
+                rehearsal: &[],
                 bench: &mut flashed.prepared.bench,
             };
             let (events, written) = run::run(setup, trace);

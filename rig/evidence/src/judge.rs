@@ -174,6 +174,7 @@ mod tests {
         };
         let measured = |stands| What::Measured {
             quantity: "hold".to_owned(),
+            asked: None,
             value: 1,
             unit: "ns".to_owned(),
             uncertainty: 0,

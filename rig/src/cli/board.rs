@@ -16,6 +16,7 @@ use crate::port::{self, Interrupt, Ports};
 use crate::profile::{Product, Profile};
 use crate::project::Project;
 use crate::serve::Standing;
+use crate::source::Source;
 
 /// Which board: a bench, and what is on it.
 #[derive(clap::Args, Debug)]
@@ -182,6 +183,16 @@ pub fn fits(bench: &BenchFile, profile: &Product) -> bool {
     handled && bench.lock.is_none_or(|lock| lock.word() == profile.kind())
 }
 
+/// The shipped virtual bench with a product's board.
+pub fn virtual_for(product: &Product) -> Result<Option<BenchFile>, Failure> {
+    let shipped = Project::Shipped.benches().map_err(Failure::usage)?;
+    let mut benches = shipped.iter().filter_map(|file| {
+        let source = Source::new(file.name.as_str(), file.text().ok()?);
+        BenchFile::read(&source).ok()
+    });
+    Ok(benches.find(|bench| bench.emulates.is_some() && fits(bench, product)))
+}
+
 /// A bench with a product's image: the one that is asked for, else the bench file's. Our
 /// firmware behaves as `behaves`, where it is given, and is judged by `profile` all the same.
 pub fn group(
@@ -194,6 +205,7 @@ pub fn group(
     let mut group = Group {
         bench: bench.clone(),
         profile: Arc::clone(profile),
+        rehearses_on: None,
         image: None,
         personality: None,
         jobs: Vec::new(),

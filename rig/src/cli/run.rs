@@ -19,7 +19,7 @@ use crate::bench::BenchFile;
 use crate::campaign::{Campaign, Group, Job, Ran, Report, write_json};
 use crate::event::{FileHash, Nanos};
 use crate::port::Interrupt;
-use crate::profile::{Product, codes};
+use crate::profile::{Product, Profile, codes};
 use crate::project::Project;
 use crate::report::difference::Told;
 use crate::report::{StepUnderWay, Summary, html, junit, terminal};
@@ -324,7 +324,10 @@ impl Run {
                 }
                 let behaves = twin.map(|twin| &twin.profile);
                 let image = self.image.as_deref();
-                let group = board::group(&library.project, board, product, behaves, image)?;
+                let mut group = board::group(&library.project, board, product, behaves, image)?;
+                if board.emulates.is_none() {
+                    group.rehearses_on = board::virtual_for(product)?;
+                }
                 if let Some(twin) = twin
                     && group.personality.is_none()
                 {
@@ -394,7 +397,7 @@ impl Run {
                 {
                     continue;
                 }
-                let run = lacking(scenario, &bench.value, run);
+                let run = lacking(scenario, &bench.value, profile.value.lock(), run);
                 match &run.course {
                     Course::Skipped(reason) => plan.skip(&run, &bench.value, &name, reason),
                     Course::Runs(script) => {
@@ -693,7 +696,12 @@ impl Plan {
 }
 
 /// A run on a bench that lacks what the scenario needs is skipped, and says what is missing.
-pub(super) fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -> PlannedRun {
+pub(super) fn lacking(
+    scenario: &Scenario,
+    bench: &BenchFile,
+    profile: Option<&Profile>,
+    run: PlannedRun,
+) -> PlannedRun {
     let has = bench.abilities();
     let missing: Vec<String> = scenario
         .needs
@@ -701,6 +709,8 @@ pub(super) fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -
         .filter(|need| is_of_the_bench(&need.value) && !has.contains(&need.value.to_string()))
         .map(|need| format!("the bench '{}' has no {}", bench.name, need.value))
         .chain(beyond(&run, bench))
+        .chain(virtual_only(&run, bench))
+        .chain(ghosts(&run, bench, profile))
         .collect();
     match missing.is_empty() {
         true => run,
@@ -709,6 +719,25 @@ pub(super) fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -
             ..run
         },
     }
+}
+
+/// Keys that a run presses together and that the wiring cannot press so.
+fn ghosts(run: &PlannedRun, bench: &BenchFile, profile: Option<&Profile>) -> Vec<String> {
+    let (Course::Runs(script), Some(profile)) = (&run.course, profile) else {
+        return Vec::new();
+    };
+    let together = crate::run::chords(script, profile).into_iter();
+    let ghosts = together.filter(|contacts| !bench.can_close_together(contacts));
+    ghosts
+        .map(|contacts| {
+            let names: Vec<String> = contacts.iter().map(ToString::to_string).collect();
+            format!(
+                "the bench '{}' cannot close {} together: its crosspoint would close other keys too",
+                bench.name,
+                names.join(" and ")
+            )
+        })
+        .collect()
 }
 
 /// What a run asks of a stage that this one cannot do.
@@ -720,6 +749,23 @@ fn beyond(run: &PlannedRun, bench: &BenchFile) -> Vec<String> {
         .into_iter()
         .map(|what| format!("the bench '{}' {what}", bench.name))
         .collect()
+}
+
+/// Why a run is of virtual benches only.
+fn virtual_only(run: &PlannedRun, bench: &BenchFile) -> Option<String> {
+    let Course::Runs(script) = &run.course else {
+        return None;
+    };
+    if bench.emulates.is_some() {
+        return None;
+    }
+    if crate::run::is_rehearsed(script) && (bench.probe.is_none() || bench.chip.is_none()) {
+        return Some(format!(
+            "the bench '{}' has no probe that could stop at a write",
+            bench.name
+        ));
+    }
+    crate::run::virtual_only(script)
 }
 
 /// Whether a scenario is for cylinders and the bench for boards, or the other way round.

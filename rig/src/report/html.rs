@@ -235,6 +235,7 @@ fn explained(what: &What) -> Markup {
             from,
             to,
             stands,
+            ..
         } => {
             let margin = facts::margin(*value, *from, *to, unit).unwrap_or_default();
             let doubt = match stands {

@@ -312,6 +312,7 @@ mod tests {
     #[case(
         What::Measured {
             quantity: "hold of reset".to_owned(),
+            asked: None,
             value: 7_000_000,
             unit: "ns".to_owned(),
             uncertainty: 2_000,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bench::{self, Bench, Contact, Feed, Happening};
+use crate::bench::{self, Bench, Contact, Feed, Happening, Via};
 use crate::driver::DeviceTrouble;
 use crate::driver::stage::Motion;
 use crate::event::{FlashChange, Meter, Nanos, What};
@@ -22,6 +22,7 @@ use super::glitch::Glitching;
 use super::pattern::{Progress, Track, Wanted};
 use super::penalty::{Penalty, Stage};
 use super::steps::is_signal;
+use super::store::{AtStores, Write};
 pub use crate::judge::Stop;
 
 /// Ends early with [`Stop`].
@@ -59,6 +60,10 @@ pub struct Runner<'a, P = Profile> {
     pub armed: Option<Armed>,
     /// Whether cut points are counted, and what for.
     pub cutting: Option<Cutting>,
+    /// The writes to flash of the script's interruption, as they were rehearsed.
+    pub rehearsal: &'a [Write],
+    /// Breakpoints at the instructions that begin them, while one is waited for.
+    pub at_stores: Option<AtStores>,
     /// Whether entries are counted, and what for.
     pub glitching: Option<Glitching>,
     /// The change of codes that is under way.
@@ -75,6 +80,8 @@ pub struct Runner<'a, P = Profile> {
     pub stores_master: bool,
     /// Contacts that are closed, so that they can be opened on every way out.
     pub closed: Vec<Contact>,
+    /// From when until when pins closed each contact last.
+    pub driven: BTreeMap<Contact, (Nanos, Nanos)>,
     /// When the supply confirmed that it is on; none while it is off.
     pub power_on: Option<Nanos>,
     /// The keys of a cylinder.
@@ -169,6 +176,8 @@ impl<'a, P> Runner<'a, P> {
             penalty: Penalty::new(Vec::new(), None),
             armed: None,
             cutting: None,
+            rehearsal: &[],
+            at_stores: None,
             glitching: None,
             change: None,
             tracks: Vec::new(),
@@ -177,6 +186,7 @@ impl<'a, P> Runner<'a, P> {
             may_be_refused: false,
             stores_master: false,
             closed: Vec::new(),
+            driven: BTreeMap::new(),
             power_on: None,
             charge: None,
             burst: None,
@@ -230,9 +240,14 @@ impl<'a, P> Runner<'a, P> {
             .and_then(|armed| armed.strikes)
             .map(|(at, _)| at);
         let deadline = strikes.map_or(until, |strikes| strikes.min(until));
+        let look_at = self.at_stores.as_ref().map(|at_stores| at_stores.look_at);
+        let deadline = look_at.map_or(deadline, |look_at| look_at.min(deadline));
         match self.bench.wait(deadline) {
             Waited::Saw(happening) => self.note(happening),
             Waited::Interrupted => Err(Stop::Aborted),
+            Waited::Deadline if look_at.is_some_and(|look_at| look_at <= self.bench.now()) => {
+                self.look_at_core()
+            }
             Waited::Deadline if strikes.is_some_and(|strikes| strikes <= self.bench.now()) => {
                 self.strike()
             }
@@ -258,7 +273,9 @@ impl<'a, P> Runner<'a, P> {
                 self.record_at(at, What::Printed { text });
             }
             // The order is in the trace; what it did is on the sense lines.
-            bench::What::Switched { .. } => {}
+            bench::What::Switched {
+                contact, closed, ..
+            } => self.note_driven(at, contact, closed),
             bench::What::Measured {
                 voltage, current, ..
             } => {
@@ -483,6 +500,19 @@ impl<'a, P> Runner<'a, P> {
             .or_else(|trouble| self.broken(trouble))
     }
 
+    /// Keeps when pins closed a contact last, and when they opened it; what other instruments confirm came
+    /// later than it happened.
+    fn note_driven(&mut self, at: Nanos, contact: Contact, closed: bool) {
+        let relays = self.bench.file().relays.as_ref();
+        if relays.is_some_and(|relays| matches!(relays.via, Via::Pins { .. })) {
+            let (from, to) = self.driven.entry(contact).or_insert((at, at));
+            match closed {
+                true => (*from, *to) = (at, at),
+                false => *to = at,
+            }
+        }
+    }
+
     /// Opens every key and button that is closed.
     pub fn release_all(&mut self) -> Step {
         for contact in std::mem::take(&mut self.closed) {
@@ -575,6 +605,15 @@ impl<'a, P> Runner<'a, P> {
     pub fn wait_for_power(&mut self) -> Step {
         let until = self.bench.now() + POWER_MAX;
         while self.power_on.is_none() && self.bench.now() < until {
+            self.wait_for_one(until)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the supply has confirmed that it is off.
+    pub fn wait_for_no_power(&mut self) -> Step {
+        let until = self.bench.now() + POWER_MAX;
+        while !self.bench.is_fed(Feed::Off) && self.bench.now() < until {
             self.wait_for_one(until)?;
         }
         Ok(())

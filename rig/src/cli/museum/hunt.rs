@@ -290,6 +290,7 @@ fn by_cuts(quarry: &Quarry<'_>, until: Instant) -> Result<Option<Catch>, Failure
             seed: quarry.seed,
             jobs: quarry.jobs,
             detail,
+            instructions: false,
             skip: true,
         };
         let lock = lock_of(quarry.product, quarry.piece)?;
@@ -476,6 +477,7 @@ impl Board {
             seed,
             files: Vec::new(),
             flashed: self.receipt.clone(),
+            rehearsal: &[],
             bench: &mut bench,
         };
         let (events, _) = run::run(setup, Box::new(std::io::sink()));
@@ -518,7 +520,7 @@ pub(super) fn runs_of<'a>(
     let runs = scenario::plan(&loaded.value, lock)
         .map_err(|refused| Failure::refused(&[loaded.refused(refused)]))?;
     let runs = runs.into_iter().filter_map(|plan| {
-        let plan = lacking(&loaded.value, bench, plan);
+        let plan = lacking(&loaded.value, bench, Some(lock), plan);
         let script = match &plan.course {
             Course::Runs(script) => script.clone(),
             Course::Skipped(_) => return None,

@@ -81,7 +81,8 @@ pub fn measurements(events: &[Event]) -> Markup {
             div.scroll role="region" tabindex="0" aria-labelledby="measurements-title" {
                 table {
                     thead { tr {
-                        th scope="col" { "at" } th scope="col" { "quantity" } th scope="col" { "value" }
+                        th scope="col" { "at" } th scope="col" { "quantity" } th scope="col" { "asked" }
+                        th scope="col" { "value" } th scope="col" { "error" }
                         th scope="col" { "uncertainty (k = 2)" } th scope="col" { "lower limit" }
                         th scope="col" { "upper limit" } th scope="col" { "margin" } th scope="col" { "judgement" }
                     } }
@@ -95,6 +96,7 @@ pub fn measurements(events: &[Event]) -> Markup {
 fn measurement(event: &Event) -> Markup {
     let What::Measured {
         quantity,
+        asked,
         value,
         unit,
         uncertainty,
@@ -120,7 +122,9 @@ fn measurement(event: &Event) -> Markup {
         tr {
             td.number { (words::moment(event.at)) }
             th scope="row" { (quantity) }
+            td.number { (limit(asked)) }
             td.number { (words::quantity(*value, unit)) }
+            td.number { (asked.map_or("–".to_owned(), |asked| words::error(*value, asked, unit))) }
             td.number { "± " (words::quantity(*uncertainty, unit)) }
             td.number { (limit(from)) }
             td.number { (limit(to)) }
