@@ -454,7 +454,11 @@ fn pins_go_to_rest_also_where_an_opening_was_ordered_for_later() {
     let begun = bench.now();
     let rest = bench.to_rest();
     assert_eq!(rest.failed, [""; 0]);
-    assert!(bench.now().since(begun) < MS(100), "it took {}", bench.now());
+    assert!(
+        bench.now().since(begun) < MS(100),
+        "it took {}",
+        bench.now()
+    );
     let until = bench.now() + MS(50);
     watch(&mut bench, until);
     assert_eq!(bench.level("key"), Ok(false));
@@ -468,6 +472,8 @@ fn a_chord_that_a_crosspoint_cannot_press_is_refused() {
     assert!(bench.file().can_close_together([&key('1'), &key('2')]));
     assert!(!bench.file().can_close_together([&key('0'), &key('3')]));
     bench.press('0', true).expect("key 0 is wired");
-    let trouble = bench.press('3', true).expect_err("0 and 3 make a rectangle");
+    let trouble = bench
+        .press('3', true)
+        .expect_err("0 and 3 make a rectangle");
     assert_eq!(trouble.what, Trouble::Refused);
 }

@@ -117,7 +117,10 @@ pub fn of(what: &What) -> String {
         } => {
             let error = asked.map(|asked| {
                 let error = error(*value, asked, unit);
-                format!(", {error} from the {} that were asked", quantity(asked, unit))
+                format!(
+                    ", {error} from the {} that were asked",
+                    quantity(asked, unit)
+                )
             });
             let value = with_uncertainty(*value, *uncertainty, unit);
             format!(

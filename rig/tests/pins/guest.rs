@@ -50,7 +50,14 @@ impl Pi {
         let socket = |name: &str| folder.path().join(name);
         let serve = |name: &str| format!("unix:{},server=on,wait=off", socket(name).display());
         let qemu = Command::new("qemu-system-aarch64")
-            .args(["-M", "raspi3b", "-accel", "tcg,thread=single", "-display", "none"])
+            .args([
+                "-M",
+                "raspi3b",
+                "-accel",
+                "tcg,thread=single",
+                "-display",
+                "none",
+            ])
             .args(["-monitor", "none", "-no-reboot", "-qtest-log", "/dev/null"])
             .arg("-kernel")
             .arg(given("LOCKRIG_PI_KERNEL"))
@@ -74,7 +81,8 @@ impl Pi {
             console: Console::connect(&socket("console")),
             _folder: folder,
         };
-        pi.qtest.ask("irq_intercept_out /machine/soc/peripherals/gpio");
+        pi.qtest
+            .ask("irq_intercept_out /machine/soc/peripherals/gpio");
         pi.console.wait_for("guest: ready", BOOT_MAX);
         pi
     }
@@ -99,7 +107,8 @@ impl Pi {
     /// Drives an input of the guest from outside.
     pub fn drive(&mut self, pin: u32, high: bool) {
         let register = if high { GPSET0 } else { GPCLR0 };
-        self.qtest.ask(&format!("writel {register:#x} {:#x}", 1u32 << pin));
+        self.qtest
+            .ask(&format!("writel {register:#x} {:#x}", 1u32 << pin));
     }
 
     /// Types a line on the console.
@@ -133,11 +142,11 @@ impl Drop for Pi {
     }
 }
 
-/// Where something that `.ci/raspberry` brought is.
+/// Where something that `.ci/pins` brought is.
 fn given(variable: &str) -> PathBuf {
     match std::env::var_os(variable) {
         Some(path) => PathBuf::from(path),
-        None => panic!("{variable} is not set: call .ci/raspberry, which brings what this test needs"),
+        None => panic!("{variable} is not set: call .ci/pins, which brings what this test needs"),
     }
 }
 
@@ -189,7 +198,9 @@ impl Qtest {
         let answer = self.answers.recv_timeout(Duration::from_secs(10));
         let answer = answer.expect("QEMU answers");
         let rest = answer.strip_prefix("OK");
-        rest.unwrap_or_else(|| panic!("{command}: {answer}")).trim().to_owned()
+        rest.unwrap_or_else(|| panic!("{command}: {answer}"))
+            .trim()
+            .to_owned()
     }
 }
 
@@ -203,7 +214,9 @@ fn listen(stream: UnixStream, queue: &Queue, answer: &Sender<String>) {
             }
             continue;
         };
-        let (how, pin) = change.split_once(' ').expect("raise or lower, and a number");
+        let (how, pin) = change
+            .split_once(' ')
+            .expect("raise or lower, and a number");
         queue.lock().push_back(Edge {
             at,
             pin: pin.trim().parse().expect("a line's number"),
@@ -294,7 +307,7 @@ fn connect(path: &Path) -> UnixStream {
 
 /// A file system in memory, as the kernel unpacks it.
 fn initramfs(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let read = |variable| fs::read(given(variable)).expect("what .ci/raspberry brought is there");
+    let read = |variable| fs::read(given(variable)).expect("what .ci/pins brought is there");
     let mut archive = Archive::default();
     for folder in ["bin", "dev", "root"] {
         archive.add(folder, 0o040_755, &[]);
@@ -332,7 +345,9 @@ impl Archive {
         self.files += 1;
         let (length, size) = (name.len() as u32 + 1, contents.len() as u32);
         // inode, mode, user, group, links, time, size, where it lies, what device it is, length of the name, sum.
-        let fields = [self.files, mode, 0, 0, 1, 0, size, 0, 0, major, minor, length, 0];
+        let fields = [
+            self.files, mode, 0, 0, 1, 0, size, 0, 0, major, minor, length, 0,
+        ];
         let mut header = "070701".to_owned();
         for field in fields {
             write!(header, "{field:08X}").expect("a text takes it");

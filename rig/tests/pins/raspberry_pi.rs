@@ -1,15 +1,8 @@
-//! `lockrig` on an emulated Raspberry Pi: what it says that it did with its pins is what is seen on them
-//! from outside.
-//!
-//! `.ci/raspberry` brings what these tests need (QEMU, a kernel, the static program) and calls them.
-
-#![cfg(target_os = "linux")]
-
-mod guest;
+//! An emulated Raspberry Pi: what `lockrig` says that it did with its pins is what is seen on them from outside.
 
 use std::time::{Duration, Instant};
 
-use guest::{Edge, Pi};
+use crate::guest::{Edge, Pi};
 
 /// Pins of the bench file. Rows and columns of the keypad are closed while they are low.
 const ROWS: [u32; 4] = [5, 6, 13, 19];
@@ -86,11 +79,14 @@ fn words(edges: &[Edge]) -> Vec<String> {
 /// How long each time a pin was on.
 fn holds(edges: &[Edge], pin: u32) -> Vec<Duration> {
     let of_pin: Vec<&Edge> = edges.iter().filter(|edge| edge.pin == pin).collect();
-    of_pin.chunks(2).map(|pair| pair[1].at - pair[0].at).collect()
+    of_pin
+        .chunks(2)
+        .map(|pair| pair[1].at - pair[0].at)
+        .collect()
 }
 
 #[test]
-#[ignore = "needs an emulated Raspberry Pi: call .ci/raspberry"]
+#[ignore = "needs an emulated Raspberry Pi: call .ci/pins"]
 fn a_code_and_a_hold_are_seen_on_the_pins_and_inputs_decide_the_verdict() {
     let mut pi = Pi::boot(&files());
     let (edges, said, code) = run_with_flashes(&mut pi, 3);
@@ -110,7 +106,10 @@ fn a_code_and_a_hold_are_seen_on_the_pins_and_inputs_decide_the_verdict() {
     let [seen] = holds(&edges, PROGRAM)[..] else {
         panic!("one hold");
     };
-    println!("hold: asked {:?}, guest {:?}, outside {seen:?}", measured.asked, measured.value);
+    println!(
+        "hold: asked {:?}, guest {:?}, outside {seen:?}",
+        measured.asked, measured.value
+    );
     let factor = seen.as_secs_f64() / measured.value.as_secs_f64();
     assert!((1.0 / FACTOR..FACTOR).contains(&factor), "{factor}");
     assert_eq!(measured.asked, Duration::from_secs(2));
@@ -120,11 +119,15 @@ fn a_code_and_a_hold_are_seen_on_the_pins_and_inputs_decide_the_verdict() {
     assert_eq!(code, 1, "{said}");
     assert_eq!(pi.levels() & outputs(), outputs(), "all are high at rest");
     let keys = &expected[..20];
-    assert_eq!(words(&edges), keys, "what comes after the failure is not done");
+    assert_eq!(
+        words(&edges),
+        keys,
+        "what comes after the failure is not done"
+    );
 }
 
 #[test]
-#[ignore = "needs an emulated Raspberry Pi: call .ci/raspberry"]
+#[ignore = "needs an emulated Raspberry Pi: call .ci/pins"]
 fn what_is_killed_in_the_middle_of_a_hold_leaves_every_pin_at_rest() {
     let mut pi = Pi::boot(&files());
     pi.drive(BOLT, true);
@@ -137,14 +140,16 @@ fn what_is_killed_in_the_middle_of_a_hold_leaves_every_pin_at_rest() {
     assert_eq!(pi.levels() & outputs(), outputs() & !(1 << PROGRAM));
     pi.type_line(&format!("kill -9 {pid}"));
     let killed = Instant::now();
-    let off = pi.edge(Duration::from_secs(10)).expect("somebody ends the hold");
+    let off = pi
+        .edge(Duration::from_secs(10))
+        .expect("somebody ends the hold");
     println!("at rest {:?} after the kill", off.at - killed);
     assert_eq!((off.pin, off.high), (PROGRAM, true));
     assert_eq!(pi.levels() & outputs(), outputs(), "all are high at rest");
 }
 
 #[test]
-#[ignore = "needs an emulated Raspberry Pi: call .ci/raspberry"]
+#[ignore = "needs an emulated Raspberry Pi: call .ci/pins"]
 fn a_chip_that_is_not_there_is_named_with_those_that_are() {
     let mut files = files();
     let elsewhere = include_str!("bench.toml").replace("raspberry-pi", "gpiochip:pinctrl-rp1");
@@ -156,7 +161,10 @@ fn a_chip_that_is_not_there_is_named_with_those_that_are() {
     );
     assert_eq!(code, 3, "{said}");
     assert!(said.contains("no chip is labelled 'pinctrl-rp1'"), "{said}");
-    assert!(said.contains("(gpiochip:pinctrl-bcm2835, 54 lines)"), "{said}");
+    assert!(
+        said.contains("(gpiochip:pinctrl-bcm2835, 54 lines)"),
+        "{said}"
+    );
 }
 
 struct Measured {
@@ -168,13 +176,13 @@ struct Measured {
 fn measured(trace: &str, quantity: &str) -> Measured {
     let mut events = trace.lines().filter_map(|line| {
         let event: serde_json::Value = serde_json::from_str(line.trim()).ok()?;
-        (event["what"]["quantity"] == quantity || event["quantity"] == quantity).then_some(event)
+        (event["quantity"] == quantity).then_some(event)
     });
-    let event = events.next().unwrap_or_else(|| panic!("no {quantity} in:\n{trace}"));
-    let of = |name: &str| {
-        let number = event["what"][name].as_u64().or(event[name].as_u64());
-        Duration::from_nanos(number.expect("a number of nanoseconds"))
-    };
+    let event = events
+        .next()
+        .unwrap_or_else(|| panic!("no {quantity} in:\n{trace}"));
+    let of =
+        |name: &str| Duration::from_nanos(event[name].as_u64().expect("a number of nanoseconds"));
     Measured {
         asked: of("asked"),
         value: of("value"),
