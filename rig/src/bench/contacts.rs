@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::attached::{self, Attached};
+use super::attached::{self, Attached, Opening};
 use super::file::{self, Contact, Via};
 use super::{Happening, What};
 use crate::driver::pin_board::{self, PinBoard};
@@ -33,17 +33,17 @@ enum By {
 struct Pins {
     driver: PinBoard,
     device: String,
+    /// Those that could be opened.
     outputs: BTreeMap<u16, OutputId>,
+    /// Why one could not be opened.
+    lost: Option<DeviceTrouble>,
     /// The level at which an output is on.
     active: Level,
 }
 
 impl Contacts {
     /// Opens the ports of what closes them. Pins are at their rest levels from here on.
-    pub(super) fn open(
-        relays: &file::Relays,
-        ports: &mut dyn Ports,
-    ) -> Result<Contacts, DeviceTrouble> {
+    pub(super) fn open(relays: &file::Relays, opening: &mut Opening<'_>) -> Contacts {
         let names = relays.contacts.keys().cloned().collect();
         let by = match &relays.via {
             Via::Board(port) => {
@@ -61,13 +61,21 @@ impl Contacts {
                 });
                 let driver = RelayBoard::new(device.clone(), used.collect());
                 By::Board {
-                    board: Attached::open(ports, device, port, driver)?,
+                    board: opening.attach(device, port, driver),
                     channels,
                 }
             }
-            Via::Pins { at, active } => By::Pins(Pins::open(relays, at, *active, ports)?),
+            Via::Pins { at, active } => By::Pins(Pins::open(relays, at, *active, opening)),
         };
-        Ok(Contacts { names, by })
+        Contacts { names, by }
+    }
+
+    /// Why what closes them is gone, or was never there.
+    pub(super) fn lost(&self) -> Option<DeviceTrouble> {
+        match &self.by {
+            By::Board { board, .. } => board.lost.clone(),
+            By::Pins(pins) => pins.lost.clone(),
+        }
     }
 
     /// Orders a contact to close or to open at once.
@@ -244,22 +252,27 @@ impl Pins {
         relays: &file::Relays,
         address: &str,
         active: Level,
-        ports: &mut dyn Ports,
-    ) -> Result<Pins, DeviceTrouble> {
+        opening: &mut Opening<'_>,
+    ) -> Pins {
         let device = format!("pins at {address}");
         let mut outputs = BTreeMap::new();
+        let mut lost = None;
         for (contact, wired) in &relays.contacts {
             for pin in wired.way.outputs() {
                 // A row belongs to several keys.
-                if outputs.contains_key(&pin) {
+                if outputs.contains_key(&pin) || opening.has_failed && !opening.goes_on {
                     continue;
                 }
                 let level = level(wired.rest_closed, active);
-                let output = ports.output(address, pin, level).map_err(|trouble| {
-                    let doing = format!("opening pin {pin} for '{contact}'");
-                    DeviceTrouble::from_port(&device, &doing, trouble)
-                })?;
-                outputs.insert(pin, output);
+                match opening.ports.output(address, pin, level) {
+                    Ok(output) => _ = outputs.insert(pin, output),
+                    Err(trouble) => {
+                        let doing = format!("opening pin {pin} for '{contact}'");
+                        let trouble = DeviceTrouble::from_port(&device, &doing, trouble);
+                        lost.get_or_insert(trouble);
+                        opening.has_failed = true;
+                    }
+                }
             }
         }
         let contacts = relays.contacts.iter().map(|(contact, wired)| {
@@ -270,18 +283,23 @@ impl Pins {
                 longest_on: wired.longest_on,
             }
         });
-        Ok(Pins {
+        Pins {
             driver: PinBoard::new(device.clone(), contacts.collect()),
             device,
             outputs,
+            lost,
             active,
-        })
+        }
     }
 
     fn flush(&mut self, ports: &mut dyn Ports, now: Nanos) {
         for order in self.driver.orders() {
             let level = level(order.on, self.active);
-            let output = self.outputs[&order.output];
+            let Some(&output) = self.outputs.get(&order.output) else {
+                self.driver
+                    .lost(now, order.output, "it could not be opened");
+                continue;
+            };
             if let Err(trouble) = ports.drive(output, level, order.at) {
                 let trouble = DeviceTrouble::from_port(&self.device, "driving it", trouble);
                 self.driver.lost(now, order.output, &trouble.saw);

@@ -25,6 +25,8 @@ pub const VERSION: u32 = 1;
 /// A bench file in which everything fits together.
 #[derive(Clone, PartialEq, Debug)]
 pub struct BenchFile {
+    /// What it was read from, for another process that has to read it.
+    pub source: Source,
     /// The bench's name.
     pub name: String,
     /// What stands there, for people.
@@ -85,6 +87,16 @@ pub enum Via {
         /// The level at which a pin closes what it leads to.
         active: Level,
     },
+}
+
+impl Via {
+    /// Its address.
+    pub fn at(&self) -> &str {
+        match self {
+            Via::Board(port) => &port.at,
+            Via::Pins { at, .. } => at,
+        }
+    }
 }
 
 /// What a relay stands for.
@@ -195,7 +207,7 @@ impl BenchFile {
         let mut problems = Problems::default();
         let text = BenchText::read(&node, &mut problems);
         // What fits together is looked at even where a part could not be read at all.
-        let file = text.and_then(|text| Check::new(&text, &mut problems).file());
+        let file = text.and_then(|text| Check::new(&text, &mut problems).file(source));
         match file {
             Some(file) if problems.is_empty() => Ok(file),
             _ => Err(source.refuse(problems.into_vec())),
@@ -257,10 +269,29 @@ impl BenchFile {
             .collect()
     }
 
+    /// The instruments and where each is, as messages call them.
+    pub fn instruments(&self) -> Vec<(&'static str, &str)> {
+        let relays = self.relays.as_ref().map(|one| match &one.via {
+            Via::Board(port) => ("relay board", port.at.as_str()),
+            Via::Pins { at, .. } => ("pins", at.as_str()),
+        });
+        let supply = self.supply.as_ref().map(|one| ("supply", &one.port));
+        let console = self.console.as_ref().map(|port| ("console", port));
+        let stage = self.stage.as_ref().map(|one| ("stage", &one.port));
+        let probe = self.probe.as_ref().map(|port| ("probe", port));
+        let boards = self.lines.iter().filter_map(|line| line.board.as_ref());
+        let boards = boards.map(|(port, _)| ("sense board", port));
+        let single = [supply, console, stage, probe];
+        let others = single.into_iter().flatten().chain(boards);
+        let others = others.map(|(what, port)| (what, port.at.as_str()));
+        relays.into_iter().chain(others).collect()
+    }
+
     /// How a contact is wired; none where this bench lacks it.
     pub fn wired(&self, contact: &Contact) -> Option<&Wired> {
         self.relays.as_ref()?.contacts.get(contact)
     }
+
     /// Whether the wiring can close these contacts at the same time; contacts that it lacks do not count.
     pub fn can_close_together<'c>(&self, contacts: impl IntoIterator<Item = &'c Contact>) -> bool {
         let wired = contacts

@@ -4,6 +4,8 @@
 //! access and a wait never overlap, because one thread does both. A bench without one has no probe,
 //! and nothing on it can be cut.
 
+mod faults;
+
 use std::collections::VecDeque;
 use std::str::FromStr;
 use std::sync::atomic::AtomicU8;
@@ -19,11 +21,13 @@ use lockrig_sim::instrument::header::{FIRST_OUTPUT, LAST_OUTPUT};
 use lockrig_sim::time::Ticks;
 
 use super::{
-    Branch, Change, CutPoint, Dependence, Glitch, Input, Instruction, Interrupt, Level, LineId,
-    Observation, OutputId, PortId, PortProblem, PortTrouble, Ports, ProbePort, Seen, Spent,
-    Terminal, Torn, Waited, sim_probe,
+    Branch, Change, CutPoint, Dependence, Fault, Glitch, Input, Instruction, Interrupt, Level,
+    LineId, Observation, OutputId, Outputs, PortId, PortProblem, PortTrouble, Ports, ProbePort,
+    Seen, Spent, Terminal, Torn, Waited, sim_probe,
 };
 use crate::event::Nanos;
+
+use faults::{Faults, Late};
 
 /// The virtual benches that exist.
 pub const NAMES: [&str; 3] = [
@@ -37,6 +41,9 @@ pub const OUTPUT_MAX: u16 = LAST_OUTPUT;
 
 /// A long wait looks at the interrupt this often, in bench time: some milliseconds of wall time.
 const LOOK: Ticks = Ticks::from_millis(1_000);
+
+/// The same on a bench with faults, whose outputs are looked at then.
+const FAULTY_LOOK: Ticks = Ticks::from_millis(1);
 
 /// Whether there is a virtual bench of this name.
 pub fn exists(name: &str) -> bool {
@@ -106,14 +113,17 @@ impl Default for Branches {
 pub struct SimPorts {
     world: World,
     lines: Vec<Line>,
-    outputs: Outputs,
+    header: Header,
     interrupt: Interrupt,
     interrupts_seen: u64,
+    faults: Faults,
+    /// What the instruments held on when that was last looked at, and since when.
+    held: (Outputs, Nanos),
 }
 
 /// The outputs of the header that are open.
 #[derive(Clone, Default)]
-struct Outputs {
+struct Header {
     /// Their pins.
     pins: Vec<u16>,
     /// What is to be driven later, in the order of the orders.
@@ -137,10 +147,51 @@ impl SimPorts {
         SimPorts {
             world,
             lines: Vec::new(),
-            outputs: Outputs::default(),
+            header: Header::default(),
             interrupts_seen: interrupt.times(),
             interrupt,
+            faults: Faults::default(),
+            held: (Outputs::default(), Nanos::ZERO),
         }
+    }
+
+    /// Delivers what faults held back until now, and tells of a port that is lost by now.
+    fn faulty(&mut self) -> Option<Observation> {
+        let at = self.now();
+        while let Some(late) = self.faults.arrival(at) {
+            match late {
+                Late::To(port, bytes) => self.write_now(port, &bytes),
+                Late::From(port, _) if self.faults.is_lost(port, at) => {}
+                Late::From(port, bytes) => {
+                    let what = Seen::Bytes { port, bytes };
+                    return Some(Observation { at, what });
+                }
+            }
+        }
+        let port = self.faults.loss(at)?;
+        let why = "the port was lost".to_owned();
+        let what = Seen::Lost { port, why };
+        Some(Observation { at, what })
+    }
+
+    fn write_now(&mut self, port: PortId, bytes: &[u8]) {
+        self.world
+            .write(bench::Port::ALL[usize::from(port.0)], bytes);
+    }
+
+    fn look_at_outputs(&mut self) {
+        let outputs = self.outputs_now();
+        if outputs != self.held.0 {
+            self.held = (outputs, self.now());
+        }
+    }
+
+    fn outputs_now(&self) -> Outputs {
+        let outputs = self.world.board().map(|board| board.outputs());
+        outputs.map_or(Outputs::default(), |outputs| Outputs {
+            relays: outputs.relays,
+            millivolts: outputs.millivolts,
+        })
     }
 
     /// The board's bench that these ports lead to, for those who look at it from beside; none where
@@ -154,9 +205,9 @@ impl SimPorts {
 
     /// Drives an output now.
     fn drive_now(&mut self, output: OutputId, level: Level) {
-        let pin = self.outputs.pins[usize::from(output.0)];
+        let pin = self.header.pins[usize::from(output.0)];
         self.world.drive(pin, level == Level::High);
-        self.outputs.driven.push_back(Observation {
+        self.header.driven.push_back(Observation {
             at: self.now(),
             what: Seen::Driven {
                 output,
@@ -169,15 +220,15 @@ impl SimPorts {
     /// Drives what is due; when something is due next.
     fn drive_due(&mut self) -> Option<Ticks> {
         let now = self.world.now();
-        let ordered = std::mem::take(&mut self.outputs.ordered);
+        let ordered = std::mem::take(&mut self.header.ordered);
         let (due, later) = ordered.into_iter().partition(|(at, ..)| *at <= now);
-        self.outputs.ordered = later;
+        self.header.ordered = later;
         let mut due: Vec<(Ticks, OutputId, Level)> = due;
         due.sort_by_key(|(at, ..)| *at);
         for (_, output, level) in due {
             self.drive_now(output, level);
         }
-        self.outputs.ordered.iter().map(|(at, ..)| *at).min()
+        self.header.ordered.iter().map(|(at, ..)| *at).min()
     }
 
     fn sight(&self, seen: bench::Observation) -> Option<Observation> {
@@ -360,20 +411,18 @@ impl Ports for SimPorts {
                 saw: "this virtual bench has no such output".to_owned(),
             });
         }
-        let output = OutputId(self.outputs.pins.len() as u16);
-        self.outputs.pins.push(pin);
+        let output = OutputId(self.header.pins.len() as u16);
+        self.header.pins.push(pin);
         self.world.drive(pin, level == Level::High);
         Ok(output)
     }
 
     fn drive(&mut self, output: OutputId, level: Level, at: Nanos) -> Result<(), PortTrouble> {
-        self.outputs
-            .ordered
-            .retain(|(_, other, _)| *other != output);
+        self.header.ordered.retain(|(_, other, _)| *other != output);
         if at <= self.now() {
             self.drive_now(output, level);
         } else {
-            self.outputs.ordered.push((ticks_up(at), output, level));
+            self.header.ordered.push((ticks_up(at), output, level));
         }
         Ok(())
     }
@@ -390,8 +439,20 @@ impl Ports for SimPorts {
     }
 
     fn write(&mut self, port: PortId, bytes: &[u8]) -> Result<(), PortTrouble> {
-        self.world
-            .write(bench::Port::ALL[usize::from(port.0)], bytes);
+        if self.faults.are_none() {
+            self.write_now(port, bytes);
+            return Ok(());
+        }
+        let now = self.now();
+        if self.faults.is_lost(port, now) {
+            return Err(PortTrouble {
+                address: format!("sim:{}", bench::Port::ALL[usize::from(port.0)]),
+                problem: PortProblem::Lost,
+                saw: "the port is gone".to_owned(),
+            });
+        }
+        let bytes = self.faults.outgoing(now, port, bytes);
+        self.write_now(port, &bytes);
         Ok(())
     }
 
@@ -410,18 +471,31 @@ impl Ports for SimPorts {
         loop {
             let raised = self.interrupt.times();
             if raised != self.interrupts_seen {
-                self.interrupts_seen = raised;
+                self.interrupts_seen += 1;
                 return Waited::Interrupted;
             }
+            let mut look = LOOK;
+            let mut end = deadline;
+            if !self.faults.are_none() {
+                if let Some(seen) = self.faulty() {
+                    return Waited::Saw(seen);
+                }
+                end = deadline.min(ticks_up(self.faults.next()));
+                if self.faults.have_begun(self.now()) {
+                    look = FAULTY_LOOK;
+                    self.look_at_outputs();
+                }
+            }
             let due = self.drive_due();
-            if let Some(driven) = self.outputs.driven.pop_front() {
+            if let Some(driven) = self.header.driven.pop_front() {
                 return Waited::Saw(driven);
             }
-            let next = due.map_or(deadline, |due| due.min(deadline));
-            let (seen, until) = self.world.run(LOOK, next);
+            let next = due.map_or(end, |due| due.min(end));
+            let (seen, until) = self.world.run(look, next);
             match seen {
                 Some(seen) => {
-                    if let Some(seen) = self.sight(seen) {
+                    let seen = self.sight(seen);
+                    if let Some(seen) = seen.and_then(|seen| self.faults.incoming(seen)) {
                         return Waited::Saw(seen);
                     }
                 }
@@ -450,8 +524,10 @@ impl Branch for SimPorts {
     fn fork(&mut self) -> Box<dyn Ports> {
         let mut fork = SimPorts::around(self.world.fork(), self.interrupt.clone());
         fork.lines.clone_from(&self.lines);
-        fork.outputs.clone_from(&self.outputs);
+        fork.header.clone_from(&self.header);
         fork.interrupts_seen = self.interrupts_seen;
+        fork.faults = self.faults.clone();
+        fork.held = self.held.clone();
         Box::new(fork)
     }
 
@@ -488,6 +564,12 @@ impl Branch for SimPorts {
         });
         let board = self.world.board();
         board.is_some_and(|mut board| board.glitch(glitch))
+    }
+
+    fn last_instruction(&self) -> u32 {
+        let board = self.world.board();
+        let next = board.map_or(0, |board| board.chip().core_state().registers[15]);
+        next.wrapping_sub(2)
     }
 
     fn spent(&self) -> Spent {
@@ -596,6 +678,23 @@ impl Branch for SimPorts {
     fn first_read(&self, page: u32) -> Option<Nanos> {
         let board = self.world.board()?;
         board.chip().dependence()?.first_read(page).map(nanos)
+    }
+
+    fn fault(&mut self, fault: Fault) -> bool {
+        let port = self.bytes(&fault.port, 0);
+        port.map(|port| self.faults.add(port, fault)).is_ok()
+    }
+
+    fn outputs(&self) -> (Outputs, Nanos) {
+        let outputs = self.outputs_now();
+        match outputs == self.held.0 {
+            true => self.held.clone(),
+            false => (outputs, self.now()),
+        }
+    }
+
+    fn disturbed(&self) -> u64 {
+        self.faults.disturbed
     }
 }
 
