@@ -1,114 +1,71 @@
-//! An emulated Raspberry Pi 3: QEMU with Debian's kernel, and a memory file system in which nothing is but
-//! busybox and the static `lockrig`. The test looks at its GPIO lines from outside, through QEMU's own test
-//! socket, and talks to a shell on its console.
+//! Emulated computers: QEMU with one of Debian's kernels, and a file system in memory in which nothing is but
+//! busybox, `lockrig` and the files of a test. The test talks to a shell on the console.
 
-use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// Where the GPIO block's registers are.
-const GPIO: u64 = 0x3f20_0000;
-const GPSET0: u64 = GPIO + 0x1c;
-const GPCLR0: u64 = GPIO + 0x28;
-const GPLEV0: u64 = GPIO + 0x34;
-
 /// How long the guest may take until its shell answers.
 const BOOT_MAX: Duration = Duration::from_secs(120);
 
-/// A GPIO line that changed, as it is seen from outside of the guest.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Edge {
-    pub at: Instant,
-    pub pin: u32,
-    pub high: bool,
-}
-
-/// The guest.
-pub struct Pi {
+/// An emulated computer that runs.
+pub struct Guest {
     qemu: Child,
-    qtest: Qtest,
     console: Console,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
-impl Pi {
-    /// Boots a guest with these files in `/root`, besides the programs.
-    pub fn boot(files: &[(&str, Vec<u8>)]) -> Pi {
+impl Guest {
+    /// Boots a guest whose console is `tty`. `machine` is QEMU's command, and may make sockets in that
+    /// folder.
+    pub fn boot(tty: &str, archive: Archive, machine: impl FnOnce(&Path) -> Command) -> Guest {
         let folder = TempDir::new().expect("a folder for the guest");
         let image = folder.path().join("initramfs.cpio");
-        fs::write(&image, initramfs(files)).expect("the initramfs can be written");
-        let socket = |name: &str| folder.path().join(name);
-        let serve = |name: &str| format!("unix:{},server=on,wait=off", socket(name).display());
-        let qemu = Command::new("qemu-system-aarch64")
+        fs::write(&image, archive.finish()).expect("the initramfs can be written");
+        let console = folder.path().join("console");
+        let qemu = machine(folder.path())
             .args([
-                "-M",
-                "raspi3b",
-                "-accel",
-                "tcg,thread=single",
                 "-display",
                 "none",
+                "-monitor",
+                "none",
+                "-no-reboot",
+                "-serial",
             ])
-            .args(["-monitor", "none", "-no-reboot", "-qtest-log", "/dev/null"])
-            .arg("-kernel")
-            .arg(given("LOCKRIG_PI_KERNEL"))
-            .arg("-dtb")
-            .arg(given("LOCKRIG_PI_DTB"))
+            .arg(format!("unix:{},server=on,wait=off", console.display()))
             .arg("-initrd")
             .arg(&image)
-            .args([
-                "-append",
-                "console=ttyS1,115200 quiet panic=-1 iomem=relaxed maxcpus=1 rdinit=/init",
-            ])
-            .args(["-serial", "null", "-serial", &serve("console")])
-            .args(["-qtest", &serve("qtest")])
+            .arg("-append")
+            .arg(format!(
+                "console={tty},115200 quiet panic=-1 iomem=relaxed maxcpus=1 rdinit=/init"
+            ))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
-            .expect("qemu-system-aarch64 starts");
-        let mut pi = Pi {
+            .expect("QEMU starts");
+        Guest {
             qemu,
-            qtest: Qtest::connect(&socket("qtest")),
-            console: Console::connect(&socket("console")),
-            _folder: folder,
-        };
-        pi.qtest
-            .ask("irq_intercept_out /machine/soc/peripherals/gpio");
-        pi.console.wait_for("guest: ready", BOOT_MAX);
-        pi
+            console: Console::connect(&console),
+            folder,
+        }
     }
 
-    /// The edges since this was asked last.
-    pub fn edges(&self) -> Vec<Edge> {
-        self.qtest.edges.lock().drain(..).collect()
+    /// Waits until the guest's shell listens.
+    pub fn wait_for_shell(&mut self) {
+        self.console.wait_for("guest: ready", BOOT_MAX);
     }
 
-    /// Waits for the next edge.
-    pub fn edge(&self, within: Duration) -> Option<Edge> {
-        self.qtest.edges.pop(within)
-    }
-
-    /// The levels of GPIO 0 to 31, as the chip has them.
-    pub fn levels(&mut self) -> u32 {
-        let answer = self.qtest.ask(&format!("readl {GPLEV0:#x}"));
-        let digits = answer.trim_start_matches("0x");
-        u64::from_str_radix(digits, 16).expect("qtest answers with a number") as u32
-    }
-
-    /// Drives an input of the guest from outside.
-    pub fn drive(&mut self, pin: u32, high: bool) {
-        let register = if high { GPSET0 } else { GPCLR0 };
-        self.qtest
-            .ask(&format!("writel {register:#x} {:#x}", 1u32 << pin));
+    /// Where QEMU made a socket.
+    pub fn socket(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Types a line on the console.
@@ -135,7 +92,7 @@ impl Pi {
     }
 }
 
-impl Drop for Pi {
+impl Drop for Guest {
     fn drop(&mut self) {
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
@@ -143,86 +100,10 @@ impl Drop for Pi {
 }
 
 /// Where something that `.ci/pins` brought is.
-fn given(variable: &str) -> PathBuf {
+pub fn given(variable: &str) -> PathBuf {
     match std::env::var_os(variable) {
         Some(path) => PathBuf::from(path),
         None => panic!("{variable} is not set: call .ci/pins, which brings what this test needs"),
-    }
-}
-
-/// A queue that can be waited for.
-#[derive(Default)]
-struct Queue {
-    edges: Mutex<VecDeque<Edge>>,
-    changed: Condvar,
-}
-
-impl Queue {
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Edge>> {
-        self.edges.lock().expect("nobody panics with the lock")
-    }
-
-    fn pop(&self, within: Duration) -> Option<Edge> {
-        let (mut edges, _) = self
-            .changed
-            .wait_timeout_while(self.lock(), within, |edges| edges.is_empty())
-            .expect("nobody panics with the lock");
-        edges.pop_front()
-    }
-}
-
-/// QEMU's test socket: edges come by themselves, everything else is asked for.
-struct Qtest {
-    stream: UnixStream,
-    answers: Receiver<String>,
-    edges: Arc<Queue>,
-}
-
-impl Qtest {
-    fn connect(path: &Path) -> Qtest {
-        let stream = connect(path);
-        let reading = stream.try_clone().expect("a socket can be cloned");
-        let (answer, answers) = channel();
-        let edges = Arc::new(Queue::default());
-        let queue = Arc::clone(&edges);
-        thread::spawn(move || listen(reading, &queue, &answer));
-        Qtest {
-            stream,
-            answers,
-            edges,
-        }
-    }
-
-    fn ask(&mut self, command: &str) -> String {
-        writeln!(self.stream, "{command}").expect("QEMU listens");
-        let answer = self.answers.recv_timeout(Duration::from_secs(10));
-        let answer = answer.expect("QEMU answers");
-        let rest = answer.strip_prefix("OK");
-        rest.unwrap_or_else(|| panic!("{command}: {answer}"))
-            .trim()
-            .to_owned()
-    }
-}
-
-fn listen(stream: UnixStream, queue: &Queue, answer: &Sender<String>) {
-    for line in BufReader::new(stream).lines() {
-        let at = Instant::now();
-        let Ok(line) = line else { return };
-        let Some(change) = line.strip_prefix("IRQ ") else {
-            if answer.send(line).is_err() {
-                return;
-            }
-            continue;
-        };
-        let (how, pin) = change
-            .split_once(' ')
-            .expect("raise or lower, and a number");
-        queue.lock().push_back(Edge {
-            at,
-            pin: pin.trim().parse().expect("a line's number"),
-            high: how == "raise",
-        });
-        queue.changed.notify_all();
     }
 }
 
@@ -294,7 +175,7 @@ impl Console {
 }
 
 /// QEMU makes its sockets a moment after it starts.
-fn connect(path: &Path) -> UnixStream {
+pub fn connect(path: &Path) -> UnixStream {
     let until = Instant::now() + Duration::from_secs(20);
     loop {
         match UnixStream::connect(path) {
@@ -305,35 +186,53 @@ fn connect(path: &Path) -> UnixStream {
     }
 }
 
-/// A file system in memory, as the kernel unpacks it.
-fn initramfs(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let read = |variable| fs::read(given(variable)).expect("what .ci/pins brought is there");
-    let mut archive = Archive::default();
-    for folder in ["bin", "dev", "root"] {
-        archive.add(folder, 0o040_755, &[]);
-    }
-    archive.add_device("dev/console", (5, 1));
-    archive.add("init", 0o100_755, include_bytes!("init.sh"));
-    archive.add("bin/busybox", 0o100_755, &read("LOCKRIG_PI_BUSYBOX"));
-    archive.add("bin/lockrig", 0o100_755, &read("LOCKRIG_PI_BINARY"));
-    archive.add("root/supply.sh", 0o100_755, include_bytes!("supply.sh"));
-    for (name, bytes) in files {
-        archive.add(&format!("root/{name}"), 0o100_644, bytes);
-    }
-    archive.add("TRAILER!!!", 0, &[]);
-    archive.bytes
-}
-
-/// A cpio archive in the format that is called newc.
-#[derive(Default)]
-struct Archive {
+/// A file system in memory, as the kernel unpacks it: a cpio archive in the format that is called newc.
+pub struct Archive {
     bytes: Vec<u8>,
     files: u32,
 }
 
 impl Archive {
-    fn add(&mut self, name: &str, mode: u32, contents: &[u8]) {
-        self.entry(name, mode, (0, 0), contents);
+    /// One with what every guest needs, a busybox and a `lockrig` for it.
+    pub fn new(busybox: &Path, lockrig: &Path) -> Archive {
+        let mut archive = Archive {
+            bytes: Vec::new(),
+            files: 0,
+        };
+        for folder in ["bin", "dev", "etc", "root"] {
+            archive.add_folder(folder);
+        }
+        archive.add_device("dev/console", (5, 1));
+        archive.add("init", include_bytes!("init.sh"));
+        archive.add(
+            "etc/passwd",
+            b"root:x:0:0::/root:/bin/sh\nguest:x:1000:1000::/tmp:/bin/sh\n",
+        );
+        archive.add_file("bin/busybox", busybox);
+        archive.add_file("bin/lockrig", lockrig);
+        archive.add("root/supply.sh", include_bytes!("supply.sh"));
+        archive
+    }
+
+    /// Adds a folder; those above it come first.
+    pub fn add_folder(&mut self, name: &str) {
+        self.entry(name, 0o040_755, (0, 0), &[]);
+    }
+
+    /// Adds a file of this computer.
+    pub fn add_file(&mut self, name: &str, path: &Path) {
+        let bytes = fs::read(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        self.add(name, &bytes);
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.entry("TRAILER!!!", 0, (0, 0), &[]);
+        self.bytes
+    }
+
+    /// Adds a file.
+    pub fn add(&mut self, name: &str, contents: &[u8]) {
+        self.entry(name, 0o100_755, (0, 0), contents);
     }
 
     /// A character device, by its numbers.

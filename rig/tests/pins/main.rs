@@ -7,6 +7,14 @@
 mod virtual_bench;
 
 #[cfg(target_os = "linux")]
+mod character_device;
+#[cfg(target_os = "linux")]
 mod guest;
 #[cfg(target_os = "linux")]
+mod pi;
+#[cfg(target_os = "linux")]
 mod raspberry_pi;
+#[cfg(target_os = "linux")]
+mod trace;
+#[cfg(target_os = "linux")]
+mod wiring;
