@@ -6,7 +6,7 @@
 //! before each, because every scenario starts from the factory state.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +24,7 @@ use crate::port::{Interrupt, PortProblem, PortTrouble, Ports, Waited};
 use crate::profile::Product;
 use crate::profile::codes::Code;
 use crate::report::{self, StepUnderWay, Summary, difference, summarise};
-use crate::run::{self, Setup};
+use crate::run::{self, Setup, Write};
 use crate::scenario::{PlannedRun, Script};
 use crate::snapshot::{Key, Outcome, Snapshots};
 use crate::verdict::Verdict;
@@ -37,6 +37,8 @@ pub struct Group {
     pub profile: Arc<Product>,
     /// The image, with the product's personality in it where it takes one.
     pub image: Option<Image>,
+    /// For a real bench: a virtual one with such a board, on which what needs it is rehearsed.
+    pub rehearses_on: Option<BenchFile>,
     /// SHA-256 of the personality page, where there is one.
     pub personality: Option<String>,
     /// The runs, in the order in which they begin: those of one seed together.
@@ -176,6 +178,7 @@ impl Campaign {
                         &job,
                         &mut bench,
                         receipt,
+                        &[],
                         &folder,
                         snapshots.as_deref(),
                     );
@@ -184,17 +187,22 @@ impl Campaign {
                 });
             } else {
                 let again = index > 0;
+                let (open, interrupt) = (Arc::clone(&self.open), self.interrupt.clone());
                 let outcome = tokio::task::spawn_blocking(move || {
                     let receipt = match again {
                         true => flash(&group, &mut prepared.bench),
                         false => Ok(prepared.receipt.clone()),
                     };
-                    let ran = match receipt {
-                        Ok(receipt) => one(
+                    let rehearsed = receipt.and_then(|receipt| {
+                        Ok((receipt, rehearse(&group, &job, &open, interrupt)?))
+                    });
+                    let ran = match rehearsed {
+                        Ok((receipt, rehearsal)) => one(
                             &group,
                             &job,
                             &mut prepared.bench,
                             receipt,
+                            &rehearsal,
                             &folder,
                             snapshots.as_deref(),
                         ),
@@ -302,7 +310,7 @@ pub fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTro
     let flashed = flash_powered(group, image, bench);
     let rest = bench.to_rest();
     let receipt = flashed?;
-    match rest.failed.first() {
+    match rest.unknown.first() {
         None => {
             let until = bench.now() + SETTLE;
             pass(bench, until)?;
@@ -379,11 +387,13 @@ fn trouble(probe: ProbeTrouble) -> DeviceTrouble {
     }
 }
 
-fn one(
+/// Carries out one run on a bench that was prepared for it, and writes its folder.
+pub fn one(
     group: &Group,
     job: &Job,
     bench: &mut Bench,
     flashed: Option<What>,
+    rehearsal: &[Write],
     folder: &Path,
     snapshots: Option<&Snapshots>,
 ) -> Ran {
@@ -396,10 +406,48 @@ fn one(
             seed: job.seed,
             files: job.files.clone(),
             flashed,
+            rehearsal,
             bench,
         };
         run::run(setup, trace)
     })
+}
+
+/// The writes to flash of a run that loses its supply at one, as a virtual bench carries it out.
+fn rehearse(
+    group: &Group,
+    job: &Job,
+    open: &Opener,
+    interrupt: Interrupt,
+) -> Result<Vec<Write>, DeviceTrouble> {
+    let Some(bench) = &group.rehearses_on else {
+        return Ok(Vec::new());
+    };
+    if !run::is_rehearsed(&job.script) {
+        return Ok(Vec::new());
+    }
+    let on = Group {
+        bench: bench.clone(),
+        profile: Arc::clone(&group.profile),
+        rehearses_on: None,
+        image: group.image.clone(),
+        personality: group.personality.clone(),
+        jobs: Vec::new(),
+    };
+    let mut prepared = prepare(&on, open, job.seed, interrupt)?;
+    let setup = Setup {
+        plan: &job.plan,
+        script: &crate::cuts::flow_of(&job.script),
+        profile: &group.profile,
+        codes: &job.codes,
+        seed: job.seed,
+        files: Vec::new(),
+        flashed: prepared.receipt.clone(),
+        rehearsal: &[],
+        bench: &mut prepared.bench,
+    };
+    let (_, points) = run::watched(setup, false);
+    Ok(Write::of(&points))
 }
 
 /// A run that could not begin, because its bench could not be prepared.
@@ -423,7 +471,7 @@ fn written(
     job: &Job,
     folder: &Path,
     snapshots: Option<&Snapshots>,
-    carry_out: impl FnOnce(Box<dyn Write + Send>) -> (Vec<crate::event::Event>, io::Result<()>),
+    carry_out: impl FnOnce(Box<dyn io::Write + Send>) -> (Vec<crate::event::Event>, io::Result<()>),
 ) -> Ran {
     let started = jiff::Timestamp::now();
     let cpu = cpu_time::ThreadTime::now();
@@ -492,7 +540,7 @@ fn written(
 }
 
 /// Where a run's trace goes. What a virtual run loses when it is killed, its seed gives again.
-fn trace_file(folder: &Path, bench: &BenchFile) -> io::Result<Box<dyn Write + Send>> {
+fn trace_file(folder: &Path, bench: &BenchFile) -> io::Result<Box<dyn io::Write + Send>> {
     std::fs::create_dir_all(folder)?;
     let file = std::fs::File::create(folder.join("events.jsonl"))?;
     Ok(match bench.emulates {

@@ -7,11 +7,13 @@ mod console;
 mod cuts;
 mod doctor;
 pub(crate) mod error;
+mod faults;
 pub(crate) mod files;
 mod flash;
 mod flows;
 mod fuzz;
 mod glitch;
+mod guard;
 mod init;
 mod layers;
 mod list;
@@ -69,6 +71,8 @@ enum Verb {
     Cuts(cuts::Cuts),
     /// Let every instruction of a lock's decision go wrong, and see whether one opens it
     Glitch(glitch::GlitchCommand),
+    /// Let instruments fail at every event of a run, and see that no verdict becomes wrong
+    Faults(faults::Faults),
     /// Try on a board what nobody thought to write down
     Fuzz(fuzz::Fuzz),
     /// Do the same to model, host build, image and board, and compare what they say
@@ -108,6 +112,9 @@ enum Verb {
     /// The virtual bench for other tools
     #[command(subcommand)]
     Sim(sim::Sim),
+    /// Watch over a bench; lockrig starts this itself
+    #[command(hide = true)]
+    Guard,
     /// Print the JSON Schema of a kind of file, for editors
     Schema {
         /// Which kind of file
@@ -143,6 +150,7 @@ pub fn main() -> ExitCode {
         Verb::Run(run) => run.execute(),
         Verb::Cuts(cuts) => cuts.execute(),
         Verb::Glitch(glitch) => glitch.execute(),
+        Verb::Faults(faults) => faults.execute(),
         Verb::Fuzz(fuzz) => fuzz.execute(),
         Verb::Layers(layers) => layers.execute(),
         Verb::Script(script) => script.execute(),
@@ -161,6 +169,7 @@ pub fn main() -> ExitCode {
         Verb::Console(console) => console.execute(),
         Verb::Replay(replay) => replay.execute(),
         Verb::Sim(sim) => sim.execute(),
+        Verb::Guard => guard::execute(),
         Verb::Schema { kind } => print_schema(kind),
         Verb::Completions { shell } => {
             clap_complete::generate(

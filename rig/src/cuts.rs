@@ -62,6 +62,8 @@ pub struct Options {
     pub jobs: usize,
     /// In how many ways each write of the flow is cut.
     pub detail: Detail,
+    /// Whether every instruction of the flow is a cut point, too.
+    pub instructions: bool,
     /// Whether what is known of one start stands in for another that looks at nothing else.
     pub skip: bool,
 }
@@ -173,7 +175,7 @@ impl Explorer {
                 "the bench is real: only a virtual one can be cut at one exact point".to_owned();
             return Ok(explored);
         };
-        let (events, points) = run::watched(Setup {
+        let setup = Setup {
             plan: &flow.plan,
             script: &flow.script,
             profile: &flow.product,
@@ -181,8 +183,10 @@ impl Explorer {
             seed: self.options.seed,
             files: Vec::new(),
             flashed: self.receipt.clone(),
+            rehearsal: &[],
             bench: &mut bench,
-        });
+        };
+        let (events, points) = run::watched(setup, self.options.instructions);
         drop(bench);
         let (verdict, because) = verdict_of(&events);
         explored.lasts = events.last().map_or(Nanos::ZERO, |last| last.at);
@@ -332,7 +336,7 @@ impl<'e> Work<'e> {
         let lanes = self.cut_points(tell)?;
         let (mut rows, mut started) = self.merge(lanes);
         for depth in 1.. {
-            let exist = rows.len() as u64;
+            let exist = rows.iter().map(|row| self.stands_for(row)).sum();
             let mut summary = Depth {
                 depth,
                 exhaustive: depth <= self.explorer.options.depth,
@@ -345,10 +349,11 @@ impl<'e> Work<'e> {
                 let Some((outcome, because)) = judged else {
                     continue;
                 };
-                summary.covered += 1;
+                let count = self.stands_for(row);
+                summary.covered += count;
                 summary.states += u64::from(seen_states.insert(row.state));
-                *summary.outcomes.entry(*outcome).or_default() += 1;
-                *outcomes[row.point].entry(*outcome).or_default() += 1;
+                *summary.outcomes.entry(*outcome).or_default() += count;
+                *outcomes[row.point].entry(*outcome).or_default() += count;
                 if *outcome == Outcome::Broken {
                     self.note(explored, row, because);
                 }
@@ -378,6 +383,7 @@ impl<'e> Work<'e> {
             .zip(&self.phases)
             .map(|((point, outcomes), phase)| Mark {
                 at: point.at.to_string(),
+                stands_for: point.stands_for,
                 when: point.when.since(self.began),
                 phase: phase.clone(),
                 outcomes,
@@ -394,6 +400,14 @@ impl<'e> Work<'e> {
                 "every cut left exactly the old, the new or the factory codes".to_owned();
         }
         Ok(())
+    }
+
+    /// How many cuts a row stands for.
+    fn stands_for(&self, row: &Row) -> u64 {
+        match row.cuts.len() {
+            1 => self.points[row.point].stands_for,
+            _ => 1,
+        }
     }
 
     /// Takes over what lanes found out, in their order; gives their rows, and those whose recoveries are to be

@@ -345,6 +345,7 @@ impl Fuzzer {
             seed: self.options.seed,
             files: Vec::new(),
             flashed,
+            rehearsal: &[],
             bench,
         };
         Some(watching::watched(setup, &script.steps, chip, addresses))
@@ -461,6 +462,7 @@ impl Fuzzer {
             seed: self.options.seed,
             files: Vec::new(),
             flashed,
+            rehearsal: &[],
             bench,
         };
         run::run(setup, Box::new(std::io::sink())).0

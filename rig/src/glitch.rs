@@ -143,6 +143,7 @@ impl<'l> Explorer<'l> {
             seed: self.options.seed,
             files: Vec::new(),
             flashed: self.receipt.clone(),
+            rehearsal: &[],
             bench: &mut bench,
         });
         drop(bench);

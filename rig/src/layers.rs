@@ -192,6 +192,7 @@ impl Layers {
             seed: self.seed,
             files: Vec::new(),
             flashed: receipt,
+            rehearsal: &[],
             bench: fork.as_mut().unwrap_or(&mut self.bench),
         };
         let (events, _) = run::run(setup, Box::new(std::io::sink()));

@@ -16,6 +16,7 @@
 //! - [`step`]: the words that scenarios and procedures are written in; [`profile`]: what one product
 //!   promises; [`scenario`]: what to do and what must be seen, and the plan of runs that the two make.
 //! - [`run`]: one run: act, wait, check; [`campaign`]: many runs; [`cuts`]: every loss of supply that a run can suffer;
+//!   [`faults`]: every failure of an instrument, and what the rig makes of it;
 //!   [`glitch`]: every instruction of a decision that can go wrong;
 //!   [`fuzz`]: what nobody thought to write down; [`layers`]: the same on model, host, image and board;
 //!   [`script`]: what fuzzers find, as scenarios.
@@ -23,6 +24,7 @@
 //!   instrument over a port; [`port`]: what a driver stands on, and the one clock.
 //! - [`doctor`]: whether a bench is fit to judge a board, measured on itself; [`drawing`]: its wiring as a picture;
 //!   [`watch`]: it, live on a terminal.
+//! - [`guard`]: who has a real bench, and who brings it to rest when that process is killed.
 //! - [`serve`]: the virtual bench on real ports, for other tools.
 //! - [`image`]: firmware images, and what is wrong with a bad one; [`museum`]: firmware that is bad on purpose.
 //! - [`report`]: what people and CI servers read, from events alone; [`snapshot`]: approved flows.
@@ -40,8 +42,10 @@ pub mod cuts;
 pub mod doctor;
 pub mod drawing;
 pub mod driver;
+pub mod faults;
 pub mod fuzz;
 pub mod glitch;
+pub mod guard;
 pub mod image;
 pub mod layers;
 pub mod museum;

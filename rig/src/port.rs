@@ -145,6 +145,10 @@ pub trait Ports: Send {
     /// Ends waits early: see [`Interrupt`].
     fn interrupt(&self) -> Interrupt;
 
+    /// Every output is known to be at rest, until the next thing is written. Who watches over the outputs from
+    /// beside need not bring them there.
+    fn at_rest(&mut self) {}
+
     /// The ability to branch; only a bench that exists in memory has it.
     fn branch(&mut self) -> Option<&mut dyn Branch>;
 }
@@ -180,6 +184,10 @@ pub trait Branch {
     /// Executes the instruction that was observed last, and is not executed yet, under a glitch, or as it
     /// is; false, if there is none, or it has nothing that could go wrong so.
     fn glitch(&mut self, glitch: Option<Glitch>) -> bool;
+
+    /// Address of the instruction that was executed last, if it is 16 bits long, as all are that write to
+    /// memory.
+    fn last_instruction(&self) -> u32;
 
     /// What the chip has gone through since the bench was made.
     fn spent(&self) -> Spent;
@@ -235,6 +243,56 @@ pub trait Branch {
 
     /// When a word of a page of flash was first read since.
     fn first_read(&self, page: u32) -> Option<Nanos>;
+
+    /// From `fault.from` on something is wrong with a byte port, as on a real bench; forks have it too. False,
+    /// if there is no such port.
+    fn fault(&mut self, fault: Fault) -> bool;
+
+    /// What the instruments hold on, whatever ports and drivers say; with when that last changed, from the
+    /// first fault on.
+    fn outputs(&self) -> (Outputs, Nanos);
+
+    /// How many bytes faults have dropped, garbled or held back.
+    fn disturbed(&self) -> u64;
+}
+
+/// What the instruments of a virtual bench hold on.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Outputs {
+    /// The relays whose coils are on, from 1, ascending.
+    pub relays: Vec<u8>,
+    /// The supply's open-circuit voltage in millivolts; none while its output is off.
+    pub millivolts: Option<u32>,
+}
+
+/// Something that is wrong with a byte port for a while.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// The port's address.
+    pub port: String,
+    /// From when on.
+    pub from: Nanos,
+    /// Until when; a port that is lost stays lost.
+    pub until: Nanos,
+    /// What happens to bytes, either way.
+    pub what: Disturbance,
+    /// One in so many bytes is hit, on average.
+    pub one_in: u32,
+    /// Which.
+    pub seed: u64,
+}
+
+/// What can be wrong with a byte port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Disturbance {
+    /// The port is gone, whichever bytes pass.
+    Lose,
+    /// Bytes do not arrive.
+    Drop,
+    /// Bytes arrive with one wrong bit or more.
+    Garble,
+    /// Bytes arrive later, and with them what follows.
+    Delay(Nanos),
 }
 
 /// On what the behaviour of a board depended for a while.

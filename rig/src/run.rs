@@ -14,9 +14,10 @@ mod pattern;
 mod penalty;
 mod runner;
 mod steps;
+mod store;
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io;
 
 use crate::bench::{Bench, Calibrated};
 use crate::driver::DeviceTrouble;
@@ -41,6 +42,7 @@ pub use glitch::{Entry, is_sign, physical};
 pub use runner::PHASE as DOOR_TAKES;
 use runner::{CarryOut, Runner, Stop};
 pub use steps::BOOT_MAX as SUPPLY_TAKES;
+pub use store::{Write, is_rehearsed, virtual_only};
 
 /// Everything that one run is made from.
 pub struct Setup<'a> {
@@ -58,22 +60,25 @@ pub struct Setup<'a> {
     pub files: Vec<FileHash>,
     /// The receipt of the flash that this run stands on.
     pub flashed: Option<What>,
+    /// The writes to flash of its interruption, as an emulated board carried it out: what a real one needs
+    /// to be cut at one of them.
+    pub rehearsal: &'a [Write],
     /// The bench, at rest and with its board freshly flashed.
     pub bench: &'a mut Bench,
 }
 
 /// Carries out a run and returns its events. Whatever happens, the outputs go to rest and the trace
 /// gets its last line.
-pub fn run(setup: Setup<'_>, trace: Box<dyn Write + Send>) -> (Vec<Event>, std::io::Result<()>) {
+pub fn run(setup: Setup<'_>, trace: Box<dyn io::Write + Send>) -> (Vec<Event>, io::Result<()>) {
     with_runner(setup, trace, |runner, _| runner.carry_out().err())
 }
 
 /// Carries out a run on a virtual bench and keeps a fork of the bench at every cut point of the
-/// scenario's steps.
-pub fn watched(setup: Setup<'_>) -> (Vec<Event>, Vec<Point>) {
+/// scenario's steps; where instructions count too, one fork stands for many.
+pub fn watched(setup: Setup<'_>, instructions: bool) -> (Vec<Event>, Vec<Point>) {
     let mut points = Vec::new();
-    let (events, _) = with_runner(setup, Box::new(std::io::sink()), |runner, _| {
-        *runner.cutting() = Some(cut::Cutting::collecting());
+    let (events, _) = with_runner(setup, Box::new(io::sink()), |runner, _| {
+        *runner.cutting() = Some(cut::Cutting::collecting(instructions));
         let stopped = runner.carry_out().err();
         let cutting = runner.cutting().take();
         points = cutting.map_or(Vec::new(), cut::Cutting::into_points);
@@ -86,7 +91,7 @@ pub fn watched(setup: Setup<'_>) -> (Vec<Event>, Vec<Point>) {
 /// of a code that must not open.
 pub fn entries(setup: Setup<'_>) -> (Vec<Event>, Vec<Entry>) {
     let mut entries = Vec::new();
-    let (events, _) = with_runner(setup, Box::new(std::io::sink()), |runner, _| {
+    let (events, _) = with_runner(setup, Box::new(io::sink()), |runner, _| {
         *runner.glitching() = Some(glitch::Glitching::collecting());
         let stopped = runner.carry_out().err();
         let glitching = runner.glitching().take();
@@ -99,9 +104,9 @@ pub fn entries(setup: Setup<'_>) -> (Vec<Event>, Vec<Entry>) {
 /// Carries out a run whose acts come from outside, one after the other. The script's own come first.
 pub fn by_hand(
     setup: Setup<'_>,
-    trace: Box<dyn Write + Send>,
+    trace: Box<dyn io::Write + Send>,
     drive: impl FnOnce(&mut ByHand<'_>),
-) -> (Vec<Event>, std::io::Result<()>) {
+) -> (Vec<Event>, io::Result<()>) {
     with_runner(setup, trace, |runner, known| {
         let stopped = runner.carry_out().err();
         let mut hand = ByHand {
@@ -185,9 +190,9 @@ impl ByHand<'_> {
 
 fn with_runner(
     setup: Setup<'_>,
-    trace: Box<dyn Write + Send>,
+    trace: Box<dyn io::Write + Send>,
     drive: impl FnOnce(&mut dyn UnderWay, &[&str]) -> Option<Stop>,
-) -> (Vec<Event>, std::io::Result<()>) {
+) -> (Vec<Event>, io::Result<()>) {
     let Setup {
         plan,
         script,
@@ -196,6 +201,7 @@ fn with_runner(
         seed,
         files,
         flashed,
+        rehearsal,
         bench,
     } = setup;
     let mut recorder = Recorder::new(trace);
@@ -232,7 +238,8 @@ fn with_runner(
     let (now, mut recorder, stopped) = match profile {
         Product::Lock(profile) => {
             let oracles = Oracles::new(facts(profile, bench));
-            let runner = Runner::new(script, profile, codes, seed, bench, recorder, oracles);
+            let mut runner = Runner::new(script, profile, codes, seed, bench, recorder, oracles);
+            runner.rehearsal = rehearsal;
             to_the_end(runner, &known, drive)
         }
         Product::Cylinder(cylinder) => {
@@ -291,7 +298,7 @@ where
     for<'r> Runner<'r, P>: CarryOut,
 {
     let stopped = drive(&mut runner, known);
-    runner.clean_up();
+    runner.clean_up(stopped);
     let (now, recorder) = runner.conclude();
     (now, recorder, stopped)
 }
@@ -304,8 +311,8 @@ pub fn unable(
     seed: u64,
     files: Vec<FileHash>,
     trouble: &DeviceTrouble,
-    trace: Box<dyn Write + Send>,
-) -> (Vec<Event>, std::io::Result<()>) {
+    trace: Box<dyn io::Write + Send>,
+) -> (Vec<Event>, io::Result<()>) {
     let mut recorder = Recorder::new(trace);
     let started = What::Started {
         format: FORMAT,

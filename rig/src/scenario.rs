@@ -54,7 +54,7 @@ file_table! {
         pub variants: Named<Vec<Written>> = default,
         /// What is done.
         pub steps: Vec<Step>,
-        /// What is done in the end, whatever happened.
+        /// What is done in the end, whatever the board did; a broken bench goes to rest without it.
         pub finally: Vec<Step> = default,
     }
 }

@@ -15,11 +15,12 @@ pub mod gdb;
 
 use std::fmt::Write as _;
 use std::future::Future;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 pub use lockrig_sim::bench::VirtualBench;
 use lockrig_sim::bench::cylinder::{CylinderBench, CylinderSpec};
-use lockrig_sim::bench::{Observation, Port, Seen};
+use lockrig_sim::bench::{Observation, Outputs, Port, Seen};
 use lockrig_sim::chip::debug::Target;
 use lockrig_sim::probe::BlackMagicProbe;
 use lockrig_sim::time::Ticks;
@@ -184,6 +185,53 @@ pub struct Server {
     endpoints: Endpoints,
     probe: Option<BlackMagicProbe>,
     debugger: Option<Debugger>,
+    log: Option<Log>,
+}
+
+/// What is written down of a bench: who has its ports, and what its instruments hold on.
+struct Log {
+    to: Box<dyn Write>,
+    outputs: Outputs,
+}
+
+/// A line of the log.
+#[derive(Serialize)]
+struct Entry {
+    /// Bench time in nanoseconds.
+    at: u64,
+    #[serde(flatten)]
+    what: Logged,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Logged {
+    /// A client has opened this port.
+    Opened(&'static str),
+    /// A client has closed it, or ended.
+    Closed(&'static str),
+    /// From now on these relays are energised, and the supply's output is at this voltage, or off.
+    Outputs {
+        relays: Vec<u8>,
+        millivolts: Option<u32>,
+    },
+}
+
+impl Log {
+    fn write(&mut self, at: Ticks, what: Logged) {
+        let at = at.as_nanos();
+        let line = serde_json::to_string(&Entry { at, what }).expect("an entry is text");
+        // A log that cannot be written must not stop a bench that others use.
+        let _ = writeln!(self.to, "{line}");
+    }
+
+    fn look(&mut self, at: Ticks, outputs: Outputs) {
+        if outputs != self.outputs {
+            self.outputs = outputs.clone();
+            let Outputs { relays, millivolts } = outputs;
+            self.write(at, Logged::Outputs { relays, millivolts });
+        }
+    }
 }
 
 impl Server {
@@ -209,7 +257,15 @@ impl Server {
             endpoints,
             probe: None,
             debugger: None,
+            log: None,
         }
+    }
+
+    /// From now on writes down who has which port, and what the instruments hold on: a JSON object a line.
+    pub fn logged(mut self, to: Box<dyn Write>) -> Server {
+        let outputs = Outputs::default();
+        self.log = Some(Log { to, outputs });
+        self
     }
 
     /// Serves until `stop`; returns by how much bench time was behind the clock at most, because the
@@ -255,6 +311,9 @@ impl Server {
         if stands {
             self.due = self.due.max(self.world.now());
         }
+        if let (Some(log), World::Board(core)) = (&mut self.log, &self.world) {
+            log.look(core.bench.now(), core.bench.outputs());
+        }
         if let (Some(debugger), Some(core)) = (&mut self.debugger, self.world.core()) {
             let answer = debugger.look(core);
             self.endpoints.send(Service::Gdb, answer);
@@ -262,6 +321,15 @@ impl Server {
     }
 
     async fn heed(&mut self, incoming: Incoming) {
+        let port = incoming.service.name();
+        let what = match incoming.what {
+            What::Opened => Some(Logged::Opened(port)),
+            What::Closed => Some(Logged::Closed(port)),
+            What::Bytes(_) => None,
+        };
+        if let (Some(log), Some(what)) = (&mut self.log, what) {
+            log.write(self.world.now(), what);
+        }
         match (incoming.service, incoming.what) {
             (Service::Instrument(port), What::Bytes(bytes)) => self.world.write(port, &bytes),
             (Service::Instrument(_), What::Opened | What::Closed) => {}

@@ -130,7 +130,12 @@ impl Desk {
     pub fn flash(self) -> Lab {
         let (library, group) = self.read(Vec::new());
         let interrupt = Interrupt::default();
-        let prepared = campaign::prepare(&group, &board::opener(), self.seed, interrupt);
+        let prepared = campaign::prepare(
+            &group,
+            &board::opener_without_guard("tests of firmware"),
+            self.seed,
+            interrupt,
+        );
         let prepared =
             prepared.unwrap_or_else(|trouble| panic!("{trouble}\nhint: {}", trouble.hint));
         let requirements = library
@@ -290,6 +295,7 @@ impl Lab {
                 seed,
                 files: Vec::new(),
                 flashed: flashed.prepared.receipt.clone(),
+                rehearsal: &[],
                 bench: &mut flashed.prepared.bench,
             };
             let (events, written) = run::by_hand(setup, trace, |hand| {
@@ -340,6 +346,7 @@ impl Lab {
                 seed: self.desk.seed,
                 files: Vec::new(),
                 flashed: flashed.prepared.receipt.clone(),
+                rehearsal: &[],
                 bench: &mut flashed.prepared.bench,
             };
             let (events, written) = run::run(setup, trace);

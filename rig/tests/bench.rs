@@ -259,7 +259,7 @@ fn going_to_rest_opens_what_is_closed_and_switches_the_supply_off() {
     bench.press('2', true).expect("the key is wired");
     let begun = bench.now();
     let rest = bench.to_rest();
-    assert_eq!(rest.failed, Vec::<String>::new());
+    assert_eq!(rest.unknown, Vec::<String>::new());
     assert_eq!(rest.outputs.len(), 17, "{:?}", rest.outputs);
     assert!(
         bench.now().since(begun) < MS(200),
@@ -307,7 +307,7 @@ fn an_interrupt_ends_one_wait_and_going_to_rest_still_works() {
     let until = bench.now() + Nanos::from_secs(60);
     assert_eq!(bench.wait(until), Waited::Interrupted);
     interrupt.raise();
-    assert!(bench.to_rest().failed.is_empty());
+    assert!(bench.to_rest().unknown.is_empty());
     let until = bench.now() + MS(50);
     watch(&mut bench, until);
     assert_eq!(bench.level("reset-button"), Ok(false));

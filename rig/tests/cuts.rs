@@ -174,6 +174,52 @@ fn every_cut_comes_to_the_same_whether_known_starts_stand_in_for_others_or_not()
 }
 
 #[test]
+fn between_two_writes_every_instruction_is_a_point_of_which_the_first_stands_for_all() {
+    let desk = TempDir::new().expect("a temporary folder");
+    let (code, index) = cuts(&desk, "good", &["--every-instruction"]);
+    assert_eq!(code, Some(0));
+    let depth = &index["flows"][0]["depths"][0];
+    assert!(depth["exist"].as_u64() > Some(500_000), "{depth}");
+    assert_eq!(depth["covered"], depth["exist"]);
+
+    let bad = ["--image", "museum-one-page"];
+    let (code, index) = cuts(&desk, "bad", &[&bad[..], &["--every-instruction"]].concat());
+    assert_eq!(code, Some(1));
+    let flow = &index["flows"][0];
+    let points = flow["points"].as_array().expect("a list");
+    let is_found = |point: &&Value| {
+        let at = point["at"].as_str();
+        at.is_some_and(|at| at.starts_with("instruction "))
+            && !point["outcomes"]["broken"].is_null()
+    };
+    let point = points.iter().find(is_found);
+    let point = point.expect("a page that was erased and is not written yet");
+    let first = point["at"].as_str().expect("a point");
+    let first: u64 = first["instruction ".len()..].parse().expect("a number");
+    let last = first + point["stands_for"].as_u64().expect("a number") - 1;
+    assert!(last > first);
+    let failure = &flow["failures"][0];
+    let written = failure["reproducer"].as_str().expect("a file");
+    let written = fs::read_to_string(desk.path().join("bad").join(written)).expect("a scenario");
+    let cut = &failure["cuts"][0];
+    let cut = [&cut[0], &cut[1]].map(|word| word.as_str().expect("a word"));
+    let cut = format!("at: {}, mode: {}", cut[0], cut[1]);
+    assert!(written.contains(&cut), "{written}");
+    for at in [first, last] {
+        let instead = format!("at: instruction {at}, mode: dropped-before");
+        fs::write(
+            desk.path().join("found.yaml"),
+            written.replace(&cut, &instead),
+        )
+        .expect("a file");
+        let told = replay(&desk, Path::new("found.yaml"), &bad);
+        assert_eq!(told.status.code(), Some(1), "{}", text(&told.stdout));
+        let told = replay(&desk, Path::new("found.yaml"), &[]);
+        assert_eq!(told.status.code(), Some(0), "{}", text(&told.stdout));
+    }
+}
+
+#[test]
 fn a_cut_that_does_not_exist_in_a_run_is_a_wrong_argument() {
     let desk = TempDir::new().expect("a temporary folder");
     let scenario = fs::read_to_string(here("one-page.yaml")).expect("it is committed");

@@ -269,7 +269,7 @@ fn a_limit_switch_is_a_broken_bench_names_the_switch_and_loses_nothing() {
         "something moved after the switch had closed"
     );
     let rest = after.iter().find_map(|event| match &event.what {
-        What::WentToRest { outputs, failed } => Some((outputs.len(), failed.clone())),
+        What::WentToRest { outputs, unknown } => Some((outputs.len(), unknown.clone())),
         _ => None,
     });
     assert_eq!(rest, Some((0, vec!["stage".to_owned()])));

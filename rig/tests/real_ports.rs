@@ -231,7 +231,7 @@ fn a_bench_on_real_wires_switches_feeds_measures_and_goes_to_rest() {
     );
     let rest = bench.to_rest();
     assert_eq!(rest.outputs, ["supply", "key 1", "key 2", "button reset"]);
-    assert!(rest.failed.is_empty());
+    assert!(rest.unknown.is_empty());
     assert_eq!(coils(&relays), Vec::<usize>::new());
 }
 
@@ -253,7 +253,7 @@ fn a_lost_instrument_is_named_and_the_others_still_go_to_rest() {
         Trouble::Lost
     );
     let rest = bench.to_rest();
-    assert_eq!(rest.failed, ["supply"]);
+    assert_eq!(rest.unknown, ["supply"]);
     assert_eq!(rest.outputs, ["key 1", "key 2", "button reset"]);
     assert_eq!(coils(&relays), Vec::<usize>::new());
 }

@@ -282,6 +282,7 @@ fn a_machine_that_stood_still_is_not_blamed_on_the_board() {
         .args(["run", "wrong.yaml", "--bench", &bench, "--profile", SAFE])
         .args(["--report-dir", "out"])
         .current_dir(folder.path())
+        .env("LOCKRIG_LOCKS", folder.path().join("locks"))
         .stdout(Stdio::piped())
         .spawn()
         .expect("the command starts");

@@ -228,6 +228,15 @@ pub struct Terminal {
     pub nanocoulombs: u64,
 }
 
+/// What the instruments hold on.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Outputs {
+    /// The relays whose coils are on, from 1, ascending.
+    pub relays: Vec<u8>,
+    /// The supply's open-circuit voltage; none while its output is off.
+    pub millivolts: Option<u32>,
+}
+
 /// Baud rate of the chip's console.
 const CONSOLE_BAUD: u64 = 115_200;
 /// From a supply command's last stop bit to the first start bit of its answer.
@@ -407,6 +416,18 @@ impl VirtualBench {
     /// false, if there is none, or it has nothing that could go wrong so.
     pub fn glitch(&mut self, glitch: Option<Glitch>) -> bool {
         self.chip.glitch(glitch)
+    }
+
+    /// What the instruments hold on at this moment.
+    pub fn outputs(&self) -> Outputs {
+        let channels = (0..CHANNELS).filter(|channel| self.relay_board.coil(*channel));
+        Outputs {
+            relays: channels.map(|channel| channel as u8 + 1).collect(),
+            millivolts: match self.supply.feed() {
+                Feed::Source { volts, .. } => Some((volts * 1e3).round() as u32),
+                _ => None,
+            },
+        }
     }
 
     /// The battery terminal at this moment.

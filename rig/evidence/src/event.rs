@@ -351,8 +351,9 @@ pub enum What {
     WentToRest {
         /// In this order.
         outputs: Vec<String>,
-        /// Those that could not be brought to rest.
-        failed: Vec<String>,
+        /// Those of which nobody knows whether they are at rest: their instrument is gone or does not answer.
+        #[serde(alias = "failed")]
+        unknown: Vec<String>,
     },
     /// A key of a cylinder was pushed into the keyway.
     KeyInserted {

@@ -24,7 +24,29 @@ pub enum Stop {
 /// The gravest kind decides, and within it the first event. An aborted or broken run says nothing
 /// about the board, so a check that failed in it does not count; a failed check outranks a
 /// measurement that straddles.
+///
+/// Whatever decides: outputs whose state nobody knows are named.
 pub fn verdict(
+    events: &[Event],
+    stopped: Option<Stop>,
+    known: &[&str],
+) -> (Verdict, Option<u64>, String) {
+    let (verdict, decided_by, mut because) = decide(events, stopped, known);
+    let unknown = events.iter().rev().find_map(|event| match &event.what {
+        What::WentToRest { unknown, .. } if !unknown.is_empty() => Some(unknown_words(unknown)),
+        _ => None,
+    });
+    if let Some(unknown) = unknown.filter(|unknown| *unknown != because) {
+        because = format!("{because}; {unknown}");
+    }
+    (verdict, decided_by, because)
+}
+
+fn unknown_words(unknown: &[String]) -> String {
+    format!("state unknown: {}", unknown.join(", "))
+}
+
+fn decide(
     events: &[Event],
     stopped: Option<Stop>,
     known: &[&str],
@@ -72,10 +94,9 @@ fn speaks_for(what: &What, known: &[&str]) -> Option<(Verdict, String)> {
         What::Trouble {
             device, doing, saw, ..
         } => (Verdict::Broken, format!("{device}, {doing}: {saw}")),
-        What::WentToRest { failed, .. } if !failed.is_empty() => (
-            Verdict::Broken,
-            format!("not at rest: {}", failed.join(", ")),
-        ),
+        What::WentToRest { unknown, .. } if !unknown.is_empty() => {
+            (Verdict::Broken, unknown_words(unknown))
+        }
         // The rig was to hold a button within limits and did not.
         What::Measured {
             quantity,
@@ -161,9 +182,9 @@ mod tests {
             to: None,
             stands,
         };
-        let rest = |failed: &[&str]| What::WentToRest {
+        let rest = |unknown: &[&str]| What::WentToRest {
             outputs: vec!["supply".to_owned()],
-            failed: failed.iter().map(|&output| output.to_owned()).collect(),
+            unknown: unknown.iter().map(|&output| output.to_owned()).collect(),
         };
         let checked = |held| What::Checked {
             wanted: "red".to_owned(),
@@ -200,7 +221,7 @@ mod tests {
     #[case(&["held", "inside", "no limit", "at rest"], "pass: everything expected was seen")]
     #[case(&["I1 held", "I1 exempted", "I1 not observed"], "pass: everything expected was seen")]
     #[case(&["held", "trouble"], "broken by 1: relays, closing: silence")]
-    #[case(&["not at rest"], "broken by 0: not at rest: relay 3, supply")]
+    #[case(&["not at rest"], "broken by 0: state unknown: relay 3, supply")]
     #[case(&["outside"], "broken by 0: the bench missed the limits of the hold")]
     #[case(&["straddles"], "inconclusive by 0: the hold straddles its limit")]
     #[case(&["not held"], "fail by 0: expected red; saw green")]
@@ -235,7 +256,8 @@ mod tests {
     #[rstest]
     #[case(&["held", "not held", "I1 promised"], "fail by 1: expected red; saw green")]
     #[case(&["held", "I1 promised", "not held"], "fail by 1: I1: as seen")]
-    #[case(&["not at rest", "trouble"], "broken by 0: not at rest: relay 3, supply")]
+    #[case(&["trouble", "not at rest"], "broken by 0: relays, closing: silence; state unknown: relay 3, supply")]
+    #[case(&["not at rest", "trouble"], "broken by 0: state unknown: relay 3, supply")]
     #[case(&["I4 unpromised", "I3 unpromised"], "finding by 0: I4: as seen")]
     fn the_first_of_the_gravest_decides(#[case] events: &[&str], #[case] expected: &str) {
         assert_eq!(judge(None, &[], events), expected);
@@ -258,6 +280,11 @@ mod tests {
     fn a_run_that_was_stopped_says_nothing_about_board_or_bench() {
         let aborted = judge(Some(Stop::Aborted), &[], &["not held", "trouble"]);
         assert_eq!(aborted, "aborted: stopped before the end");
+        let lost = judge(Some(Stop::Aborted), &[], &["not at rest"]);
+        assert_eq!(
+            lost,
+            "aborted: stopped before the end; state unknown: relay 3, supply"
+        );
     }
 
     #[test]

@@ -5,41 +5,53 @@ use std::collections::VecDeque;
 use super::{Happening, What, file};
 use crate::driver::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
-use crate::port::{PortId, Ports};
+use crate::port::{PortId, PortProblem, PortTrouble, Ports};
 
 /// A driver and the port that it stands on.
 #[derive(Clone)]
 pub(super) struct Attached<D> {
     pub(super) driver: D,
-    pub(super) port: PortId,
+    /// None, if it could not be opened.
+    pub(super) port: Option<PortId>,
     pub(super) device: String,
     /// Why the port is gone.
     pub(super) lost: Option<DeviceTrouble>,
 }
 
-impl<D: Driver> Attached<D> {
-    /// Puts a driver on a port.
-    pub(super) fn open(
-        ports: &mut dyn Ports,
-        device: String,
-        port: &file::Port,
-        driver: D,
-    ) -> Result<Self, DeviceTrouble> {
-        match ports.bytes(&port.at, port.baud) {
-            Ok(port) => Ok(Attached {
-                driver,
-                port,
-                device,
-                lost: None,
+/// Opens ports and puts drivers on them. A port that cannot be opened is lost from the beginning.
+pub(super) struct Opening<'p> {
+    pub(super) ports: &'p mut dyn Ports,
+    /// Whether the others are opened all the same.
+    pub(super) goes_on: bool,
+    pub(super) has_failed: bool,
+}
+
+impl Opening<'_> {
+    pub(super) fn attach<D>(&mut self, device: String, at: &file::Port, driver: D) -> Attached<D> {
+        let opened = match self.has_failed && !self.goes_on {
+            true => Err(PortTrouble {
+                address: at.at.clone(),
+                problem: PortProblem::Absent,
+                saw: "it was not tried: another port could not be opened".to_owned(),
             }),
-            Err(trouble) => Err(DeviceTrouble::from_port(
-                &device,
-                "opening its port",
-                trouble,
-            )),
+            false => self.ports.bytes(&at.at, at.baud),
+        };
+        self.has_failed |= opened.is_err();
+        let lost = |trouble| DeviceTrouble::from_port(&device, "opening its port", trouble);
+        let (port, lost) = match opened {
+            Ok(port) => (Some(port), None),
+            Err(trouble) => (None, Some(lost(trouble))),
+        };
+        Attached {
+            driver,
+            port,
+            device,
+            lost,
         }
     }
+}
 
+impl<D: Driver> Attached<D> {
     /// Sends what the driver wants sent.
     pub(super) fn flush(
         &mut self,
@@ -48,10 +60,13 @@ impl<D: Driver> Attached<D> {
         happenings: &mut VecDeque<Happening>,
     ) {
         let bytes = self.driver.outbox();
-        if bytes.is_empty() || self.lost.is_some() {
+        let (Some(port), None) = (self.port, &self.lost) else {
+            return;
+        };
+        if bytes.is_empty() {
             return;
         }
-        if let Err(trouble) = ports.write(self.port, &bytes) {
+        if let Err(trouble) = ports.write(port, &bytes) {
             let trouble = DeviceTrouble::from_port(&self.device, "sending to it", trouble);
             self.lost = Some(trouble.clone());
             happenings.push_back(Happening {
@@ -82,7 +97,7 @@ pub(super) fn receive<'a, D: Driver + 'a>(
     bytes: &[u8],
 ) {
     if let Some(attached) = attached.into()
-        && attached.port == port
+        && attached.port == Some(port)
     {
         attached.driver.receive(at, bytes);
     }
@@ -97,7 +112,7 @@ pub(super) fn lose<'a, D: Driver + 'a>(
     happenings: &mut VecDeque<Happening>,
 ) {
     if let Some(attached) = attached.into()
-        && attached.port == port
+        && attached.port == Some(port)
         && attached.lost.is_none()
     {
         let trouble = DeviceTrouble {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::attached::Attached;
-use super::{Bench, BenchFile, What, file};
+use super::attached::{Attached, Opening};
+use super::{Bench, BenchFile, Happening, Rest, What, file};
 use crate::driver::DeviceTrouble;
 use crate::driver::console::Console;
 use crate::driver::firmata::Firmata;
@@ -26,7 +26,47 @@ impl Bench {
     ///
     /// This takes bench time: the instruments' answers. An error leaves what was already reached at rest,
     /// as far as it answers.
-    pub fn connect(file: BenchFile, mut ports: Box<dyn Ports>) -> Result<Bench, DeviceTrouble> {
+    pub fn connect(file: BenchFile, ports: Box<dyn Ports>) -> Result<Bench, DeviceTrouble> {
+        let mut bench = Bench::open(file, ports, false);
+        let met = match bench.lost().into_iter().next() {
+            Some(trouble) => Err(trouble),
+            None => bench.open_lines(false),
+        };
+        if let Err(trouble) = met {
+            bench.to_rest();
+            return Err(trouble);
+        }
+        bench.meet()?;
+        Ok(bench)
+    }
+
+    /// Opens what can be opened of a bench that somebody else left in any state, and brings its outputs to
+    /// rest.
+    pub fn clean_up(mut file: BenchFile, ports: Box<dyn Ports>) -> Rest {
+        // They move nothing, and a sense board may take seconds to start.
+        file.lines.clear();
+        file.console = None;
+        let mut bench = Bench::open(file, ports, true);
+        let now = bench.now();
+        let lost = bench.lost().into_iter().map(What::Trouble);
+        let lost = lost.map(|what| Happening { at: now, what });
+        bench.happenings.extend(lost);
+        if let Some(supply) = &mut bench.supply {
+            supply.driver.connect(now);
+        }
+        if let Some(stage) = &mut bench.stage {
+            stage.driver.take_over(now);
+        }
+        bench.to_rest()
+    }
+
+    /// Opens the ports of the file, all or those before the first that cannot be opened; the others are lost.
+    fn open(file: BenchFile, mut ports: Box<dyn Ports>, all: bool) -> Bench {
+        let mut opening = Opening {
+            ports: &mut *ports,
+            goes_on: all,
+            has_failed: false,
+        };
         let relays = file.relays.as_ref().map(|relays| {
             let device = format!("relay board on {}", relays.port.at);
             let used = relays.contacts.iter().map(|(contact, wired)| Relay {
@@ -35,9 +75,8 @@ impl Bench {
                 longest_on: wired.longest_on,
             });
             let driver = RelayBoard::new(device.clone(), used.collect());
-            Attached::open(&mut *ports, device, &relays.port, driver)
+            opening.attach(device, &relays.port, driver)
         });
-        let relays = relays.transpose()?;
         let supply = file.supply.as_ref().map(|supply| {
             let device = format!("supply on {}", supply.port.at);
             let settings = supply::Settings {
@@ -47,22 +86,19 @@ impl Bench {
                 longest_on: supply.longest_on,
             };
             let driver = Supply::new(device.clone(), settings);
-            Attached::open(&mut *ports, device, &supply.port, driver)
+            opening.attach(device, &supply.port, driver)
         });
-        let supply = supply.transpose()?;
         let console = file.console.as_ref().map(|console| {
             let device = format!("console on {}", console.at);
-            Attached::open(&mut *ports, device, console, Console::new())
+            opening.attach(device, console, Console::new())
         });
-        let console = console.transpose()?;
         let stage = file.stage.as_ref().map(|stage| {
             let device = format!("stage on {}", stage.port.at);
             let driver = Stage::new(device.clone(), stage.settings.clone());
-            Attached::open(&mut *ports, device, &stage.port, driver)
+            opening.attach(device, &stage.port, driver)
         });
-        let stage = stage.transpose()?;
-        let sense_boards = sense_boards(&file, &mut *ports)?;
-        let mut bench = Bench {
+        let sense_boards = sense_boards(&file, &mut opening);
+        Bench {
             ports,
             file: Arc::new(file),
             relays,
@@ -75,10 +111,19 @@ impl Bench {
             identity: None,
             stage_identity: None,
             touched: true,
-        };
-        bench.open_lines(false)?;
-        bench.meet()?;
-        Ok(bench)
+        }
+    }
+
+    /// Why ports are gone, or were never there.
+    fn lost(&self) -> Vec<DeviceTrouble> {
+        let single = [
+            self.relays.as_ref().and_then(|one| one.lost.clone()),
+            self.supply.as_ref().and_then(|one| one.lost.clone()),
+            self.console.as_ref().and_then(|one| one.lost.clone()),
+            self.stage.as_ref().and_then(|one| one.lost.clone()),
+        ];
+        let boards = self.sense_boards.iter().map(|board| board.lost.clone());
+        single.into_iter().chain(boards).flatten().collect()
     }
 
     /// Meets the instruments, and brings everything to rest.
@@ -151,10 +196,7 @@ fn sense_board(port: &file::Port) -> String {
 }
 
 /// A driver for every sense board that lines of the bench are wired to.
-fn sense_boards(
-    file: &BenchFile,
-    ports: &mut dyn Ports,
-) -> Result<Vec<Attached<Firmata>>, DeviceTrouble> {
+fn sense_boards(file: &BenchFile, opening: &mut Opening<'_>) -> Vec<Attached<Firmata>> {
     let mut pins: BTreeMap<String, (&file::Port, Vec<u8>)> = BTreeMap::new();
     for (port, pin) in file.lines.iter().filter_map(|line| line.board.as_ref()) {
         let (_, pins) = pins
@@ -164,7 +206,7 @@ fn sense_boards(
     }
     let attach = |(device, (port, pins)): (String, (&file::Port, Vec<u8>))| {
         let driver = Firmata::new(device.clone(), pins);
-        Attached::open(ports, device, port, driver)
+        opening.attach(device, port, driver)
     };
     pins.into_iter().map(attach).collect()
 }

@@ -23,6 +23,8 @@ pub const VERSION: u32 = 1;
 /// A bench file in which everything fits together.
 #[derive(Clone, PartialEq, Debug)]
 pub struct BenchFile {
+    /// What it was read from, for another process that has to read it.
+    pub source: Source,
     /// The bench's name.
     pub name: String,
     /// What stands there, for people.
@@ -218,7 +220,7 @@ impl BenchFile {
         let mut problems = Problems::default();
         let text = BenchText::read(&node, &mut problems);
         // What fits together is looked at even where a part could not be read at all.
-        let file = text.and_then(|text| Check::new(&text, &mut problems).file());
+        let file = text.and_then(|text| Check::new(&text, &mut problems).file(source));
         match file {
             Some(file) if problems.is_empty() => Ok(file),
             _ => Err(source.refuse(problems.into_vec())),
@@ -278,6 +280,20 @@ impl BenchFile {
                 _ => None,
             })
             .collect()
+    }
+
+    /// The instruments and where each is, as messages call them.
+    pub fn instruments(&self) -> Vec<(&'static str, &str)> {
+        let relays = self.relays.as_ref().map(|one| ("relay board", &one.port));
+        let supply = self.supply.as_ref().map(|one| ("supply", &one.port));
+        let console = self.console.as_ref().map(|port| ("console", port));
+        let stage = self.stage.as_ref().map(|one| ("stage", &one.port));
+        let probe = self.probe.as_ref().map(|port| ("probe", port));
+        let boards = self.lines.iter().filter_map(|line| line.board.as_ref());
+        let boards = boards.map(|(port, _)| ("sense board", port));
+        let single = [relays, supply, console, stage, probe];
+        let all = single.into_iter().flatten().chain(boards);
+        all.map(|(what, port)| (what, port.at.as_str())).collect()
     }
 
     /// How a contact is wired; none where this bench lacks it.

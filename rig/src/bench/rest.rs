@@ -8,13 +8,17 @@ use crate::event::Nanos;
 
 /// How long going to rest may take altogether. Every driver gives up on its own well before.
 pub const REST_MAX: Nanos = Nanos::from_secs(5);
+/// How long an output waits for the confirmation of those before it, from the last one that came. Instruments
+/// that answer take less; one that does not keeps nothing else from its rest.
+const PATIENCE: Nanos = Nanos::from_millis(50);
+
 /// What came of going to rest.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Rest {
     /// The outputs that were brought to rest, in this order; each was confirmed.
     pub outputs: Vec<String>,
     /// The outputs of which nobody knows.
-    pub failed: Vec<String>,
+    pub unknown: Vec<String>,
     /// What happened meanwhile, troubles included.
     pub happenings: Vec<Happening>,
 }
@@ -31,14 +35,26 @@ impl Bench {
             ..Rest::default()
         };
         let until = self.now() + REST_MAX;
-        for output in self.file.rest.clone() {
+        let outputs = self.file.rest.clone();
+        for output in &outputs {
             match output {
-                Output::Supply => self.supply_to_rest(until, &mut rest),
-                Output::Stage => self.stage_to_rest(&mut rest),
-                output => self.contacts_to_rest(output, until, &mut rest),
+                Output::Supply => self.supply_to_rest(),
+                Output::Stage => {
+                    self.stage_to_rest(&mut rest);
+                    continue;
+                }
+                output => self.contacts_to_rest(*output),
             }
+            self.until_idle_or(until, PATIENCE, &mut rest.happenings);
+        }
+        self.until_idle(until, &mut rest.happenings);
+        for output in outputs {
+            self.note(output, &mut rest);
         }
         self.touched = false;
+        if rest.unknown.is_empty() {
+            self.ports.at_rest();
+        }
         rest
     }
 
@@ -58,59 +74,48 @@ impl Bench {
         troubles.take(1).try_for_each(Err)
     }
 
-    fn contacts_to_rest(&mut self, output: Output, until: Nanos, rest: &mut Rest) {
-        let Some(relays) = &self.file.relays else {
-            return;
-        };
-        let contacts: Vec<(Contact, u8, bool)> = relays
-            .contacts
-            .iter()
+    /// The contacts that go to rest with this output: the relay of each, and whether it is closed then.
+    fn contacts(&self, output: Output) -> Vec<(Contact, u8, bool)> {
+        let relays = self.file.relays.iter();
+        let contacts = relays.flat_map(|relays| &relays.contacts);
+        contacts
             .filter(|(contact, _)| contact.output() == output)
             .map(|(contact, wired)| (contact.clone(), wired.channel, wired.rest_closed))
-            .collect();
+            .collect()
+    }
+
+    fn contacts_to_rest(&mut self, output: Output) {
         let now = self.now();
-        if let Some(relays) = &mut self.relays
-            && relays.lost.is_none()
-        {
-            for (_, channel, closed) in &contacts {
-                if !relays.driver.is_known_to_be(*channel, *closed) {
-                    relays.driver.rest(now, *channel, *closed);
-                }
+        let contacts = self.contacts(output);
+        let relays = self.relays.as_mut();
+        let Some(relays) = relays.filter(|relays| relays.lost.is_none()) else {
+            return;
+        };
+        for (_, channel, closed) in contacts {
+            if !relays.driver.is_known_to_be(channel, closed) {
+                relays.driver.rest(now, channel, closed);
             }
-        }
-        self.until_idle(until, &mut rest.happenings);
-        for (contact, channel, closed) in contacts {
-            let known = self.relays.as_ref().is_some_and(|relays| {
-                relays.lost.is_none() && relays.driver.is_known_to_be(channel, closed)
-            });
-            rest.note(contact.to_string(), known);
         }
     }
 
-    fn supply_to_rest(&mut self, until: Nanos, rest: &mut Rest) {
-        let Some(supply) = &self.file.supply else {
-            return;
-        };
-        let feed = match supply.rest {
-            Some(voltage) => Feed::On {
-                voltage,
-                resistance: None,
-            },
-            None => Feed::Off,
-        };
+    /// What the supply does at rest.
+    fn feed_at_rest(&self) -> Option<Feed> {
+        let supply = self.file.supply.as_ref()?;
+        Some(supply.rest.map_or(Feed::Off, |voltage| Feed::On {
+            voltage,
+            resistance: None,
+        }))
+    }
+
+    fn supply_to_rest(&mut self) {
         let now = self.now();
-        if let Some(supply) = &mut self.supply
+        if let Some(feed) = self.feed_at_rest()
+            && let Some(supply) = &mut self.supply
             && supply.lost.is_none()
             && !supply.driver.is_known_to_be(feed)
         {
             supply.driver.rest(now, feed);
         }
-        self.until_idle(until, &mut rest.happenings);
-        let known = self
-            .supply
-            .as_ref()
-            .is_some_and(|supply| supply.lost.is_none() && supply.driver.is_known_to_be(feed));
-        rest.note("supply".to_owned(), known);
     }
 
     /// A stage has ways to go; nothing else waits for it that is not behind it in the order.
@@ -123,44 +128,76 @@ impl Bench {
             stage.driver.rest(now);
         }
         self.until_idle(now + stage::REST_MAX, &mut rest.happenings);
-        let stage = self.stage.as_ref().filter(|stage| stage.lost.is_none());
-        match stage.and_then(|stage| stage.driver.rested()) {
-            Some(Left::Clear) => rest.note("stage".to_owned(), true),
-            Some(Left::KeyIn { at }) => {
-                rest.note(format!("stage (the cylinder holds the key at {at})"), true);
+    }
+
+    /// Whether an output came to rest.
+    fn note(&self, output: Output, rest: &mut Rest) {
+        match output {
+            Output::Supply => {
+                let Some(feed) = self.feed_at_rest() else {
+                    return;
+                };
+                let supply = self.supply.as_ref();
+                let supply = supply.filter(|supply| supply.lost.is_none());
+                let known = supply.is_some_and(|supply| supply.driver.is_known_to_be(feed));
+                rest.note("supply".to_owned(), known);
             }
-            None => rest.note("stage".to_owned(), false),
+            Output::Stage => {
+                let stage = self.stage.as_ref().filter(|stage| stage.lost.is_none());
+                match stage.and_then(|stage| stage.driver.rested()) {
+                    Some(Left::KeyIn { at }) => {
+                        rest.note(format!("stage (the cylinder holds the key at {at})"), true);
+                    }
+                    left => rest.note("stage".to_owned(), left.is_some()),
+                }
+            }
+            output => {
+                let relays = self.relays.as_ref();
+                let relays = relays.filter(|relays| relays.lost.is_none());
+                for (contact, channel, closed) in self.contacts(output) {
+                    let known =
+                        relays.is_some_and(|relays| relays.driver.is_known_to_be(channel, closed));
+                    rest.note(contact.to_string(), known);
+                }
+            }
         }
     }
 
     /// Lets time pass until every output driver has its answers or has given up.
     pub(super) fn until_idle(&mut self, until: Nanos, seen: &mut Vec<Happening>) {
+        self.until_idle_or(until, Nanos::NEVER, seen);
+    }
+
+    /// The same, but no longer than `patience` after the last confirmation.
+    fn until_idle_or(&mut self, until: Nanos, patience: Nanos, seen: &mut Vec<Happening>) {
+        let mut end = until.min(self.now() + patience);
         loop {
             self.pump();
+            let is_progress = |happening: &Happening| {
+                matches!(happening.what, What::Switched { .. } | What::Fed { .. })
+            };
+            if self.happenings.iter().any(is_progress) {
+                end = until.min(self.now() + patience);
+            }
             seen.extend(self.happenings.drain(..));
-            let relays_idle = self
-                .relays
-                .as_ref()
-                .is_none_or(|relays| relays.lost.is_some() || relays.driver.is_idle());
-            let supply_idle = self
-                .supply
-                .as_ref()
-                .is_none_or(|supply| supply.lost.is_some() || supply.driver.is_idle());
-            let stage_idle = self
-                .stage
-                .as_ref()
-                .is_none_or(|stage| stage.lost.is_some() || stage.driver.is_idle());
-            let sense_idle = self
-                .sense_boards
-                .iter()
-                .all(|board| board.lost.is_some() || board.driver.is_idle());
-            let instruments_idle = relays_idle && supply_idle && stage_idle && sense_idle;
-            if instruments_idle || self.now() >= until {
+            if self.is_idle() || self.now() >= end {
                 return;
             }
             // Interrupted means: stop what you do. Going to rest is just that.
-            let _ = self.step(until);
+            let _ = self.step(end);
         }
+    }
+
+    /// Whether every output driver has its answers or has given up.
+    fn is_idle(&self) -> bool {
+        let relays = self.relays.as_ref();
+        let supply = self.supply.as_ref();
+        let stage = self.stage.as_ref();
+        let mut boards = self.sense_boards.iter();
+        relays.is_none_or(|relays| relays.lost.is_some() || relays.driver.is_idle())
+            && supply.is_none_or(|supply| supply.lost.is_some() || supply.driver.is_idle())
+            && stage.is_none_or(|stage| stage.lost.is_some() || stage.driver.is_idle())
+            && boards.all(|board| board.lost.is_some() || board.driver.is_idle())
     }
 }
 
@@ -179,7 +216,7 @@ impl Rest {
         if known {
             self.outputs.push(output);
         } else {
-            self.failed.push(output);
+            self.unknown.push(output);
         }
     }
 }

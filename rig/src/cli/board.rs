@@ -5,15 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::Failure;
 use super::files::{Library, Loaded, Selection};
-use crate::bench::{Bench, BenchFile};
+use crate::bench::{Bench, BenchFile, Rest};
 use crate::campaign::{self, Group, Opener, Prepared};
 use crate::driver::{DeviceTrouble, Trouble};
+use crate::guard::lock::Holder;
+use crate::guard::{Guarded, Post};
 use crate::image::{ChipMap, Image};
 use crate::port::sim::{Handle, SimPorts};
 use crate::port::{self, Interrupt, Ports};
 use crate::profile::{Product, Profile};
 use crate::project::Project;
 use crate::serve::Standing;
+use crate::source::Source;
 
 /// Which board: a bench, and what is on it.
 #[derive(clap::Args, Debug)]
@@ -40,8 +43,9 @@ impl Board {
             .find(|profile| fits(&bench, profile))
             .ok_or_else(|| no_profile(&bench))?;
         let group = group(&library.project, &bench, profile, None, image)?;
-        let prepared = campaign::prepare(&group, &opener(), self.seed, Interrupt::default())
-            .map_err(broken)?;
+        let open = opener(None, "a command by hand");
+        let prepared =
+            campaign::prepare(&group, &open, self.seed, Interrupt::default()).map_err(broken)?;
         Ok((group, prepared))
     }
 
@@ -180,6 +184,16 @@ pub fn fits(bench: &BenchFile, profile: &Product) -> bool {
     handled && bench.lock.is_none_or(|lock| lock.word() == profile.kind())
 }
 
+/// The shipped virtual bench with a product's board.
+pub fn virtual_for(product: &Product) -> Result<Option<BenchFile>, Failure> {
+    let shipped = Project::Shipped.benches().map_err(Failure::usage)?;
+    let mut benches = shipped.iter().filter_map(|file| {
+        let source = Source::new(file.name.as_str(), file.text().ok()?);
+        BenchFile::read(&source).ok()
+    });
+    Ok(benches.find(|bench| bench.emulates.is_some() && fits(bench, product)))
+}
+
 /// A bench with a product's image: the one that is asked for, else the bench file's. Our
 /// firmware behaves as `behaves`, where it is given, and is judged by `profile` all the same.
 pub fn group(
@@ -192,6 +206,7 @@ pub fn group(
     let mut group = Group {
         bench: bench.clone(),
         profile: Arc::clone(profile),
+        rehearses_on: None,
         image: None,
         personality: None,
         jobs: Vec::new(),
@@ -231,11 +246,42 @@ pub fn group(
     Ok(group)
 }
 
-/// Opens `sim:` ports on a virtual bench, all others on this machine.
-pub fn opener() -> Opener {
-    Arc::new(|bench: &BenchFile, seed: u64, interrupt: Interrupt| {
+/// Opens `sim:` ports on a virtual bench, all others on this machine. A real bench is locked, for `reason`, and
+/// has a guard, which says in the folder of the report what it had to do.
+pub fn opener(report: Option<&Path>, reason: &str) -> Opener {
+    // Not the path of the program: another may lie there by now.
+    let this = match cfg!(target_os = "linux") {
+        true => Ok(PathBuf::from("/proc/self/exe")),
+        false => std::env::current_exe(),
+    };
+    open_with(
+        Post {
+            locks: locks(),
+            guard: this.ok(),
+            report: report.map(Path::to_owned),
+        },
+        reason,
+    )
+}
+
+/// The same for a process that is not `lockrig`, and cannot start itself as a guard.
+pub fn opener_without_guard(reason: &str) -> Opener {
+    open_with(
+        Post {
+            locks: locks(),
+            guard: None,
+            report: None,
+        },
+        reason,
+    )
+}
+
+fn open_with(post: Post, reason: &str) -> Opener {
+    let reason = reason.to_owned();
+    Arc::new(move |bench: &BenchFile, seed: u64, interrupt: Interrupt| {
         let Some(name) = &bench.emulates else {
-            return Ok(Box::new(port::real::RealPorts::new(interrupt)) as Box<dyn Ports>);
+            let ports = Guarded::take(bench, holder(&reason), &post, interrupt)?;
+            return Ok(Box::new(ports) as Box<dyn Ports>);
         };
         match port::sim::SimPorts::new(name, seed, interrupt) {
             Some(ports) => Ok(Box::new(ports) as Box<dyn Ports>),
@@ -250,6 +296,48 @@ pub fn opener() -> Opener {
     })
 }
 
+/// The folder of the locks: the one that LOCKRIG_LOCKS names, else where this system keeps locks for all users,
+/// else one of this user's.
+fn locks() -> PathBuf {
+    let named = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(named) = named("LOCKRIG_LOCKS") {
+        return PathBuf::from(named);
+    }
+    let shared = Path::new("/run/lock");
+    if cfg!(target_os = "linux") && shared.is_dir() {
+        return shared.to_owned();
+    }
+    let runtime = named("XDG_RUNTIME_DIR").map(PathBuf::from);
+    runtime.unwrap_or_else(std::env::temp_dir)
+}
+
+/// Whose process this is, where the environment does not say.
+fn owner() -> String {
+    #[cfg(unix)]
+    if let Ok(this) = std::fs::metadata("/proc/self") {
+        return format!("user {}", std::os::unix::fs::MetadataExt::uid(&this));
+    }
+    "somebody".to_owned()
+}
+
+/// This process, as others are told of it.
+fn holder(reason: &str) -> Holder {
+    let names = ["USER", "LOGNAME", "USERNAME"].into_iter();
+    let mut names = names.filter_map(|name| std::env::var(name).ok());
+    let arguments = std::env::args_os().skip(1);
+    let arguments = arguments.map(|one| one.to_string_lossy().into_owned());
+    let command = ["lockrig".to_owned()].into_iter().chain(arguments);
+    Holder {
+        pid: std::process::id(),
+        command: command.collect::<Vec<_>>().join(" "),
+        user: names.find(|name| !name.is_empty()).unwrap_or_else(owner),
+        reason: reason.to_owned(),
+        since: jiff::Timestamp::now()
+            .strftime("%Y-%m-%d %H:%M:%S UTC")
+            .to_string(),
+    }
+}
+
 /// Trouble of an instrument, for a person.
 pub fn broken(trouble: DeviceTrouble) -> Failure {
     Failure::broken(format!("{trouble}\nhint: {}", trouble.hint))
@@ -257,12 +345,16 @@ pub fn broken(trouble: DeviceTrouble) -> Failure {
 
 /// Brings a bench to rest after a command and says what it could not reach.
 pub fn to_rest(bench: &mut Bench) -> Result<(), Failure> {
-    let rest = bench.to_rest();
-    match rest.failed.is_empty() {
+    all_at_rest(&bench.to_rest())
+}
+
+/// Says which outputs nobody knows of.
+pub fn all_at_rest(rest: &Rest) -> Result<(), Failure> {
+    match rest.unknown.is_empty() {
         true => Ok(()),
         false => Err(Failure::broken(format!(
             "going to rest: nobody knows the state of {}\nhint: look at the bench",
-            rest.failed.join(", ")
+            rest.unknown.join(", ")
         ))),
     }
 }

@@ -39,6 +39,9 @@ pub struct Cuts {
     /// How many cuts in a row are tried exhaustively: the second in the recovery from the first
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4))]
     depth: u32,
+    /// Lose the supply before every instruction of the flow as well
+    #[arg(long)]
+    every_instruction: bool,
     /// How many longer rows of cuts are tried at random
     #[arg(long, value_name = "N", default_value_t = 0)]
     budget: u32,
@@ -83,7 +86,9 @@ What a cut leaves of a write to flash:
   bounce N          nothing, and the supply comes back three times for N milliseconds first
   sag N             the supply falls to the level of spent cells for three seconds
 
-All of this is of the virtual bench. On a real board a cut cannot yet be placed at a write.";
+All of this is of the virtual bench. 'lockrig run --bench B' carries a reproducer out on a real board as far
+as physics allows: before a write, after it, and within an erase, where a probe can stop at the instruction
+that begins it; the trace calls that a true cut. Everything else is skipped there, as virtual only.";
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 enum Format {
@@ -162,11 +167,17 @@ impl Cuts {
             seed: self.seed,
             jobs: exploration.jobs,
             detail: Detail::Every,
+            instructions: self.every_instruction,
             skip: !self.start_every_state,
         };
         let interrupt = exploration.interrupt.clone();
-        let prepared = campaign::prepare(group, &board::opener(), self.seed, interrupt)
-            .map_err(board::broken)?;
+        let prepared = campaign::prepare(
+            group,
+            &board::opener(None, "losing the supply at every point"),
+            self.seed,
+            interrupt,
+        )
+        .map_err(board::broken)?;
         let mut explorer = Explorer::new(prepared, lock, options, Arc::clone(&exploration.stop));
         let mut done = Vec::new();
         for (flow, text) in flows {

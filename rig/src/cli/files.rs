@@ -143,7 +143,7 @@ pub struct Behaviour {
 }
 
 /// Which files a command asks for; nothing means all.
-#[derive(clap::Args, Debug, Default)]
+#[derive(clap::Args, Clone, Debug, Default)]
 pub struct Selection {
     /// Scenario files, or folders of them [default: all of the project]
     #[arg(value_name = "PATH")]

@@ -14,14 +14,11 @@ use super::error::Failure;
 use super::files::Library;
 use super::quantity::duration;
 use super::run::{report_folder, unusable};
-use crate::bench::BenchFile;
 use crate::campaign::{self, Prepared};
 use crate::event::Nanos;
 use crate::fuzz::{Counts, Found, Fuzzer, Options};
 use crate::port::Interrupt;
 use crate::profile::Product;
-use crate::project::Project;
-use crate::source::Source;
 use crate::verdict::Verdict;
 
 /// Try on a board what nobody thought to write down
@@ -132,8 +129,13 @@ impl Fuzz {
         let stop = Arc::new(AtomicBool::new(false));
         let interrupt = Interrupt::default();
         super::flows::stop_on_signal(&stop, &interrupt)?;
-        let prepared = campaign::prepare(&group, &board::opener(), self.board.seed, interrupt)
-            .map_err(board::broken)?;
+        let prepared = campaign::prepare(
+            &group,
+            &board::opener(None, "fuzzing"),
+            self.board.seed,
+            interrupt,
+        )
+        .map_err(board::broken)?;
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let options = Options {
             seed: self.board.seed,
@@ -212,13 +214,7 @@ impl Fuzz {
 
     /// A virtual bench for the same product with the same image.
     fn twin(&self, library: &Library, product: &Arc<Product>) -> Result<Option<Prepared>, Failure> {
-        let shipped = Project::Shipped.benches().map_err(Failure::usage)?;
-        let benches = shipped.iter().filter_map(|file| {
-            let source = Source::new(file.name.as_str(), file.text().ok()?);
-            BenchFile::read(&source).ok()
-        });
-        let mut benches = benches.filter(|bench| bench.emulates.is_some());
-        let Some(bench) = benches.find(|bench| board::fits(bench, product)) else {
+        let Some(bench) = board::virtual_for(product)? else {
             return Ok(None);
         };
         let group = board::group(
@@ -230,7 +226,7 @@ impl Fuzz {
         )?;
         let twin = campaign::prepare(
             &group,
-            &board::opener(),
+            &board::opener(None, "fuzzing"),
             self.board.seed,
             Interrupt::default(),
         );

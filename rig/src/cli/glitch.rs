@@ -180,8 +180,13 @@ impl GlitchCommand {
             None => Lines::default(),
         };
         let interrupt = exploration.interrupt.clone();
-        let prepared = campaign::prepare(group, &board::opener(), self.seed, interrupt)
-            .map_err(board::broken)?;
+        let prepared = campaign::prepare(
+            group,
+            &board::opener(None, "letting instructions go wrong"),
+            self.seed,
+            interrupt,
+        )
+        .map_err(board::broken)?;
         let explorer = Explorer::new(prepared, &lines, options, Arc::clone(&exploration.stop));
         let mut done = Vec::new();
         for (flow, text) in flows {

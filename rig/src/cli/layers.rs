@@ -119,8 +119,13 @@ impl LayersCommand {
         let stop = Arc::new(AtomicBool::new(false));
         let interrupt = Interrupt::default();
         super::flows::stop_on_signal(&stop, &interrupt)?;
-        let prepared = campaign::prepare(&group, &board::opener(), self.seed, interrupt)
-            .map_err(board::broken)?;
+        let prepared = campaign::prepare(
+            &group,
+            &board::opener(None, "comparing layers"),
+            self.seed,
+            interrupt,
+        )
+        .map_err(board::broken)?;
         let mut layers = Layers::new(group, prepared, requirements, self.seed).map_err(|why| {
             Failure::hinted(
                 why,

@@ -183,6 +183,7 @@ impl Replay {
             // What differs there has been said.
             files: recorded.files.clone(),
             flashed: recorded.receipt().cloned(),
+            rehearsal: &[],
             bench: &mut there.bench,
         };
         let (events, _) = run::run(setup, Box::new(comparison::Writer(Arc::clone(&comparison))));

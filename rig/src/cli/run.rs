@@ -213,7 +213,11 @@ impl Run {
         })?;
         if cancelled {
             let missing = planned - runs.len();
-            anstream::eprintln!("stopped: {missing} of {planned} planned runs never began");
+            // The terminal may be what is gone.
+            let _ = writeln!(
+                anstream::stderr(),
+                "stopped: {missing} of {planned} planned runs never began"
+            );
         } else if summaries.iter().all(|run| run.verdict == Verdict::Skipped) {
             return Err(Failure::hinted(
                 "nothing ran: everything was skipped",
@@ -359,7 +363,10 @@ impl Run {
                 }
                 let behaves = twin.map(|twin| &twin.profile);
                 let image = self.image.as_deref();
-                let group = board::group(&library.project, board, product, behaves, image)?;
+                let mut group = board::group(&library.project, board, product, behaves, image)?;
+                if board.emulates.is_none() {
+                    group.rehearses_on = board::virtual_for(product)?;
+                }
                 if let Some(twin) = twin
                     && group.personality.is_none()
                 {
@@ -488,7 +495,7 @@ impl Run {
         let campaign = Campaign {
             folder: folder.to_owned(),
             jobs: self.jobs.unwrap_or(cores),
-            open: board::opener(),
+            open: board::opener(Some(folder), &reason(total)),
             interrupt: Interrupt::default(),
             cancelled: Arc::new(AtomicBool::new(false)),
             snapshots,
@@ -604,6 +611,14 @@ impl Run {
     }
 }
 
+/// What a campaign does with a bench, for those who want it.
+fn reason(runs: usize) -> String {
+    match runs {
+        1 => "one run".to_owned(),
+        runs => format!("{runs} runs"),
+    }
+}
+
 /// An image that does not behave as it is told to.
 fn no_twin(bench: &BenchFile, twin: &Behaviour) -> Failure {
     Failure::hinted(
@@ -659,6 +674,35 @@ pub(super) fn names(library: &Library) -> Result<Vec<String>, Failure> {
     Ok(jobs.map(|job| job.id).collect())
 }
 
+/// The boards, products and runs that are selected by these, for commands that do something else with them.
+pub(super) fn selected(
+    selection: Selection,
+    image: Option<&str>,
+    twin: Option<&str>,
+    filter: Option<&str>,
+    seed: u64,
+) -> Result<Vec<Group>, Failure> {
+    let run = Run {
+        selection,
+        image: image.map(str::to_owned),
+        twin: twin.map(str::to_owned),
+        filter: filter.map(str::to_owned),
+        seed,
+        repeat: 1,
+        ..Run::default()
+    };
+    let mut library = Library::load(&run.selection)?;
+    let twin = match &run.twin {
+        Some(name) => Some(library.twin(name)?),
+        None => None,
+    };
+    let plan = run.plan(&library, twin.as_ref())?;
+    match plan.next {
+        0 => Err(run.nothing_planned()),
+        _ => Ok(plan.groups),
+    }
+}
+
 /// The runs of a campaign, before any of them began.
 struct Plan {
     groups: Vec<Group>,
@@ -707,6 +751,7 @@ pub(super) fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -
         .filter(|need| is_of_the_bench(&need.value) && !has.contains(&need.value.to_string()))
         .map(|need| format!("the bench '{}' has no {}", bench.name, need.value))
         .chain(beyond(&run, bench))
+        .chain(virtual_only(&run, bench))
         .collect();
     match missing.is_empty() {
         true => run,
@@ -726,6 +771,23 @@ fn beyond(run: &PlannedRun, bench: &BenchFile) -> Vec<String> {
         .into_iter()
         .map(|what| format!("the bench '{}' {what}", bench.name))
         .collect()
+}
+
+/// Why a run is of virtual benches only.
+fn virtual_only(run: &PlannedRun, bench: &BenchFile) -> Option<String> {
+    let Course::Runs(script) = &run.course else {
+        return None;
+    };
+    if bench.emulates.is_some() {
+        return None;
+    }
+    if crate::run::is_rehearsed(script) && (bench.probe.is_none() || bench.chip.is_none()) {
+        return Some(format!(
+            "the bench '{}' has no probe that could stop at a write",
+            bench.name
+        ));
+    }
+    crate::run::virtual_only(script)
 }
 
 /// Whether a scenario is for cylinders and the bench for boards, or the other way round.
@@ -847,13 +909,18 @@ fn progress(total: usize, format: Format) -> ProgressBar {
     ProgressBar::with_draw_target(Some(total as u64), target).with_style(style)
 }
 
-/// Ctrl-C and SIGTERM: the runs that are under way go to rest and end, none begins.
+/// Ctrl-C, SIGTERM and SIGHUP: the first ends the steps of the runs that are under way, which go through
+/// their `finally` to rest, and none begins. The second leaves `finally` out. The third ends the process on
+/// the spot: a real bench has its guard.
 pub(super) fn watch_signals(interrupt: Interrupt, cancelled: Arc<AtomicBool>) {
+    let mut signals = signals::Signals::watch();
     tokio::spawn(async move {
-        loop {
-            signals::ended().await;
+        for _ in 0..2 {
+            signals.next().await;
             cancelled.store(true, Ordering::Relaxed);
             interrupt.raise();
         }
+        signals.next().await;
+        std::process::exit(Verdict::Aborted.exit_code().into());
     });
 }

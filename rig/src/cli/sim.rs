@@ -76,6 +76,9 @@ pub struct Ports {
     /// Write a bench file with which 'lockrig run --bench' drives these ports
     #[arg(long, value_name = "FILE")]
     write_bench: Option<PathBuf>,
+    /// Write down, a JSON object a line, who opens and closes which port and what the instruments hold on
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
@@ -188,15 +191,22 @@ impl Ports {
             .map_err(|why| Failure::broken(format!("starting the runtime: {why}")))?;
         runtime.block_on(async {
             // Before anybody knows of the ports, so that a signal never leaves links behind.
-            let ended = signals::ended();
+            let mut signals = signals::Signals::watch();
             let opened = Endpoints::open(&layout, &bench.services()).await;
             let (endpoints, places) = opened.map_err(|why| taken(&why))?;
             if let Some(path) = &self.write_bench {
                 let text = bench_file::real(&there.text, &places).map_err(Failure::usage)?;
                 write_bench(path, &text)?;
             }
+            let mut server = Server::new(bench, clock, endpoints);
+            if let Some(path) = &self.log {
+                let shown = path.display();
+                let file = std::fs::File::create(path)
+                    .map_err(|why| Failure::usage(format!("writing the log '{shown}': {why}")))?;
+                server = server.logged(Box::new(file));
+            }
             tell(&places)?;
-            let late = Server::new(bench, clock, endpoints).serve(ended).await;
+            let late = server.serve(signals.next()).await;
             if late > LATE {
                 anstream::eprintln!(
                     "note: this machine kept the bench waiting, once for {} ms: times were off by that",

@@ -61,8 +61,12 @@ impl WatchCommand {
         let mut bench = match file.emulates {
             Some(_) => self.board.prepare(self.image.as_deref())?.1.bench,
             None => {
-                let ports = board::opener()(&file, self.board.seed, Interrupt::default())
-                    .map_err(broken)?;
+                let ports = board::opener(None, "a person who watches it")(
+                    &file,
+                    self.board.seed,
+                    Interrupt::default(),
+                )
+                .map_err(broken)?;
                 Bench::connect(file.clone(), ports).map_err(broken)?
             }
         };

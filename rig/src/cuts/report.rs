@@ -118,6 +118,8 @@ pub struct Depth {
 pub struct Mark {
     /// Which.
     pub at: String,
+    /// How many points it stands for: it, and the instructions after it at which a cut leaves the same.
+    pub stands_for: u64,
     /// When, since the first step.
     pub when: Nanos,
     /// The phase.
@@ -170,12 +172,13 @@ impl Work<'_> {
                     phases.len() - 1
                 });
             let phase = &mut phases[at];
-            phase.exist += 1;
-            phase.points += u64::from(points.insert(row.point));
+            let count = self.stands_for(row);
+            phase.exist += count;
+            phase.points += if points.insert(row.point) { count } else { 0 };
             phase.states += u64::from(states.entry(name).or_default().insert(row.state));
             if let Some((outcome, _)) = judged {
-                phase.covered += 1;
-                *phase.outcomes.entry(*outcome).or_default() += 1;
+                phase.covered += count;
+                *phase.outcomes.entry(*outcome).or_default() += count;
             }
         }
         phases

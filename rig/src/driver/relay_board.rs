@@ -13,6 +13,9 @@ use crate::event::Nanos;
 /// How long the board may take from an order's first bit to the end of its feedback: 10 ms on the
 /// wire, and what a busy host adds before it hands over what has come.
 pub const FEEDBACK_MAX: Nanos = Nanos::from_millis(250);
+/// How long an order to go to rest is waited for before the next one leaves. It is given once more when all
+/// the others have been given: a board that cannot be heard may still hear.
+pub const REST_PATIENCE: Nanos = Nanos::from_millis(30);
 /// Orders that may wait; more means that somebody orders without letting time pass.
 const ORDERS_MAX: usize = 256;
 
@@ -77,12 +80,28 @@ struct Order {
     relay: usize,
     closed: bool,
     asked: Nanos,
+    goal: Goal,
+}
+
+/// What an order is for, and so what a missing answer means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Goal {
+    /// Somebody wants it; a missing answer is trouble.
+    Wish,
+    /// Somebody wanted it, and then everything was to rest: the answer is of no interest.
+    Moot,
+    /// Rest; without an answer it is ordered again.
+    Rest,
+    /// Rest, for the second time; a missing answer is trouble.
+    RestAgain,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct UnderWay {
     order: Order,
     until: Nanos,
+    /// Whether the board said that the relay is not as it was ordered.
+    is_denied: bool,
 }
 
 impl RelayBoard {
@@ -135,6 +154,7 @@ impl RelayBoard {
                 relay: at,
                 closed,
                 asked: now,
+                goal: Goal::Wish,
             },
             false,
         );
@@ -156,25 +176,29 @@ impl RelayBoard {
         })
     }
 
-    /// Orders a relay to its rest state, ahead of everything that waits; what waits for this relay
-    /// is forgotten.
+    /// Orders a relay to its rest state; what waits is forgotten but for other such orders. What is under way
+    /// is waited for as shortly.
     pub fn rest(&mut self, now: Nanos, channel: u8, closed: bool) {
-        if let Some(at) = self
-            .relays
-            .iter()
-            .position(|state| state.relay.channel == channel)
+        let mut relays = self.relays.iter();
+        let Some(relay) = relays.position(|state| state.relay.channel == channel) else {
+            return;
+        };
+        self.waiting
+            .retain(|order| order.goal != Goal::Wish && order.relay != relay);
+        if let Some(under_way) = &mut self.under_way
+            && under_way.order.goal == Goal::Wish
         {
-            self.waiting.retain(|order| order.relay != at);
-            self.order(
-                Order {
-                    relay: at,
-                    closed,
-                    asked: now,
-                },
-                true,
-            );
-            self.send_next(now);
+            under_way.order.goal = Goal::Moot;
+            under_way.until = under_way.until.min(now + REST_PATIENCE);
         }
+        let order = Order {
+            relay,
+            closed,
+            asked: now,
+            goal: Goal::Rest,
+        };
+        self.order(order, false);
+        self.send_next(now);
     }
 
     fn order(&mut self, order: Order, first: bool) {
@@ -209,7 +233,12 @@ impl RelayBoard {
         self.garbage = 0;
         self.under_way = Some(UnderWay {
             order,
-            until: now + FEEDBACK_MAX,
+            until: now
+                + match order.goal {
+                    Goal::Wish | Goal::RestAgain => FEEDBACK_MAX,
+                    Goal::Rest | Goal::Moot => REST_PATIENCE,
+                },
+            is_denied: false,
         });
     }
 
@@ -222,6 +251,14 @@ impl RelayBoard {
         let order = under_way.order;
         if self.relays[order.relay].relay.channel != channel {
             self.unasked(at, channel, closed);
+            return;
+        }
+        if closed != order.closed && order.goal != Goal::Wish {
+            // It may be the late answer to an order before.
+            self.under_way = Some(UnderWay {
+                is_denied: true,
+                ..under_way
+            });
             return;
         }
         self.under_way = None;
@@ -237,12 +274,7 @@ impl RelayBoard {
                 asked: order.asked,
             }
         } else {
-            Fact::Trouble(self.trouble(
-                self.doing(order.relay, order.closed),
-                Trouble::Refused,
-                format!("the board answers that it is {}", word(closed)),
-                "is the board's coil supply strong enough for every relay that is closed?",
-            ))
+            Fact::Trouble(self.denied(order))
         };
         self.facts.push_back((at, fact));
         self.send_next(at);
@@ -276,11 +308,33 @@ impl RelayBoard {
         self.facts.push_back((at, fact));
     }
 
+    fn denied(&self, order: Order) -> DeviceTrouble {
+        self.trouble(
+            self.doing(order.relay, order.closed),
+            Trouble::Refused,
+            format!("the board answers that it is {}", word(!order.closed)),
+            "is the board's coil supply strong enough for every relay that is closed?",
+        )
+    }
+
     fn give_up(&mut self, now: Nanos) {
         let Some(under_way) = self.under_way.take_if(|under_way| under_way.until <= now) else {
             return;
         };
-        let doing = self.doing(under_way.order.relay, under_way.order.closed);
+        let order = under_way.order;
+        if let Goal::Rest | Goal::Moot = order.goal {
+            if order.goal == Goal::Rest {
+                let goal = Goal::RestAgain;
+                self.waiting.push_back(Order { goal, ..order });
+            }
+            return self.send_next(now);
+        }
+        if under_way.is_denied {
+            let trouble = self.denied(order);
+            self.facts.push_back((now, Fact::Trouble(trouble)));
+            return self.send_next(now);
+        }
+        let doing = self.doing(order.relay, order.closed);
         let rest = self.garbage + self.received.len();
         let trouble = if rest == 0 {
             self.trouble(
@@ -321,6 +375,7 @@ impl RelayBoard {
                     relay: place,
                     closed: false,
                     asked: now,
+                    goal: Goal::Wish,
                 },
                 true,
             );

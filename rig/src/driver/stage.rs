@@ -84,8 +84,8 @@ pub enum Left {
 
 #[derive(Clone, Debug)]
 enum Job {
-    /// Finds the controller, and brings it home if it does not know where it is.
-    Connect,
+    /// Finds the controller, and brings it home if it does not know where it is and nothing can be in the way.
+    Connect { homes: bool },
     /// Carries out a move.
     Move { trip: Trip, asked: Nanos },
     /// Brings key and tool out.
@@ -161,7 +161,17 @@ impl Stage {
 
     /// Asks who is there, and brings the axes home if they are lost.
     pub fn connect(&mut self, now: Nanos) {
-        self.jobs.push_back(Job::Connect);
+        self.jobs.push_back(Job::Connect { homes: true });
+        self.go_on(now);
+    }
+
+    /// The same after somebody else used the stage, who may have left a key in the cylinder or an axis in
+    /// motion: what moves is held, and axes that are lost stay where they are, which is trouble.
+    pub fn take_over(&mut self, now: Nanos) {
+        // Held first: a reset in motion loses the position.
+        self.outbox.push(b'!');
+        self.send_later(b"?".to_vec(), Answer::Report, ANSWER_MAX);
+        self.begin(now, Job::Connect { homes: false });
         self.go_on(now);
     }
 
@@ -212,11 +222,13 @@ impl Stage {
             return;
         }
         self.jobs.clear();
-        if matches!(
-            self.job,
-            Some(Job::Connect | Job::Diagnose(_) | Job::Rest(_))
-        ) {
-            return;
+        match self.job {
+            // Where the axes stand is only known then.
+            Some(Job::Connect { .. }) => {
+                return self.jobs.push_back(Job::Rest(Resting::default()));
+            }
+            Some(Job::Diagnose(_) | Job::Rest(_)) => return,
+            Some(Job::Move { .. }) | None => {}
         }
         let moving = self.job.take().is_some();
         self.lines.clear();
@@ -253,7 +265,7 @@ impl Stage {
 
     fn begin(&mut self, now: Nanos, mut job: Job) {
         match &mut job {
-            Job::Connect => {
+            Job::Connect { .. } => {
                 self.told.clear();
                 self.at = None;
                 self.send_later(vec![RESET], Answer::Banner, Nanos::from_secs(3));
@@ -307,7 +319,7 @@ impl Stage {
     /// All that was sent for a job has been answered: what next.
     fn step(&mut self, now: Nanos, job: Job) {
         match job {
-            Job::Connect => self.connected(now),
+            Job::Connect { homes } => self.connected(now, homes),
             Job::Move { mut trip, asked } => match self.travel(&mut trip) {
                 Ok(false) => self.job = Some(Job::Move { trip, asked }),
                 Ok(true) => {
@@ -371,7 +383,7 @@ impl Stage {
             match awaited {
                 Some(Answer::Banner) => {
                     self.under_way = None;
-                    if matches!(self.job, Some(Job::Connect)) {
+                    if matches!(self.job, Some(Job::Connect { .. })) {
                         self.facts
                             .push_back((now, Fact::Identified(line.to_owned())));
                     }
@@ -482,7 +494,7 @@ impl Stage {
                 format!("going to rest, {}", self.settings.doing(trip.motion))
             }
             Some(Job::Rest(_)) => "going to rest".to_owned(),
-            Some(Job::Connect) => "looking for its controller".to_owned(),
+            Some(Job::Connect { .. }) => "looking for its controller".to_owned(),
             Some(Job::Diagnose(_)) | None => "leaving it alone".to_owned(),
         }
     }

@@ -294,7 +294,7 @@ impl Ports for RealPorts {
         loop {
             let raised = self.interrupt.times();
             if raised != self.interrupts_seen {
-                self.interrupts_seen = raised;
+                self.interrupts_seen += 1;
                 return Waited::Interrupted;
             }
             if let Some(observation) = observations.pop_front() {
@@ -366,13 +366,16 @@ fn connect(host: &str) -> io::Result<BlockingTcpStream> {
 fn open_serial(path: &str, baud: u32) -> Result<SerialStream, PortTrouble> {
     let stream = SerialStream::open(&tokio_serial::new(path, baud)).map_err(|error| {
         let why = match error.kind() {
-            serialport::ErrorKind::Io(kind) => io::Error::new(kind, error.description),
+            serialport::ErrorKind::Io(kind) if kind != io::ErrorKind::NotFound => {
+                io::Error::new(kind, error.description)
+            }
             // serialport says "no device" where a path leads nowhere and where somebody holds it.
             serialport::ErrorKind::NoDevice if fs::metadata(path).is_ok() => {
                 io::Error::new(io::ErrorKind::ResourceBusy, error.description)
             }
-            serialport::ErrorKind::NoDevice => {
-                io::Error::new(io::ErrorKind::NotFound, error.description)
+            serialport::ErrorKind::NoDevice | serialport::ErrorKind::Io(_) => {
+                let saw = format!("{}; {}", error.description, those_there());
+                io::Error::new(io::ErrorKind::NotFound, saw)
             }
             _ => io::Error::other(error.description),
         };
@@ -383,6 +386,17 @@ fn open_serial(path: &str, baud: u32) -> Result<SerialStream, PortTrouble> {
         .clear(serialport::ClearBuffer::Input)
         .map_err(|error| trouble(path, &io::Error::other(error.description)))?;
     Ok(stream)
+}
+
+/// The serial ports of this computer, for who looked for another.
+fn those_there() -> String {
+    let ports = serialport::available_ports().unwrap_or_default();
+    let mut names: Vec<String> = ports.into_iter().map(|port| port.port_name).collect();
+    names.sort();
+    match names.is_empty() {
+        true => "this computer has no serial port".to_owned(),
+        false => format!("this computer has {}", names.join(", ")),
+    }
 }
 
 fn trouble(address: &str, why: &io::Error) -> PortTrouble {

@@ -4,6 +4,8 @@
 //! access and a wait never overlap, because one thread does both. A bench without one has no probe,
 //! and nothing on it can be cut.
 
+mod faults;
+
 use std::str::FromStr;
 use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,11 +19,13 @@ use lockrig_sim::chip::nvmc::{self, FlashChange, FlashOperation};
 use lockrig_sim::time::Ticks;
 
 use super::{
-    Branch, Change, CutPoint, Dependence, Glitch, Instruction, Interrupt, Level, LineId,
-    Observation, PortId, PortProblem, PortTrouble, Ports, ProbePort, Seen, Spent, Terminal, Torn,
-    Waited, sim_probe,
+    Branch, Change, CutPoint, Dependence, Fault, Glitch, Instruction, Interrupt, Level, LineId,
+    Observation, Outputs, PortId, PortProblem, PortTrouble, Ports, ProbePort, Seen, Spent,
+    Terminal, Torn, Waited, sim_probe,
 };
 use crate::event::Nanos;
+
+use faults::{Faults, Late};
 
 /// The virtual benches that exist.
 pub const NAMES: [&str; 3] = [
@@ -32,6 +36,9 @@ pub const NAMES: [&str; 3] = [
 
 /// A long wait looks at the interrupt this often, in bench time: some milliseconds of wall time.
 const LOOK: Ticks = Ticks::from_millis(1_000);
+
+/// The same on a bench with faults, whose outputs are looked at then.
+const FAULTY_LOOK: Ticks = Ticks::from_millis(1);
 
 /// Whether there is a virtual bench of this name.
 pub fn exists(name: &str) -> bool {
@@ -103,6 +110,9 @@ pub struct SimPorts {
     lines: Vec<Line>,
     interrupt: Interrupt,
     interrupts_seen: u64,
+    faults: Faults,
+    /// What the instruments held on when that was last looked at, and since when.
+    held: (Outputs, Nanos),
 }
 
 impl SimPorts {
@@ -122,7 +132,48 @@ impl SimPorts {
             lines: Vec::new(),
             interrupts_seen: interrupt.times(),
             interrupt,
+            faults: Faults::default(),
+            held: (Outputs::default(), Nanos::ZERO),
         }
+    }
+
+    /// Delivers what faults held back until now, and tells of a port that is lost by now.
+    fn faulty(&mut self) -> Option<Observation> {
+        let at = self.now();
+        while let Some(late) = self.faults.arrival(at) {
+            match late {
+                Late::To(port, bytes) => self.write_now(port, &bytes),
+                Late::From(port, _) if self.faults.is_lost(port, at) => {}
+                Late::From(port, bytes) => {
+                    let what = Seen::Bytes { port, bytes };
+                    return Some(Observation { at, what });
+                }
+            }
+        }
+        let port = self.faults.loss(at)?;
+        let why = "the port was lost".to_owned();
+        let what = Seen::Lost { port, why };
+        Some(Observation { at, what })
+    }
+
+    fn write_now(&mut self, port: PortId, bytes: &[u8]) {
+        self.world
+            .write(bench::Port::ALL[usize::from(port.0)], bytes);
+    }
+
+    fn look_at_outputs(&mut self) {
+        let outputs = self.outputs_now();
+        if outputs != self.held.0 {
+            self.held = (outputs, self.now());
+        }
+    }
+
+    fn outputs_now(&self) -> Outputs {
+        let outputs = self.world.board().map(|board| board.outputs());
+        outputs.map_or(Outputs::default(), |outputs| Outputs {
+            relays: outputs.relays,
+            millivolts: outputs.millivolts,
+        })
     }
 
     /// The board's bench that these ports lead to, for those who look at it from beside; none where
@@ -308,8 +359,20 @@ impl Ports for SimPorts {
     }
 
     fn write(&mut self, port: PortId, bytes: &[u8]) -> Result<(), PortTrouble> {
-        self.world
-            .write(bench::Port::ALL[usize::from(port.0)], bytes);
+        if self.faults.are_none() {
+            self.write_now(port, bytes);
+            return Ok(());
+        }
+        let now = self.now();
+        if self.faults.is_lost(port, now) {
+            return Err(PortTrouble {
+                address: format!("sim:{}", bench::Port::ALL[usize::from(port.0)]),
+                problem: PortProblem::Lost,
+                saw: "the port is gone".to_owned(),
+            });
+        }
+        let bytes = self.faults.outgoing(now, port, bytes);
+        self.write_now(port, &bytes);
         Ok(())
     }
 
@@ -328,13 +391,26 @@ impl Ports for SimPorts {
         loop {
             let raised = self.interrupt.times();
             if raised != self.interrupts_seen {
-                self.interrupts_seen = raised;
+                self.interrupts_seen += 1;
                 return Waited::Interrupted;
             }
-            let (seen, until) = self.world.run(LOOK, deadline);
+            let mut look = LOOK;
+            let mut end = deadline;
+            if !self.faults.are_none() {
+                if let Some(seen) = self.faulty() {
+                    return Waited::Saw(seen);
+                }
+                end = deadline.min(ticks_up(self.faults.next()));
+                if self.faults.have_begun(self.now()) {
+                    look = FAULTY_LOOK;
+                    self.look_at_outputs();
+                }
+            }
+            let (seen, until) = self.world.run(look, end);
             match seen {
                 Some(seen) => {
-                    if let Some(seen) = self.sight(seen) {
+                    let seen = self.sight(seen);
+                    if let Some(seen) = seen.and_then(|seen| self.faults.incoming(seen)) {
                         return Waited::Saw(seen);
                     }
                 }
@@ -362,6 +438,8 @@ impl Branch for SimPorts {
         let mut fork = SimPorts::around(self.world.fork(), self.interrupt.clone());
         fork.lines.clone_from(&self.lines);
         fork.interrupts_seen = self.interrupts_seen;
+        fork.faults = self.faults.clone();
+        fork.held = self.held.clone();
         Box::new(fork)
     }
 
@@ -398,6 +476,12 @@ impl Branch for SimPorts {
         });
         let board = self.world.board();
         board.is_some_and(|mut board| board.glitch(glitch))
+    }
+
+    fn last_instruction(&self) -> u32 {
+        let board = self.world.board();
+        let next = board.map_or(0, |board| board.chip().core_state().registers[15]);
+        next.wrapping_sub(2)
     }
 
     fn spent(&self) -> Spent {
@@ -506,6 +590,23 @@ impl Branch for SimPorts {
     fn first_read(&self, page: u32) -> Option<Nanos> {
         let board = self.world.board()?;
         board.chip().dependence()?.first_read(page).map(nanos)
+    }
+
+    fn fault(&mut self, fault: Fault) -> bool {
+        let port = self.bytes(&fault.port, 0);
+        port.map(|port| self.faults.add(port, fault)).is_ok()
+    }
+
+    fn outputs(&self) -> (Outputs, Nanos) {
+        let outputs = self.outputs_now();
+        match outputs == self.held.0 {
+            true => self.held.clone(),
+            false => (outputs, self.now()),
+        }
+    }
+
+    fn disturbed(&self) -> u64 {
+        self.faults.disturbed
     }
 }
 

@@ -243,12 +243,12 @@ impl<'a> Teller<'a> {
             What::Trouble {
                 device, doing, saw, ..
             } => self.tell(event.at, format!("the bench: {device}, {doing}: {saw}")),
-            What::WentToRest { failed, .. } => {
+            What::WentToRest { unknown, .. } => {
                 self.inside.clear();
                 self.passages.push(Passage::default());
-                let text = match failed.is_empty() {
+                let text = match unknown.is_empty() {
                     true => "every output goes to rest".to_owned(),
-                    false => format!("NOT at rest: {}", failed.join(", ")),
+                    false => format!("state UNKNOWN: {}", unknown.join(", ")),
                 };
                 self.tell(event.at, text);
             }

@@ -357,8 +357,8 @@ mod tests {
         "old opens, new opens"
     )]
     #[case(
-        What::WentToRest { outputs: vec!["supply".to_owned()], failed: vec!["relay 3".to_owned()] },
-        "not at rest: relay 3"
+        What::WentToRest { outputs: vec!["supply".to_owned()], unknown: vec!["relay 3".to_owned()] },
+        "state unknown: relay 3"
     )]
     fn a_decision_is_told_in_words(#[case] what: What, #[case] expected: &str) {
         assert_eq!(words::of(&what), expected);

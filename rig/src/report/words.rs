@@ -146,9 +146,9 @@ pub fn of(what: &What) -> String {
         What::Trouble {
             device, doing, saw, ..
         } => format!("{device}, {doing}: {saw}"),
-        What::WentToRest { outputs, failed } => match &failed[..] {
+        What::WentToRest { outputs, unknown } => match &unknown[..] {
             [] => format!("at rest: {}", outputs.join(", ")),
-            failed => format!("not at rest: {}", failed.join(", ")),
+            unknown => format!("state unknown: {}", unknown.join(", ")),
         },
         What::KeyInserted { key, standing } => {
             let standing = match standing {

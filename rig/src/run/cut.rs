@@ -52,6 +52,8 @@ pub struct Point {
     pub when: Nanos,
     /// The write that begins there.
     pub operation: Option<CutPoint>,
+    /// The address of the instruction that begins it.
+    pub begun_by: Option<u32>,
     /// How many events came before.
     pub events: usize,
     /// The bench, a moment before the cut; to be forked by whoever wants to cut.
@@ -64,6 +66,9 @@ pub struct Point {
     pub new: Vec<CodeUse>,
     /// A reset is under way.
     pub resets: bool,
+    /// How many points it stands for: instructions in a row, before each of which a cut leaves the same, and
+    /// between which nothing was seen or done.
+    pub stands_for: u64,
 }
 
 /// A change of codes that is under way, or is over while nobody has touched the lock since.
@@ -81,6 +86,10 @@ pub struct Cutting {
     /// None until the steps begin whose points count.
     goal: Option<Goal>,
     points: Vec<Point>,
+    /// Whether instructions count, too.
+    instructions: bool,
+    /// Of the last instruction: what was seen before it, and what a cut there leaves.
+    last: Option<(usize, u64)>,
 }
 
 #[derive(Clone, Copy)]
@@ -91,19 +100,21 @@ enum Goal {
 }
 
 impl Cutting {
-    /// Keeps every point of the scenario's steps.
-    pub fn collecting() -> Cutting {
+    /// Keeps every point of the scenario's steps, with or without instructions.
+    pub fn collecting(instructions: bool) -> Cutting {
         Cutting {
             counts: BTreeMap::new(),
             goal: None,
             points: Vec::new(),
+            instructions,
+            last: None,
         }
     }
 
     fn striking(cut: Cut, sag: Millivolts) -> Cutting {
         Cutting {
             goal: Some(Goal::Strike(cut, sag)),
-            ..Cutting::collecting()
+            ..Cutting::collecting(cut.at.kind == CutKind::Instruction)
         }
     }
 
@@ -116,6 +127,7 @@ impl Cutting {
     fn words(&self) -> String {
         let count = |kind: &CutKind| self.counts.get(kind).copied().unwrap_or(0);
         let words = CutKind::ALL.iter();
+        let words = words.filter(|kind| self.instructions || **kind != CutKind::Instruction);
         let words: Vec<String> = words
             .map(|kind| format!("{} {kind}", count(kind)))
             .collect();
@@ -168,6 +180,8 @@ impl Runner<'_> {
     pub(super) fn watch_cuts(&mut self) {
         if let Some(cutting) = &mut self.cutting {
             cutting.goal = Some(Goal::Collect);
+            let instructions = cutting.instructions;
+            self.watch_instructions(instructions);
         }
     }
 }
@@ -183,6 +197,10 @@ impl<P> Runner<'_, P> {
                 closed: true,
                 ..
             } => (CutKind::Key, None),
+            // Those of a glitch are counted by themselves.
+            bench::What::Instruction(_) if self.counts_instructions() => {
+                (CutKind::Instruction, None)
+            }
             _ => return Ok(()),
         };
         // Without supply there is nothing to cut.
@@ -202,12 +220,16 @@ impl<P> Runner<'_, P> {
         match goal {
             Goal::Strike(cut, sag) if cut.at == at => self.strike_at(cut, sag),
             Goal::Strike(..) => Ok(()),
+            Goal::Collect if kind == CutKind::Instruction && self.stands_for_one_more() => Ok(()),
             Goal::Collect => {
                 let Some(mut bench) = self.bench.fork() else {
                     return self.no_branch();
                 };
+                let mut begun_by = None;
                 if let Some(branch) = bench.branch() {
+                    begun_by = operation.map(|_| branch.last_instruction());
                     branch.watch_terminal(false);
+                    branch.watch_instructions(false);
                 }
                 let valid = self.credentials.valid();
                 let change = self.change.as_ref();
@@ -215,18 +237,54 @@ impl<P> Runner<'_, P> {
                     at,
                     when: happening.at,
                     operation,
+                    begun_by,
                     events: self.recorder.events().len(),
                     bench: Mutex::new(bench),
                     closed: self.closed.clone(),
                     old: change.map_or_else(|| valid.clone(), |change| change.old.clone()),
                     new: change.map_or(valid, |change| change.new.clone()),
                     resets: change.is_some_and(|change| change.resets),
+                    stands_for: 1,
                 };
                 if let Some(cutting) = &mut self.cutting {
                     cutting.points.push(point);
                 }
                 Ok(())
             }
+        }
+    }
+
+    fn counts_instructions(&self) -> bool {
+        let cutting = self.cutting.as_ref();
+        cutting.is_some_and(|cutting| cutting.instructions)
+    }
+
+    /// Whether a cut before this instruction is the same as one before the last.
+    fn stands_for_one_more(&mut self) -> bool {
+        let events = self.recorder.events().len();
+        let Some(branch) = self.bench.branch() else {
+            return false;
+        };
+        let here = (events, branch.lasting_state());
+        let Some(cutting) = &mut self.cutting else {
+            return false;
+        };
+        let is_same = cutting.last == Some(here);
+        cutting.last = Some(here);
+        let before = cutting.points.iter_mut().rev();
+        let mut before = before.filter(|point| point.at.kind == CutKind::Instruction);
+        match before.next().filter(|_| is_same) {
+            Some(point) => {
+                point.stands_for += 1;
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub(super) fn watch_instructions(&mut self, watch: bool) {
+        if let Some(branch) = self.bench.branch() {
+            branch.watch_instructions(watch);
         }
     }
 
@@ -237,13 +295,22 @@ impl<P> Runner<'_, P> {
     /// The supply is lost, here.
     fn strike_at(&mut self, Cut { at, mode }: Cut, sag: Millivolts) -> Step {
         self.cutting = None;
-        self.record(What::Interrupted {
-            phase: at.to_string(),
-            after: Nanos::ZERO,
-            how: mode.to_string(),
-        });
+        if at.kind == CutKind::Instruction {
+            self.watch_instructions(false);
+        }
+        let is_real = self.bench.branch().is_none();
+        self.interrupted(
+            at,
+            match mode {
+                CutMode::Sag(_) => mode.to_string(),
+                _ if is_real => format!("{mode}, a true cut: as soon as the supply can"),
+                _ => mode.to_string(),
+            },
+        );
         if let CutMode::Sag(_) = mode {
             self.set_supply(Some(sag))?;
+        } else if is_real {
+            self.set_supply(None)?;
         } else {
             self.record(What::SupplySet { millivolts: None });
             self.power_on = None;
@@ -262,16 +329,25 @@ impl Runner<'_> {
     /// until it is lost at the next.
     pub(super) fn interrupt_at(&mut self, cuts: &[Cut], lasts: Nanos, acts: &[Act]) -> Step {
         let depth = self.inside.len();
+        let is_real = self.bench.branch().is_none();
         for (nth, cut) in cuts.iter().enumerate() {
             self.cutting = Some(Cutting::striking(*cut, self.profile.supply.sag.value));
+            if cut.at.kind == CutKind::Instruction {
+                self.watch_instructions(true);
+            }
+            if is_real {
+                self.break_at_stores(*cut)?;
+            }
             let outcome = match nth {
                 0 => self.all(acts),
                 _ => self.wait_for_quiet_start(),
             };
+            self.at_stores = None;
             match (outcome, self.cutting.take()) {
                 (Err(Stop::Interrupted), _) => {}
                 (Err(other), _) => return Err(other),
                 (Ok(()), cutting) => {
+                    self.watch_instructions(false);
                     let there_are = cutting.map(|cutting| cutting.words()).unwrap_or_default();
                     let of = match nth {
                         0 => "the steps".to_owned(),
@@ -279,20 +355,20 @@ impl Runner<'_> {
                     };
                     let wanted = format!("there is no {}", cut.at);
                     let got = format!("{of} have {there_are}; hint: 'lockrig cuts' lists them");
-                    self.record(What::Checked {
-                        wanted,
-                        got,
-                        held: false,
-                    });
-                    return Err(Stop::NoSuchPoint);
+                    return self.no_such_point(wanted, got);
                 }
             }
             self.inside.truncate(depth);
             self.tracks.clear();
-            if let Err(trouble) = renew(self.bench, cut.mode, self.profile) {
+            if !is_real && let Err(trouble) = renew(self.bench, cut.mode, self.profile) {
                 return self.broken(trouble);
             }
             self.wait(lasts)?;
+            if is_real {
+                self.set_supply(Some(self.profile.supply.fresh.value))?;
+                self.wait_for_power()?;
+                continue;
+            }
             self.record(What::SupplySet {
                 millivolts: Some(self.profile.supply.fresh.value.0),
             });

@@ -215,8 +215,11 @@ impl Runner<'_> {
         };
         self.no_such_point(format!("there is no {missing}"), got)
     }
+}
 
-    fn no_such_point(&mut self, wanted: String, got: String) -> Step {
+impl<P> Runner<'_, P> {
+    /// A scenario names a point that its steps do not have.
+    pub(super) fn no_such_point(&mut self, wanted: String, got: String) -> Step {
         self.record(What::Checked {
             wanted,
             got,
@@ -224,9 +227,7 @@ impl Runner<'_> {
         });
         Err(Stop::NoSuchPoint)
     }
-}
 
-impl<P> Runner<'_, P> {
     /// An instruction is about to be executed.
     pub(super) fn note_instruction(&mut self, instruction: port::Instruction) -> Step {
         let Some(Glitching {

@@ -22,6 +22,7 @@ use super::glitch::Glitching;
 use super::pattern::{Progress, Track, Wanted};
 use super::penalty::{Penalty, Stage};
 use super::steps::is_signal;
+use super::store::{AtStores, Write};
 pub use crate::judge::Stop;
 
 /// Ends early with [`Stop`].
@@ -59,6 +60,10 @@ pub struct Runner<'a, P = Profile> {
     pub armed: Option<Armed>,
     /// Whether cut points are counted, and what for.
     pub cutting: Option<Cutting>,
+    /// The writes to flash of the script's interruption, as they were rehearsed.
+    pub rehearsal: &'a [Write],
+    /// Breakpoints at the instructions that begin them, while one is waited for.
+    pub at_stores: Option<AtStores>,
     /// Whether entries are counted, and what for.
     pub glitching: Option<Glitching>,
     /// The change of codes that is under way.
@@ -169,6 +174,8 @@ impl<'a, P> Runner<'a, P> {
             penalty: Penalty::new(Vec::new(), None),
             armed: None,
             cutting: None,
+            rehearsal: &[],
+            at_stores: None,
             glitching: None,
             change: None,
             tracks: Vec::new(),
@@ -230,9 +237,14 @@ impl<'a, P> Runner<'a, P> {
             .and_then(|armed| armed.strikes)
             .map(|(at, _)| at);
         let deadline = strikes.map_or(until, |strikes| strikes.min(until));
+        let look_at = self.at_stores.as_ref().map(|at_stores| at_stores.look_at);
+        let deadline = look_at.map_or(deadline, |look_at| look_at.min(deadline));
         match self.bench.wait(deadline) {
             Waited::Saw(happening) => self.note(happening),
             Waited::Interrupted => Err(Stop::Aborted),
+            Waited::Deadline if look_at.is_some_and(|look_at| look_at <= self.bench.now()) => {
+                self.look_at_core()
+            }
             Waited::Deadline if strikes.is_some_and(|strikes| strikes <= self.bench.now()) => {
                 self.strike()
             }
@@ -580,6 +592,15 @@ impl<'a, P> Runner<'a, P> {
         Ok(())
     }
 
+    /// Waits until the supply has confirmed that it is off.
+    pub fn wait_for_no_power(&mut self) -> Step {
+        let until = self.bench.now() + POWER_MAX;
+        while !self.bench.is_fed(Feed::Off) && self.bench.now() < until {
+            self.wait_for_one(until)?;
+        }
+        Ok(())
+    }
+
     /// Waits until lamps and beeper have been quiet, at most `bound`.
     pub fn wait_for_quiet(&mut self, bound: Nanos) -> Step {
         let end = self.bench.now() + bound;
@@ -616,18 +637,21 @@ impl<P> Runner<'_, P>
 where
     Self: CarryOut,
 {
-    /// What happens on every way out: the scenario's `finally`, then rest.
-    pub fn clean_up(&mut self) {
+    /// What happens on every way out: the scenario's `finally`, then rest. A broken bench goes to rest at once:
+    /// what `finally` asks of it could not be trusted, and power least of all where an output is unknown.
+    pub fn clean_up(&mut self, stopped: Option<Stop>) {
         let script = self.script;
         self.armed = None;
         self.tracks.clear();
         self.inside.clear();
         // A stop in here is recorded like any other, and rest comes all the same.
-        let _ = self.release_all().and_then(|()| self.all(&script.finally));
+        if stopped != Some(Stop::Broken) {
+            let _ = self.release_all().and_then(|()| self.all(&script.finally));
+        }
         let rest = self.bench.to_rest();
         self.record(What::WentToRest {
             outputs: rest.outputs,
-            failed: rest.failed,
+            unknown: rest.unknown,
         });
     }
 

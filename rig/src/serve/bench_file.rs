@@ -67,6 +67,33 @@ pub fn real(text: &str, places: &[Place]) -> Result<String, NotVirtual> {
     Ok(format!("{ABOUT}{file}"))
 }
 
+/// Makes a file from the virtual bench's that leads there as before, but for the lines: they come through the
+/// sense board's protocol.
+///
+/// # Errors
+/// As of [`real`].
+pub fn on_wires(text: &str) -> Result<String, NotVirtual> {
+    let before: Table = text.parse().map_err(|_| NotVirtual("bench"))?;
+    let places = Service::all().filter_map(|service| {
+        Some(Place {
+            name: service.name(),
+            at: service.sim_address()?,
+            baud: match service {
+                Service::Instrument(port) => Some(port.baud()),
+                Service::Probe | Service::Gdb => None,
+            },
+        })
+    });
+    let mut file: Table = real(text, &places.collect::<Vec<_>>())?
+        .parse()
+        .map_err(|_| NotVirtual("bench"))?;
+    for key in ["bench", "emulates"] {
+        let value = before.get(key).ok_or(NotVirtual(key))?;
+        file.insert(key.to_owned(), value.clone());
+    }
+    Ok(file.to_string())
+}
+
 fn table<'f>(file: &'f mut Table, name: &'static str) -> Result<&'f mut Table, NotVirtual> {
     file.get_mut(name)
         .and_then(Value::as_table_mut)

@@ -16,6 +16,8 @@ file_words! {
         Output,
         /// A key or button closes.
         Key,
+        /// The chip is about to execute an instruction.
+        Instruction,
     }
 }
 
@@ -125,7 +127,7 @@ impl Read for CutAt {
             problems.expected_hint(
                 "a cut point",
                 node,
-                "flash-op, output or key, and its number from 1: flash-op 17",
+                "flash-op, output, key or instruction, and its number from 1: flash-op 17",
             )
         })
     }
@@ -165,7 +167,7 @@ impl JsonSchema for CutAt {
         json_schema!({
             "description": "A point of a flow, as 'lockrig cuts' names it",
             "type": "string",
-            "pattern": "^(flash-op|output|key) [1-9][0-9]*$",
+            "pattern": "^(flash-op|output|key|instruction) [1-9][0-9]*$",
         })
     }
 }

@@ -1,8 +1,5 @@
 //! A bench that a command serves, for as long as a test needs it, and the programs that look at it.
-#![cfg_attr(
-    not(unix),
-    allow(dead_code, reason = "benches are served on Unix in these tests")
-)]
+#![allow(dead_code, reason = "no test needs all of it")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -106,6 +103,7 @@ pub fn lockrig(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lockrig"))
         .args(arguments)
         .current_dir(folder)
+        .env("LOCKRIG_LOCKS", folder.join("locks"))
         .stdin(Stdio::null())
         .output()
         .expect("the command starts")

@@ -10,7 +10,7 @@ use crate::driver::firmata::PINS;
 use crate::driver::stage::{self, Axis};
 use crate::port::sim;
 use crate::quantity::Millidegrees;
-use crate::source::{Problem, Problems, Span, Spanned, is_name};
+use crate::source::{Problem, Problems, Source, Span, Spanned, is_name};
 
 /// The outputs that are groups of their own in `rest.order`.
 const OUTPUTS: [&str; 6] = ["keys", "buttons", "door", "jam", "supply", "stage"];
@@ -33,7 +33,7 @@ impl<'t, 'p> Check<'t, 'p> {
         }
     }
 
-    pub(super) fn file(mut self) -> Option<BenchFile> {
+    pub(super) fn file(mut self, source: &Source) -> Option<BenchFile> {
         let text = self.text;
         self.version();
         if !is_name(&text.bench) {
@@ -61,6 +61,7 @@ impl<'t, 'p> Check<'t, 'p> {
         self.addresses();
         self.unused_ports();
         Some(BenchFile {
+            source: source.clone(),
             name: text.bench.value.clone(),
             about: text.about.clone(),
             lock: text.lock,

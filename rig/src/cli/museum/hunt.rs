@@ -290,6 +290,7 @@ fn by_cuts(quarry: &Quarry<'_>, until: Instant) -> Result<Option<Catch>, Failure
             seed: quarry.seed,
             jobs: quarry.jobs,
             detail,
+            instructions: false,
             skip: true,
         };
         let lock = lock_of(quarry.product, quarry.piece)?;
@@ -424,8 +425,13 @@ impl Board {
     ) -> Result<Board, Failure> {
         let group = board::group(&library.project, bench, product, None, image)?;
         let interrupt = Interrupt::default();
-        let prepared =
-            campaign::prepare(&group, &board::opener(), seed, interrupt).map_err(board::broken)?;
+        let prepared = campaign::prepare(
+            &group,
+            &board::opener(None, "a search for bad firmware"),
+            seed,
+            interrupt,
+        )
+        .map_err(board::broken)?;
         Ok(Board {
             group,
             bench: Mutex::new(prepared.bench),
@@ -471,6 +477,7 @@ impl Board {
             seed,
             files: Vec::new(),
             flashed: self.receipt.clone(),
+            rehearsal: &[],
             bench: &mut bench,
         };
         let (events, _) = run::run(setup, Box::new(std::io::sink()));

@@ -7,7 +7,7 @@ use crate::event::Nanos;
 
 impl Stage {
     /// All that a controller says of itself has been read, or where it stands after going home.
-    pub(super) fn connected(&mut self, now: Nanos) {
+    pub(super) fn connected(&mut self, now: Nanos, homes: bool) {
         if let Some(trouble) = self.unfit() {
             return self.die(now, trouble);
         }
@@ -33,9 +33,18 @@ impl Stage {
             return self.die(now, trouble);
         }
         if report.state.starts_with("Alarm") {
+            if !homes {
+                let trouble = self.trouble(
+                    "asking where it stands".to_owned(),
+                    Trouble::Refused,
+                    "its axes are lost, and a key may be in the cylinder".to_owned(),
+                    "take the key out by hand; the axes go home at the start of the next run",
+                );
+                return self.die(now, trouble);
+            }
             self.send_later(b"$H\n".to_vec(), Answer::Ok, HOMING_MAX);
             self.send_later(b"?".to_vec(), Answer::Report, ANSWER_MAX);
-            self.job = Some(Job::Connect);
+            self.job = Some(Job::Connect { homes });
             return;
         }
         self.at = Some(report.at);

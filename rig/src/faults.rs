@@ -1,0 +1,277 @@
+//! Whether the rig is right where its instruments are not: ports lost, bytes dropped, garbled and late, at
+//! every event of a run.
+//!
+//! Each faulty run starts from a fork of the board from which the run without a fault started, and differs from
+//! it in the fault alone. Its verdict has to be that of the run without, or to blame the bench: broken,
+//! inconclusive or aborted. What it calls at rest has to be so, what can be reached has to be so soon, and its
+//! report has to be whole. Everything else is wrong, and a bug of the rig.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use crate::bench::{Bench, BenchFile};
+use crate::campaign::{self, Group, Job, Prepared};
+use crate::event::{Event, Nanos, What};
+use crate::port::{Disturbance, Fault, Outputs};
+use crate::trace;
+use crate::verdict::Verdict;
+
+/// How soon after a run everything that can be reached has to be at rest.
+pub const REST_WITHIN: Nanos = Nanos::from_millis(100);
+/// How long bytes are disturbed.
+const LASTS: Nanos = Nanos::from_millis(300);
+/// Of the bytes of that time, one in so many.
+const ONE_IN: u32 = 4;
+/// By how much a byte is late that is: more than any instrument waits for.
+const LATE: Nanos = Nanos::from_millis(400);
+
+/// A kind of fault.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Kind {
+    /// The port is gone.
+    Lost,
+    /// Bytes do not arrive.
+    Dropped,
+    /// Bytes arrive wrong.
+    Garbled,
+    /// Bytes arrive late.
+    Late,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 4] = [Kind::Lost, Kind::Dropped, Kind::Garbled, Kind::Late];
+
+    /// In a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Lost => "lost",
+            Kind::Dropped => "dropped",
+            Kind::Garbled => "garbled",
+            Kind::Late => "late",
+        }
+    }
+
+    fn disturbance(self) -> Disturbance {
+        match self {
+            Kind::Lost => Disturbance::Lose,
+            Kind::Dropped => Disturbance::Drop,
+            Kind::Garbled => Disturbance::Garble,
+            Kind::Late => Disturbance::Delay(LATE),
+        }
+    }
+}
+
+/// A run that can be carried out again and again, each time with another fault.
+pub struct Subject<'a> {
+    group: &'a Group,
+    job: &'a Job,
+    board: Mutex<&'a mut Prepared>,
+    /// The verdict without a fault.
+    pub verdict: Verdict,
+    /// When something happened in that run.
+    pub moments: Vec<Nanos>,
+}
+
+/// What came of a run with a fault.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Why.
+    pub because: String,
+    /// How many bytes were hit.
+    pub hit: u64,
+    /// How long after the run something still changed on its way to rest.
+    pub rest: Nanos,
+    /// What the rig did wrong.
+    pub wrong: Vec<String>,
+}
+
+impl<'a> Subject<'a> {
+    /// Carries the run out without a fault; its report goes into the folder.
+    ///
+    /// # Errors
+    /// A report that is not whole.
+    pub fn new(
+        group: &'a Group,
+        job: &'a Job,
+        board: &'a mut Prepared,
+        folder: &Path,
+    ) -> Result<Subject<'a>, String> {
+        let mut subject = Subject {
+            group,
+            job,
+            board: Mutex::new(board),
+            verdict: Verdict::Broken,
+            moments: Vec::new(),
+        };
+        let (outcome, events) = subject.run(None, folder);
+        subject.verdict = outcome.verdict;
+        let began = events.iter().position(|event| !is_head(&event.what));
+        let moments = events.iter().skip(began.unwrap_or(0));
+        let moments: BTreeSet<Nanos> = moments.map(|event| event.at).collect();
+        subject.moments = moments.into_iter().collect();
+        match outcome.wrong.first() {
+            None => Ok(subject),
+            Some(wrong) => Err(format!("without a fault: {wrong}")),
+        }
+    }
+
+    /// The faults at one event of the run, by its place among them: of every kind, on every port.
+    pub fn faults(&self, moment: usize, seed: u64) -> Vec<(Kind, Fault)> {
+        let from = self.moments[moment];
+        let mut faults = Vec::new();
+        for (nth, port) in ports(&self.group.bench).into_iter().enumerate() {
+            for kind in Kind::ALL {
+                let fault = Fault {
+                    port: port.to_owned(),
+                    from,
+                    until: from + LASTS,
+                    what: kind.disturbance(),
+                    one_in: ONE_IN,
+                    seed: seed
+                        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                        .wrapping_add((moment * 16 + nth * 4 + kind as usize) as u64),
+                };
+                faults.push((kind, fault));
+            }
+        }
+        faults
+    }
+
+    /// Carries the run out with a fault; its report goes into the folder.
+    pub fn carry_out(&self, fault: &Fault, folder: &Path) -> Outcome {
+        let (mut outcome, _) = self.run(Some(fault), folder);
+        if !is_right(self.verdict, outcome.verdict) {
+            outcome.wrong.push(format!(
+                "{} in place of {}: {}",
+                outcome.verdict, self.verdict, outcome.because
+            ));
+        }
+        outcome
+    }
+
+    fn run(&self, fault: Option<&Fault>, folder: &Path) -> (Outcome, Vec<Event>) {
+        let (mut bench, receipt) = {
+            let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+            let fork = board.bench.fork().expect("the bench is virtual");
+            (fork, board.receipt.clone())
+        };
+        if let (Some(fault), Some(branch)) = (fault, bench.branch()) {
+            branch.fault(fault.clone());
+        }
+        let ran = campaign::one(self.group, self.job, &mut bench, receipt, folder, None);
+        let (summary, mut wrong) = (ran.summary, Vec::new());
+        let events = whole(folder, summary.verdict).unwrap_or_else(|why| {
+            wrong.push(why);
+            Vec::new()
+        });
+        let branch = bench.branch().expect("the bench is virtual");
+        let (hit, held) = (branch.disturbed(), branch.outputs());
+        let rest = at_rest(&events, &bench, fault, held, &mut wrong);
+        let outcome = Outcome {
+            verdict: summary.verdict,
+            because: summary.because,
+            hit,
+            rest,
+            wrong,
+        };
+        (outcome, events)
+    }
+}
+
+/// What a trace begins with before anything happens.
+fn is_head(what: &What) -> bool {
+    matches!(what, What::Started { .. } | What::Flashed { .. })
+}
+
+/// The byte ports of a bench.
+fn ports(bench: &BenchFile) -> BTreeSet<&str> {
+    let instruments = bench.instruments().into_iter();
+    let all = instruments.filter(|(what, _)| *what != "probe");
+    all.map(|(_, at)| at).collect()
+}
+
+/// Whether a verdict is right, given the one without the fault.
+fn is_right(without: Verdict, with: Verdict) -> bool {
+    with == without
+        || matches!(
+            with,
+            Verdict::Broken | Verdict::Inconclusive | Verdict::Aborted
+        )
+}
+
+/// The events of a report, if it is whole.
+fn whole(folder: &Path, verdict: Verdict) -> Result<Vec<Event>, String> {
+    let read = |name: &str| {
+        fs::read_to_string(folder.join(name)).map_err(|why| format!("the report: {name}: {why}"))
+    };
+    let events = trace::read(&read("events.jsonl")?).map_err(|why| format!("the trace: {why}"))?;
+    let last = events.last().map(|event| &event.what);
+    if !matches!(last, Some(What::Finished { verdict: told, .. }) if *told == verdict) {
+        return Err("the trace has no last line with the verdict".to_owned());
+    }
+    let record: serde_json::Value =
+        serde_json::from_str(&read("run.json")?).map_err(|why| format!("run.json: {why}"))?;
+    if record["verdict"] != verdict.to_string() {
+        return Err("run.json has another verdict".to_owned());
+    }
+    for (name, end) in [("junit.xml", "</testsuites>"), ("report.html", "</html>")] {
+        if !read(name)?.trim_end().ends_with(end) {
+            return Err(format!("{name} has no end"));
+        }
+    }
+    Ok(events)
+}
+
+/// How long after the run something still changed; what is not as it is said to be goes to `wrong`.
+fn at_rest(
+    events: &[Event],
+    bench: &Bench,
+    fault: Option<&Fault>,
+    (held, since): (Outputs, Nanos),
+    wrong: &mut Vec<String>,
+) -> Nanos {
+    let rested = events
+        .iter()
+        .rposition(|event| matches!(event.what, What::WentToRest { .. }));
+    let Some((place, What::WentToRest { outputs, .. })) =
+        rested.map(|place| (place, &events[place].what))
+    else {
+        wrong.push("it never went to rest".to_owned());
+        return Nanos::ZERO;
+    };
+    let file = bench.file();
+    let is_lost =
+        |at: &str| fault.is_some_and(|fault| fault.what == Disturbance::Lose && fault.port == at);
+    let mut on = Vec::new();
+    if let Some(relays) = &file.relays {
+        let contacts = relays.contacts.iter();
+        let off =
+            contacts.filter(|(_, wired)| held.relays.contains(&wired.channel) != wired.rest_closed);
+        on.extend(off.map(|(contact, _)| (contact.to_string(), is_lost(&relays.port.at))));
+    }
+    if let Some(supply) = &file.supply
+        && held.millivolts != supply.rest.map(|voltage| voltage.0)
+    {
+        on.push(("supply".to_owned(), is_lost(&supply.port.at)));
+    }
+    for (output, is_lost) in on {
+        if outputs.contains(&output) {
+            wrong.push(format!("{output} is said to be at rest and is not"));
+        } else if fault.is_none_or(|fault| fault.what == Disturbance::Lose) && !is_lost {
+            wrong.push(format!("{output} can be reached and is not at rest"));
+        }
+    }
+    let began = place
+        .checked_sub(1)
+        .map_or(Nanos::ZERO, |before| events[before].at);
+    let rest = since.since(began);
+    if fault.is_some_and(|fault| fault.what == Disturbance::Lose) && rest > REST_WITHIN {
+        wrong.push(format!("going to rest took {rest}"));
+    }
+    rest
+}

@@ -1,0 +1,239 @@
+//! Losing the supply at a write to flash where nothing can be forked: on a bench that only has its ports, whose
+//! probe stops at the instruction that begins the write. Underneath stands the virtual bench, so that this takes
+//! bench time and no other.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use lockrig::bench::BenchFile;
+use lockrig::campaign::{Campaign, Group, Job, Opener, Ran, Report, chip_of};
+use lockrig::event::Nanos;
+use lockrig::image::Image;
+use lockrig::port::sim::SimPorts;
+use lockrig::port::{
+    Branch, Interrupt, Level, LineId, Observation, PortId, PortTrouble, Ports, ProbePort, Waited,
+};
+use lockrig::profile::{Product, codes};
+use lockrig::scenario::{self, Course, Requirements, Scenario};
+use lockrig::snapshot::Key;
+use lockrig::source::Source;
+use lockrig::verdict::Verdict;
+use rstest::rstest;
+use tempfile::TempDir;
+
+/// The virtual bench as far as it is like a real one.
+struct OnlyPorts(SimPorts);
+
+impl Ports for OnlyPorts {
+    fn now(&self) -> Nanos {
+        self.0.now()
+    }
+    fn bytes(&mut self, address: &str, baud: u32) -> Result<PortId, PortTrouble> {
+        self.0.bytes(address, baud)
+    }
+    fn line(&mut self, address: &str, pin: &str) -> Result<LineId, PortTrouble> {
+        self.0.line(address, pin)
+    }
+    fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {
+        self.0.probe(address)
+    }
+    fn write(&mut self, port: PortId, bytes: &[u8]) -> Result<(), PortTrouble> {
+        self.0.write(port, bytes)
+    }
+    fn level(&mut self, line: LineId) -> Result<Level, PortTrouble> {
+        self.0.level(line)
+    }
+    fn wait(&mut self, deadline: Nanos) -> Waited<Observation> {
+        self.0.wait(deadline)
+    }
+    fn stood_still(&mut self) -> Nanos {
+        self.0.stood_still()
+    }
+    fn interrupt(&self) -> Interrupt {
+        self.0.interrupt()
+    }
+    fn branch(&mut self) -> Option<&mut dyn Branch> {
+        None
+    }
+}
+
+fn root() -> &'static Path {
+    let rig = Path::new(env!("CARGO_MANIFEST_DIR"));
+    rig.parent().expect("rig has a parent")
+}
+
+fn source(path: PathBuf) -> Source {
+    let text = fs::read_to_string(&path).expect("it is there");
+    Source::new(path.display().to_string(), text)
+}
+
+fn change(cut: &str) -> Scenario {
+    let text = format!(
+        "scenario: change\nversion: 1\nintent: A change of codes loses its supply.\n\
+         needs: [keypad, bolt, procedure.change-code]\ncovers: [R08]\ncodes: {{ old: user, new: user }}\n\
+         given: {{ door: open, supply: fresh, user-codes: [$old] }}\nsteps:\n\
+         \x20 - interrupt: {{ cut: {cut}, for: 300 ms }}\n    steps:\n      - do: change-code\n\
+         \x20       with: {{ old: $old, new: $new }}\n      - opens: $new\n  - wait: lockout\n\
+         \x20 - settles: {{ old: [$old], new: [$new] }}\n"
+    );
+    read(&Source::new("change.yaml", text))
+}
+
+fn read(source: &Source) -> Scenario {
+    let requirements = self::source(root().join("scenarios/requirements.yaml"));
+    let requirements = Requirements::read(&requirements).expect("they are right");
+    Scenario::read(source, &requirements).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// The scenario's run on a board with this image, and its events.
+fn run(scenario: &Scenario, image: &str) -> (Ran, String) {
+    let virtual_bench = BenchFile::read(&source(root().join("boards/virtual-safe.toml")));
+    let virtual_bench = virtual_bench.expect("it is right");
+    let mut bench = virtual_bench.clone();
+    bench.emulates = None;
+    let profile = source(root().join("scenarios/profiles/stack-on-red-button.yaml"));
+    let product = Arc::new(Product::read(&profile).expect("it is right"));
+    let lock = product.lock().expect("it has codes");
+    let page = lock.personality().expect("it has one").to_page();
+    let bytes = fs::read(root().join(format!("firmware/images/{image}.elf"))).expect("committed");
+    let chip = chip_of(&bench).expect("it is known").expect("it has one");
+    let image = Image::read(image, &bytes, &chip).expect("it is an image");
+    let image = image
+        .with_personality(&page.expect("it fits"))
+        .expect("it takes one");
+    let plan = scenario::plan(scenario, lock).expect("it fits").remove(0);
+    let Course::Runs(script) = plan.course.clone() else {
+        panic!("it is skipped");
+    };
+    let made = codes::generate(lock, 1, &script.codes).expect("there are such codes");
+    let job = Job {
+        id: "run".to_owned(),
+        number: 0,
+        plan: Arc::new(plan),
+        script: Arc::new(script),
+        codes: Arc::new(made),
+        seed: 1,
+        files: Vec::new(),
+        key: Key {
+            bench: bench.name.clone(),
+            profile: product.id().to_owned(),
+            flow: "change".to_owned(),
+        },
+        repetition: 0,
+    };
+    let group = Group {
+        bench,
+        profile: product,
+        rehearses_on: Some(virtual_bench),
+        image: Some(image),
+        personality: None,
+        jobs: vec![job],
+    };
+    let open: Opener = Arc::new(|bench: &BenchFile, seed, interrupt| {
+        let ports = SimPorts::new("virtual-safe", seed, interrupt).expect("there is one");
+        Ok(match bench.emulates {
+            Some(_) => Box::new(ports) as Box<dyn Ports>,
+            None => Box::new(OnlyPorts(ports)),
+        })
+    });
+    let desk = TempDir::new().expect("a temporary folder");
+    let campaign = Campaign {
+        folder: desk.path().to_owned(),
+        jobs: 1,
+        open,
+        interrupt: Interrupt::default(),
+        cancelled: Arc::new(AtomicBool::new(false)),
+        snapshots: None,
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let ran = runtime.block_on(async {
+        let (told, mut reports) = tokio::sync::mpsc::channel(8);
+        let listen = async {
+            let mut ran = None;
+            while let Some(report) = reports.recv().await {
+                if let Report::Ran(run) = report {
+                    ran = Some(*run);
+                }
+            }
+            ran
+        };
+        tokio::join!(campaign.carry_out(vec![group], told), listen).1
+    });
+    let events = fs::read_to_string(desk.path().join("run/events.jsonl")).expect("a trace");
+    (ran.expect("it ran"), events)
+}
+
+/// Where the trace says that the supply went, and how.
+fn cut_in(events: &str) -> String {
+    let said = events.lines().find(|line| line.contains("\"interrupted\""));
+    said.unwrap_or_default().to_owned()
+}
+
+#[rstest]
+#[case(
+    "{ at: flash-op 1, mode: dropped-before }",
+    "true cut: the core stood before the store"
+)]
+#[case(
+    "{ at: flash-op 1, mode: percent 50 }",
+    "true cut: the supply was told 11.15 ms after the erase began, of 22.3 ms"
+)]
+#[case(
+    "{ at: flash-op 5, mode: dropped-after }",
+    "true cut: the write was over"
+)]
+#[case(
+    "{ at: key 3, mode: dropped-before }",
+    "true cut: as soon as the supply can"
+)]
+#[case(
+    "{ at: output 2, mode: dropped-before }",
+    "true cut: as soon as the supply can"
+)]
+fn a_good_lock_keeps_its_codes_at_a_true_cut(#[case] cut: &str, #[case] how: &str) {
+    let (ran, events) = run(&change(cut), "reference-safe");
+    assert_eq!(
+        ran.summary.verdict,
+        Verdict::Pass,
+        "{}",
+        ran.summary.because
+    );
+    let said = cut_in(&events);
+    assert!(said.contains(how), "{said}");
+}
+
+#[test]
+fn what_was_found_on_the_virtual_bench_shows_on_a_real_one() {
+    let found = source(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cuts/one-page.yaml"));
+    let found = read(&found);
+    let (ran, events) = run(&found, "museum-one-page");
+    assert_eq!(
+        ran.summary.verdict,
+        Verdict::Fail,
+        "{}",
+        ran.summary.because
+    );
+    assert!(cut_in(&events).contains("true cut"), "{}", cut_in(&events));
+    let (ran, _) = run(&found, "reference-safe");
+    assert_eq!(
+        ran.summary.verdict,
+        Verdict::Pass,
+        "{}",
+        ran.summary.because
+    );
+}
+
+#[test]
+fn a_write_that_does_not_come_is_said_to_be_none() {
+    let (ran, _) = run(
+        &change("{ at: flash-op 400, mode: dropped-before }"),
+        "reference-safe",
+    );
+    assert_eq!(ran.summary.verdict, Verdict::Usage);
+    assert_eq!(
+        ran.summary.because,
+        "there is no flash-op 400: carried out on the virtual bench, the steps write to flash 114 times"
+    );
+}
