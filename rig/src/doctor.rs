@@ -101,6 +101,8 @@ pub struct Spread {
     pub uncertainty: Nanos,
     /// The longest time from the first edge to the last.
     pub bounce: Nanos,
+    /// The same, as it mostly was: the median.
+    pub usual_bounce: Nanos,
 }
 
 /// What was found of a line.
@@ -169,7 +171,10 @@ pub fn examine(bench: &mut Bench, rounds: u32, power: bool) -> Examination {
             ..Examination::default()
         },
         bench,
+        stood_still: false,
     };
+    // What happened before concerns nobody here.
+    doctor.bench.stood_still();
     let outcome = doctor.all(power);
     let rest = doctor.bench.to_rest();
     match outcome {
@@ -196,6 +201,8 @@ pub fn examine(bench: &mut Bench, rounds: u32, power: bool) -> Examination {
 struct Doctor<'b> {
     bench: &'b mut Bench,
     found: Examination,
+    /// Whether this machine told the times of the last contact wrong: then they accuse nobody.
+    stood_still: bool,
 }
 
 impl Doctor<'_> {
@@ -273,7 +280,16 @@ impl Doctor<'_> {
                     break;
                 }
             }
-            self.note_contact(contact, channel, line, &sights, &proofs);
+            let (stood, allowed) = (self.bench.stood_still(), self.bench.file().uncertainty);
+            self.stood_still = stood > allowed;
+            self.note_contact(contact.clone(), channel, line, &sights, &proofs);
+            if self.stood_still {
+                self.fault(
+                    "this machine".to_owned(),
+                    format!("it stood still for {} while {contact} was switched, and the bench file allows for {allowed}", millis(stood)),
+                    "run less beside it, or write a greater 'uncertainty' into the bench file",
+                );
+            }
         }
         Ok(())
     }
@@ -370,8 +386,10 @@ impl Doctor<'_> {
             )),
             (Some(line), Some(Moved { closes, opens }), []) => {
                 let late = closes.mean.max(opens.mean);
-                let bounce = closes.bounce.max(opens.bounce);
-                if late > slowest {
+                let bounce = closes.usual_bounce.max(opens.usual_bounce);
+                if self.stood_still {
+                    None
+                } else if late > slowest {
                     Some((
                         format!(
                             "'{line}' tells of it {} after the order; it is confirmed after {}, a relay takes at most {OPERATE_MAX}, and the bench is good to {}",
@@ -658,12 +676,15 @@ impl Spread {
         let squares = spans
             .iter()
             .map(|(after, _)| (after.0.abs_diff(mean) as f64).powi(2));
+        let mut bounces: Vec<Nanos> = spans.iter().map(|(_, bounce)| *bounce).collect();
+        bounces.sort_unstable();
         // Of one measurement nothing is known.
         let variance = squares.sum::<f64>() / count.saturating_sub(1).max(1) as f64;
         Some(Spread {
             mean: Nanos(mean),
             uncertainty: Nanos((2.0 * variance.sqrt()) as u64),
-            bounce: spans.iter().map(|(_, bounce)| *bounce).max()?,
+            bounce: *bounces.last()?,
+            usual_bounce: *bounces.get(bounces.len() / 2)?,
         })
     }
 }

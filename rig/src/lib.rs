@@ -22,9 +22,9 @@
 //!   [`script`]: what fuzzers find, as scenarios.
 //! - [`mod@bench`]: the instruments around one board, and one face for all of them; [`driver`]: one
 //!   instrument over a port; [`port`]: what a driver stands on, and the one clock.
-//! - [`guard`]: who has a real bench, and who brings it to rest when that process is killed.
 //! - [`doctor`]: whether a bench is fit to judge a board, measured on itself; [`drawing`]: its wiring as a picture;
 //!   [`watch`]: it, live on a terminal.
+//! - [`guard`]: who has a real bench, and who brings it to rest when that process is killed.
 //! - [`serve`]: the virtual bench on real ports, for other tools.
 //! - [`image`]: firmware images, and what is wrong with a bad one; [`museum`]: firmware that is bad on purpose.
 //! - [`report`]: what people and CI servers read, from events alone; [`snapshot`]: approved flows.

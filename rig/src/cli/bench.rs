@@ -87,8 +87,8 @@ impl Draw {
 impl Check {
     fn execute(self) -> Result<u8, Failure> {
         let (_, file) = board(self.bench).load()?;
-        let ports =
-            board::opener(None, "'bench check'")(&file, 1, Interrupt::default()).map_err(broken)?;
+        let ports = board::opener(None, "meeting its instruments")(&file, 1, Interrupt::default())
+            .map_err(broken)?;
         let mut bench = Bench::connect(file.clone(), ports).map_err(broken)?;
         let mut text = String::new();
         let mut say = |what: &str, at: &str, says: &str| {

@@ -62,7 +62,7 @@ impl DoctorCommand {
             let _inside = runtime.enter();
             super::run::watch_signals(interrupt.clone(), Arc::new(AtomicBool::new(false)));
         }
-        let ports = board::opener(None, "an examination")(&loaded.value, self.seed, interrupt)
+        let ports = board::opener(None, "the doctor")(&loaded.value, self.seed, interrupt)
             .map_err(broken)?;
         let mut bench = Bench::connect(loaded.value.clone(), ports).map_err(broken)?;
         let found = examine(&mut bench, self.rounds, !self.no_power);

@@ -160,13 +160,11 @@ impl Release {
             seed: 1,
         };
         let (_, file) = board.load()?;
-        let ports = board::opener(None, "a command by hand")(&file, 1, Interrupt::default())
-            .map_err(broken)?;
-        // A bench that is connected is at rest.
-        let mut bench = Bench::connect(file, ports).map_err(broken)?;
-        let rest = bench.to_rest();
+        let open = board::opener(None, "bringing it to rest");
+        let ports = open(&file, 1, Interrupt::default()).map_err(broken)?;
+        let rest = Bench::clean_up(file, ports);
         print(&format!("at rest: {}\n", rest.outputs.join(", ")))?;
-        to_rest(&mut bench).map(|()| 0)
+        board::all_at_rest(&rest).map(|()| 0)
     }
 }
 

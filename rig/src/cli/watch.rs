@@ -61,7 +61,7 @@ impl WatchCommand {
         let mut bench = match file.emulates {
             Some(_) => self.board.prepare(self.image.as_deref())?.1.bench,
             None => {
-                let ports = board::opener(None, "a person who watches")(
+                let ports = board::opener(None, "a person who watches it")(
                     &file,
                     self.board.seed,
                     Interrupt::default(),
