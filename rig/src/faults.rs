@@ -126,15 +126,22 @@ impl<'a> Subject<'a> {
         let mut faults = Vec::new();
         for (nth, port) in ports(&self.group.bench).into_iter().enumerate() {
             for kind in Kind::ALL {
+                let seed = seed
+                    .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                    .wrapping_add((moment * 16 + nth * 4 + kind as usize) as u64);
                 let fault = Fault {
                     port: port.to_owned(),
                     from,
                     until: from + LASTS,
                     what: kind.disturbance(),
                     one_in: ONE_IN,
-                    seed: seed
-                        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                        .wrapping_add((moment * 16 + nth * 4 + kind as usize) as u64),
+                    // Every other time a single byte, which is the hardest to notice.
+                    most: if moment.is_multiple_of(2) {
+                        1
+                    } else {
+                        u64::MAX
+                    },
+                    seed,
                 };
                 faults.push((kind, fault));
             }

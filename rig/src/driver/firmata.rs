@@ -25,6 +25,8 @@ pub const START_MAX: Nanos = Nanos::from_millis(4_500);
 const ASK_AGAIN: Nanos = Nanos::from_millis(500);
 /// How often each port is asked for its levels.
 const ASK_EVERY: Nanos = Nanos::from_millis(50);
+/// The same until it has confirmed a change.
+const ASK_AGAIN_EVERY: Nanos = Nanos::from_millis(10);
 /// How long the board may take for an answer.
 pub const ANSWER_MAX: Nanos = Nanos::from_millis(250);
 /// A contact that bounces changes again within this time.
@@ -78,7 +80,7 @@ pub struct Firmata {
 struct Pin {
     /// Its level; none until the board told it.
     level: Option<bool>,
-    /// Changes that no second message has confirmed.
+    /// Its last changes, while there may be more of them.
     burst: Option<Burst>,
 }
 
@@ -91,17 +93,17 @@ struct Burst {
     changes: u32,
     /// When the last came.
     last: Nanos,
+    /// Whether a message without news said that it is another level than before.
+    is_confirmed: bool,
 }
 
 /// What a port was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 struct Port {
-    /// Answers that are missing.
+    /// Since when nothing has confirmed its levels; none while they are confirmed.
+    open_since: Option<Nanos>,
+    /// Answers that may come. One that told a change is not known from a report, so some of them may not.
     owed: u32,
-    /// Since when the oldest is missing.
-    asked: Nanos,
-    /// Whether a change came meanwhile: it may have come in an answer.
-    is_news: bool,
     /// When it is asked next.
     next: Nanos,
 }
@@ -150,8 +152,11 @@ impl Firmata {
         match self.stage {
             Stage::GivenUp => true,
             Stage::Known => {
-                self.ports.values().all(|port| port.owed == 0)
-                    && self.pins.values().all(|pin| pin.burst.is_none())
+                self.ports.values().all(|port| port.open_since.is_none())
+                    && self
+                        .pins
+                        .values()
+                        .all(|pin| pin.burst.is_none_or(|burst| burst.is_confirmed))
             }
             _ => false,
         }
@@ -264,13 +269,16 @@ impl Firmata {
                         before,
                         changes: 0,
                         last: at,
+                        is_confirmed: false,
                     });
                     burst.changes += 1;
                     burst.last = at;
                 }
-                // Told twice: so it is. What was taken back is not confirmed by being so again.
-                _ if known.burst.is_some_and(|burst| burst.before != high) => known.burst = None,
-                _ => {}
+                _ => {
+                    if let Some(burst) = known.burst.as_mut().filter(|one| one.before != high) {
+                        burst.is_confirmed = true;
+                    }
+                }
             }
         }
         if was_known {
@@ -286,13 +294,14 @@ impl Firmata {
             return;
         };
         if is_news {
-            known.is_news = true;
+            known.open_since.get_or_insert(at);
             if known.owed < 2 {
                 self.ask(at, port);
             }
         } else if known.owed > 0 {
             known.owed -= 1;
-            known.asked = at;
+            known.open_since = None;
+            known.next = known.next.max(at + ASK_EVERY);
         } else {
             let trouble = self.trouble(
                 Trouble::Garbled,
@@ -306,54 +315,47 @@ impl Firmata {
     /// Asks a port for its levels.
     fn ask(&mut self, now: Nanos, port: u8) {
         if let Some(known) = self.ports.get_mut(&port) {
-            if known.owed == 0 {
-                known.asked = now;
+            if known.open_since.is_none() {
+                // What could come of questions before has come.
+                known.owed = 0;
             }
+            known.open_since.get_or_insert(now);
             known.owed += 1;
-            known.next = now + ASK_EVERY;
+            known.next = now + ASK_AGAIN_EVERY;
             self.outbox.extend([REPORT_DIGITAL | port, 1]);
         }
     }
 
     /// Looks after answers that are missing, and changes that were taken back.
     fn check(&mut self, now: Nanos) {
-        for port in self.ports.values_mut() {
-            if port.owed == 0 || port.asked + ANSWER_MAX > now {
-                continue;
-            }
-            if port.owed > 1 || !port.is_news {
-                let trouble = self.trouble(
-                    Trouble::Silent,
-                    format!("no answer within {ANSWER_MAX}"),
-                    "has it lost its power? check cable and adapter",
-                );
-                return self.give_up(now, trouble);
-            }
-            // The answer was what told a change.
-            port.owed = 0;
+        let is_late = |since: Nanos| since + ANSWER_MAX <= now;
+        if self
+            .ports
+            .values()
+            .any(|port| port.open_since.is_some_and(is_late))
+        {
+            let trouble = self.trouble(
+                Trouble::Silent,
+                format!("no answer within {ANSWER_MAX}"),
+                "has it lost its power? check cable and adapter",
+            );
+            return self.give_up(now, trouble);
         }
         for (pin, known) in &mut self.pins {
             let Some(burst) = known.burst.take_if(|burst| burst.last + BOUNCE_MAX <= now) else {
                 continue;
             };
             // One change and back, told once and denied when asked. A contact that bounces settles elsewhere.
-            if burst.changes == 2 && known.level == Some(burst.before) {
+            if burst.changes == 2 && !burst.is_confirmed && known.level == Some(burst.before) {
                 let saw = format!("it told that pin {pin} changed, and took it back when asked");
                 let hint = "bytes were changed on the way, or the line is disturbed: check cables";
                 let trouble = self.trouble(Trouble::Garbled, saw, hint);
                 return self.give_up(now, trouble);
             }
         }
-        let due: Vec<u8> = self
-            .ports
-            .iter()
-            .filter(|(_, port)| port.owed == 0 && port.next <= now)
-            .map(|(port, _)| *port)
-            .collect();
+        let due = self.ports.iter().filter(|(_, port)| port.next <= now);
+        let due: Vec<u8> = due.map(|(port, _)| *port).collect();
         for port in due {
-            if let Some(known) = self.ports.get_mut(&port) {
-                known.is_news = false;
-            }
             self.ask(now, port);
         }
     }
@@ -433,9 +435,9 @@ impl Driver for Firmata {
             Stage::Reporting { until } => Some(until),
             Stage::Known => {
                 let ports = self.ports.values();
-                let ports = ports.map(|port| match port.owed {
-                    0 => port.next,
-                    _ => port.asked + ANSWER_MAX,
+                let ports = ports.map(|port| match port.open_since {
+                    Some(since) => port.next.min(since + ANSWER_MAX),
+                    None => port.next,
                 });
                 let bursts = self.pins.values().filter_map(|pin| pin.burst);
                 ports
@@ -519,7 +521,7 @@ mod tests {
     /// What a board that is known says next, and what that is taken for.
     fn told_of(messages: &[&[u8]]) -> Vec<(u64, Trouble)> {
         let mut board = known();
-        let mut now = Nanos::from_millis(100);
+        let mut now = Nanos::from_millis(10);
         for message in messages {
             now = now + Nanos::from_millis(1);
             board.receive(now, message);
@@ -543,16 +545,16 @@ mod tests {
         use Trouble::{Garbled, Silent};
         let (low, high): (&[u8], &[u8]) = (&[0x91, 0, 0], &[0x91, 2, 0]);
         // Half a message, and bytes that belong to none.
-        assert_eq!(told_of(&[&[0x91, 2, 0x91, 2, 0]]), [(101, Garbled)]);
-        assert_eq!(told_of(&[&[2, 0]]), [(101, Garbled)]);
+        assert_eq!(told_of(&[&[0x91, 2, 0x91, 2, 0]]), [(11, Garbled)]);
+        assert_eq!(told_of(&[&[2, 0]]), [(11, Garbled)]);
         // Nothing changed, and nobody asked: the change before is lost.
-        assert_eq!(told_of(&[low]), [(101, Garbled)]);
+        assert_eq!(told_of(&[low]), [(11, Garbled)]);
         // Up, and when asked never up.
-        assert_eq!(told_of(&[high, low]), [(122, Garbled)]);
+        assert_eq!(told_of(&[high, low]), [(32, Garbled)]);
         // Up and confirmed; then the next question is not answered.
-        assert_eq!(told_of(&[high, high]), [(401, Silent)]);
+        assert_eq!(told_of(&[high, high]), [(300, Silent)]);
         // A contact that bounces, and is closed in the end.
-        assert_eq!(told_of(&[high, low, high, high, high]), [(401, Silent)]);
+        assert_eq!(told_of(&[high, low, high, high, high]), [(300, Silent)]);
     }
 
     #[test]
