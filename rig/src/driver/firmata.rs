@@ -7,10 +7,11 @@
 //! than it happened by one round of the sketch's loop, three bytes on the wire, and what adapter and
 //! system add. The bench file's `uncertainty` has to cover that.
 //!
-//! The protocol has no checksums and numbers nothing, so the driver asks: for a port's levels after every change
-//! and several times a second. Bytes that are no message, an answer that does not come, a change that was told
-//! by one report and taken back when asked, a report without news: each means that the board does not tell
-//! what its pins do, and no verdict may stand on it.
+//! The protocol has no checksums and numbers nothing, so the driver asks: for a port's levels after every change,
+//! and several times a second. A level counts once two messages in a row agree on it, from the first of them on:
+//! bytes that were changed on the way make no edge, nor does what is shorter than a question and its answer.
+//! Bytes that are no message, an answer that does not come, a report without news mean that the board does not
+//! tell what its pins do, and no verdict may stand on it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -29,8 +30,6 @@ const ASK_EVERY: Nanos = Nanos::from_millis(50);
 const ASK_AGAIN_EVERY: Nanos = Nanos::from_millis(10);
 /// How long the board may take for an answer.
 pub const ANSWER_MAX: Nanos = Nanos::from_millis(250);
-/// A contact that bounces changes again within this time.
-const BOUNCE_MAX: Nanos = Nanos::from_millis(20);
 /// The longest message that is kept; the name of its firmware is longer than anything that matters.
 const MESSAGE_MAX: usize = 256;
 
@@ -78,23 +77,11 @@ pub struct Firmata {
 /// What is known of a pin.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 struct Pin {
-    /// Its level; none until the board told it.
+    /// Its level, as two messages agreed on it; none until the board told it.
     level: Option<bool>,
-    /// Its last changes, while there may be more of them.
-    burst: Option<Burst>,
-}
-
-/// Changes of a pin that came one after the other.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Burst {
-    /// The level before.
-    before: bool,
-    /// How many there were.
-    changes: u32,
-    /// When the last came.
-    last: Nanos,
-    /// Whether a message without news said that it is another level than before.
-    is_confirmed: bool,
+    /// Its level in the last message, and since when messages say so.
+    heard: bool,
+    since: Nanos,
 }
 
 /// What a port was asked.
@@ -151,13 +138,7 @@ impl Firmata {
     pub fn is_idle(&self) -> bool {
         match self.stage {
             Stage::GivenUp => true,
-            Stage::Known => {
-                self.ports.values().all(|port| port.open_since.is_none())
-                    && self
-                        .pins
-                        .values()
-                        .all(|pin| pin.burst.is_none_or(|burst| burst.is_confirmed))
-            }
+            Stage::Known => self.ports.values().all(|port| port.open_since.is_none()),
             _ => false,
         }
     }
@@ -255,32 +236,25 @@ impl Firmata {
         }
         let was_known = self.stage == Stage::Known;
         let mut is_news = false;
+        let mut edges = Vec::new();
         for (pin, known) in &mut self.pins {
             if pin / 8 != port {
                 continue;
             }
             let high = levels >> (pin % 8) & 1 == 1;
-            // The first report says how things were found.
-            match known.level.replace(high) {
-                Some(before) if before != high => {
-                    is_news = true;
-                    self.facts.push_back((at, Fact::Edge { pin: *pin, high }));
-                    let burst = known.burst.get_or_insert(Burst {
-                        before,
-                        changes: 0,
-                        last: at,
-                        is_confirmed: false,
-                    });
-                    burst.changes += 1;
-                    burst.last = at;
-                }
-                _ => {
-                    if let Some(burst) = known.burst.as_mut().filter(|one| one.before != high) {
-                        burst.is_confirmed = true;
-                    }
-                }
+            if known.level.is_none() {
+                // The first report says how things were found.
+                (known.level, known.heard) = (Some(high), high);
+            } else if high != known.heard {
+                (known.heard, known.since) = (high, at);
+                is_news = true;
+            } else if known.level != Some(high) {
+                known.level = Some(high);
+                edges.push((known.since, Fact::Edge { pin: *pin, high }));
             }
         }
+        edges.sort_by_key(|(since, _)| *since);
+        self.facts.extend(edges);
         if was_known {
             self.answered(at, port, is_news);
         } else {
@@ -326,7 +300,7 @@ impl Firmata {
         }
     }
 
-    /// Looks after answers that are missing, and changes that were taken back.
+    /// Looks after answers that are missing, and questions that are due.
     fn check(&mut self, now: Nanos) {
         let is_late = |since: Nanos| since + ANSWER_MAX <= now;
         if self
@@ -340,18 +314,6 @@ impl Firmata {
                 "has it lost its power? check cable and adapter",
             );
             return self.give_up(now, trouble);
-        }
-        for (pin, known) in &mut self.pins {
-            let Some(burst) = known.burst.take_if(|burst| burst.last + BOUNCE_MAX <= now) else {
-                continue;
-            };
-            // One change and back, told once and denied when asked. A contact that bounces settles elsewhere.
-            if burst.changes == 2 && !burst.is_confirmed && known.level == Some(burst.before) {
-                let saw = format!("it told that pin {pin} changed, and took it back when asked");
-                let hint = "bytes were changed on the way, or the line is disturbed: check cables";
-                let trouble = self.trouble(Trouble::Garbled, saw, hint);
-                return self.give_up(now, trouble);
-            }
         }
         let due = self.ports.iter().filter(|(_, port)| port.next <= now);
         let due: Vec<u8> = due.map(|(port, _)| *port).collect();
@@ -439,10 +401,7 @@ impl Driver for Firmata {
                     Some(since) => port.next.min(since + ANSWER_MAX),
                     None => port.next,
                 });
-                let bursts = self.pins.values().filter_map(|pin| pin.burst);
-                ports
-                    .chain(bursts.map(|burst| burst.last + BOUNCE_MAX))
-                    .min()
+                ports.min()
             }
             _ => None,
         }
@@ -511,11 +470,17 @@ mod tests {
         assert_eq!(facts(&mut board), []);
         board.receive(Nanos(30), &[1, 0xe0, 0, 0]);
         let edge = |pin, high| (30, Fact::Edge { pin, high });
-        assert_eq!(facts(&mut board), [edge(9, true), edge(10, true)]);
+        assert_eq!(facts(&mut board), []);
         assert_eq!(board.outbox(), [0xd1, 1], "is it so?");
         assert!(!board.is_idle());
         board.receive(Nanos(40), &[0x91, 0x06, 1]);
-        assert_eq!((facts(&mut board), board.is_idle()), (Vec::new(), true));
+        assert_eq!(facts(&mut board), [edge(9, true), edge(10, true)]);
+        assert!(board.is_idle());
+        // What the next message denies was never so.
+        board.receive(Nanos(50), &[0x91, 0x04, 1]);
+        board.receive(Nanos(60), &[0x91, 0x06, 1]);
+        board.receive(Nanos(70), &[0x91, 0x06, 1]);
+        assert_eq!(facts(&mut board), []);
     }
 
     /// What a board that is known says next, and what that is taken for.
@@ -549,8 +514,6 @@ mod tests {
         assert_eq!(told_of(&[&[2, 0]]), [(11, Garbled)]);
         // Nothing changed, and nobody asked: the change before is lost.
         assert_eq!(told_of(&[low]), [(11, Garbled)]);
-        // Up, and when asked never up.
-        assert_eq!(told_of(&[high, low]), [(32, Garbled)]);
         // Up and confirmed; then the next question is not answered.
         assert_eq!(told_of(&[high, high]), [(300, Silent)]);
         // A contact that bounces, and is closed in the end.
