@@ -286,3 +286,38 @@ fn at_rest(
     }
     rest
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_right;
+    use crate::verdict::Verdict::{self, *};
+
+    #[test]
+    fn a_fault_may_only_blame_the_bench() {
+        let all = [
+            Pass,
+            KnownFinding,
+            Fail,
+            Finding,
+            Broken,
+            Inconclusive,
+            Aborted,
+            Usage,
+            Bug,
+        ];
+        let right_in_place_of = |without: Verdict| -> Vec<Verdict> {
+            let mut right = all.to_vec();
+            right.retain(|with| is_right(without, *with));
+            right
+        };
+        assert_eq!(
+            right_in_place_of(Pass),
+            [Pass, Broken, Inconclusive, Aborted]
+        );
+        assert_eq!(
+            right_in_place_of(Fail),
+            [Fail, Broken, Inconclusive, Aborted]
+        );
+        assert_eq!(right_in_place_of(Broken), [Broken, Inconclusive, Aborted]);
+    }
+}
