@@ -118,7 +118,8 @@ fn run_with_flashes(guest: &mut Guest, flashes: u32) -> (String, i32) {
         &format!("rm -rf /tmp/reports; (sh lock.sh {flashes} &)"),
         COMMAND_MAX,
     );
-    guest.run(RUN, RUN_MAX)
+    let (_, code) = guest.run(RUN, RUN_MAX);
+    (guest.run("cat /tmp/said", COMMAND_MAX).0, code)
 }
 
 #[test]
