@@ -29,10 +29,11 @@ use contacts::Contacts;
 
 pub use crate::driver::supply::Feed;
 pub use connect::{CONNECT_MAX, CONNECT_STAGE_MAX};
-pub use file::{BenchFile, Contact, Cut, Output, Via, schema};
+pub use file::{BenchFile, Calibrated, Contact, Cut, Output, Via, schema};
 pub use rest::{REST_MAX, Rest};
 
 mod attached;
+pub mod calibration;
 mod connect;
 mod contacts;
 pub mod file;

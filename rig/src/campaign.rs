@@ -503,6 +503,7 @@ fn written(
             Some(decision) => &decision.steps,
             None => &[],
         },
+        uncalibrated: summary.uncalibrated.as_deref(),
         bench_time_ns: summary.bench_time.0,
         started: started.to_string(),
         took_us: took.as_micros(),
@@ -591,6 +592,9 @@ struct Record<'a> {
     because: &'a str,
     decided_by: Option<u64>,
     steps: &'a [StepUnderWay],
+    /// Why the bench went by no calibration record, though its file asks for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uncalibrated: Option<&'a str>,
     bench_time_ns: u64,
     started: String,
     took_us: u128,

@@ -1,9 +1,11 @@
 //! The command line: one file for each verb.
 
+mod bench;
 pub(crate) mod board;
 mod check;
 mod console;
 mod cuts;
+mod doctor;
 pub(crate) mod error;
 mod faults;
 pub(crate) mod files;
@@ -25,6 +27,7 @@ mod run;
 mod script;
 mod signals;
 mod sim;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -80,6 +83,11 @@ enum Verb {
     Museum(museum::MuseumCommand),
     /// Read files and match them with each other and the benches; applies no power
     Check(check::Check),
+    /// Examine a bench: walk each relay to its line, measure the supply, and keep a calibration record
+    Doctor(doctor::DoctorCommand),
+    /// What is attached to this machine, whether a bench answers, and how it is wired
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// List scenarios, profiles, benches and images
     List(list::List),
     /// Make a run's report anew from its events
@@ -88,8 +96,15 @@ enum Verb {
     Open(open::Open),
     /// Write an image onto a bench's board and read it back
     Flash(flash::Flash),
-    /// Press one key or button and print what the board does
+    /// Press or hold one key or button and print what the board does
+    #[command(visible_alias = "hold")]
     Press(press::Press),
+    /// Feed the board by hand and print what it draws and does
+    Supply(press::Supply),
+    /// Open every contact of a bench and bring its supply to rest
+    Release(press::Release),
+    /// Show every line, contact and the supply live, and work the bench by hand
+    Watch(watch::WatchCommand),
     /// Talk to the board's console
     Console(console::Console),
     /// Carry out a recorded run again, and stop it where it failed
@@ -141,11 +156,16 @@ pub fn main() -> ExitCode {
         Verb::Script(script) => script.execute(),
         Verb::Museum(museum) => museum.execute(),
         Verb::Check(check) => check.execute(),
+        Verb::Doctor(doctor) => doctor.execute(),
+        Verb::Bench(bench) => bench.execute(),
         Verb::List(list) => list.execute(),
         Verb::Report(report) => report.execute(),
         Verb::Open(open) => open.execute(),
         Verb::Flash(flash) => flash.execute(),
         Verb::Press(press) => press.execute(),
+        Verb::Supply(supply) => supply.execute(),
+        Verb::Release(release) => release.execute(),
+        Verb::Watch(watch) => watch.execute(),
         Verb::Console(console) => console.execute(),
         Verb::Replay(replay) => replay.execute(),
         Verb::Sim(sim) => sim.execute(),

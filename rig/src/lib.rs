@@ -22,6 +22,8 @@
 //!   [`script`]: what fuzzers find, as scenarios.
 //! - [`mod@bench`]: the instruments around one board, and one face for all of them; [`driver`]: one
 //!   instrument over a port; [`port`]: what a driver stands on, and the one clock.
+//! - [`doctor`]: whether a bench is fit to judge a board, measured on itself; [`drawing`]: its wiring as a picture;
+//!   [`watch`]: it, live on a terminal.
 //! - [`guard`]: who has a real bench, and who brings it to rest when that process is killed.
 //! - [`serve`]: the virtual bench on real ports, for other tools.
 //! - [`image`]: firmware images, and what is wrong with a bad one; [`museum`]: firmware that is bad on purpose.
@@ -37,6 +39,8 @@ pub mod bench;
 pub mod campaign;
 pub mod cli;
 pub mod cuts;
+pub mod doctor;
+pub mod drawing;
 pub mod driver;
 pub mod faults;
 pub mod fuzz;
@@ -58,5 +62,6 @@ pub mod snapshot;
 pub mod source;
 pub mod step;
 pub mod testing;
+pub mod watch;
 
 pub use lockrig_evidence::{event, judge, oracle, trace, verdict};

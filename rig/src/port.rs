@@ -16,6 +16,7 @@ use crate::event::Nanos;
 /// A debug probe that has been opened: the third kind of port. Its driver is `driver::probe`.
 pub use probe_rs::probe::Probe as ProbePort;
 
+pub mod found;
 pub mod real;
 pub mod real_pins;
 pub mod real_probe;

@@ -46,6 +46,10 @@ pub struct MicrometresPerSecond(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct MillinewtonMetres(pub u32);
 
+/// An age, in whole days.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Days(pub u32);
+
 const TIMES: Units = Units {
     quantity: "a duration",
     units: Nanos::UNITS,
@@ -95,6 +99,11 @@ const TORQUES: Units = Units {
     quantity: "a torque",
     units: &[("mN·m", 1), ("N·m", 1_000)],
     example: "N·m",
+};
+const AGES: Units = Units {
+    quantity: "an age",
+    units: &[("day", 1), ("days", 1)],
+    example: "days",
 };
 /// No key is turned further than this, either way.
 const TURN_MAX: i32 = 360_000;
@@ -221,6 +230,8 @@ quantities! {
     Micrometres(u32) in LENGTHS up to 1_000_000;
     MicrometresPerSecond(u32) in SPEEDS up to 1_000_000;
     MillinewtonMetres(u32) in TORQUES up to 100_000;
+    // Ten years.
+    Days(u32) in AGES up to 3_660;
 }
 
 schemas! {
@@ -232,6 +243,7 @@ schemas! {
     Micrometres in LENGTHS;
     MicrometresPerSecond in SPEEDS;
     MillinewtonMetres in TORQUES;
+    Days in AGES;
 }
 
 /// The one quantity with a sign.
@@ -303,4 +315,5 @@ shown! {
     Micrometres in LENGTHS;
     MicrometresPerSecond in SPEEDS;
     MillinewtonMetres in TORQUES;
+    Days in AGES;
 }

@@ -20,7 +20,7 @@ mod store;
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Calibrated};
 use crate::driver::DeviceTrouble;
 use crate::event::{Event, FORMAT, FileHash, Nanos, What};
 use crate::judge;
@@ -221,6 +221,10 @@ fn with_runner(
     );
     if let Some(receipt) = flashed {
         recorder.record(bench.now(), receipt);
+    }
+    if let Calibrated::Not { because } = &bench.file().calibrated {
+        let because = because.clone();
+        recorder.record(bench.now(), What::Uncalibrated { because });
     }
     // What happened before concerns another run.
     bench.stood_still();

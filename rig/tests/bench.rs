@@ -453,7 +453,7 @@ fn pins_go_to_rest_also_where_an_opening_was_ordered_for_later() {
     assert_eq!(bench.level("key"), Ok(true));
     let begun = bench.now();
     let rest = bench.to_rest();
-    assert_eq!(rest.failed, [""; 0]);
+    assert_eq!(rest.unknown, [""; 0]);
     assert!(
         bench.now().since(begun) < MS(100),
         "it took {}",

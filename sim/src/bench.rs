@@ -9,9 +9,11 @@
 //!
 //! A clone is a fork. Forks share nothing that can be seen and go their own ways.
 //!
-//! [`VirtualBench`] is the bench around a chip; [`cylinder`] has the one without.
+//! [`VirtualBench`] is the bench around a chip; [`cylinder`] has the one without. Either can be had with
+//! something wrong between the instruments and what they stand around: see [`Fault`].
 
 pub mod cylinder;
+mod fault;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,7 +25,7 @@ use educe::Educe;
 use crate::board::contact::{Contact, ContactSpec};
 use crate::board::noise::Noise;
 use crate::board::supply::{BROWN_OUT, BROWN_OUT_RELEASE, Feed};
-use crate::board::{Activity, Board, BoardSpec, Inputs, Line, Pins, Touch};
+use crate::board::{Activity, Board, BoardSpec, Edge, Inputs, Line, Pins, Touch};
 use crate::chip::debug::{DebugPort, Target};
 use crate::chip::edges::Edges;
 use crate::chip::glitch::{Glitch, Instruction};
@@ -37,13 +39,19 @@ use crate::instrument::stage::Controller;
 use crate::instrument::wire::Wire;
 use crate::time::Ticks;
 
+pub use fault::Fault;
+
 /// What stands on a virtual bench.
 #[derive(Clone, Copy, Debug)]
 pub struct BenchSpec {
+    /// The bench's name.
+    pub name: &'static str,
     /// The board under test.
     pub board: BoardSpec,
     /// What each relay does, channel 1 first.
     pub relays: [(Touch, ContactSpec); CHANNELS],
+    /// What is wrong with the bench.
+    pub fault: Option<Fault>,
 }
 
 impl BenchSpec {
@@ -52,21 +60,24 @@ impl BenchSpec {
     /// A smart lock on a bench.
     pub const SMART_LOCK: BenchSpec = BenchSpec::around(BoardSpec::SMART_LOCK);
 
-    /// The benches that exist.
+    /// The benches that are as they should be.
     pub const ALL: [BenchSpec; 2] = [BenchSpec::SAFE, BenchSpec::SMART_LOCK];
 
-    /// The bench around the board of this name.
+    /// The bench of this name; those with a fault are among them.
     pub fn named(name: &str) -> Option<BenchSpec> {
         BenchSpec::ALL
             .into_iter()
-            .find(|spec| spec.board.name == name)
+            .chain(fault::BENCHES)
+            .find(|spec| spec.name == name)
     }
 
     const fn around(board: BoardSpec) -> BenchSpec {
         let key = ContactSpec::RELAY_ON_KEY;
         let mechanism = ContactSpec::RELAY_ON_MECHANISM;
         BenchSpec {
+            name: board.name,
             board,
+            fault: None,
             relays: [
                 (Touch::Key(0), key),
                 (Touch::Key(1), key),
@@ -251,6 +262,8 @@ pub struct VirtualBench {
     contacts_next: Ticks,
     supply: PowerSupply,
     sense_board: SenseBoard,
+    /// Edges on a slow line, on their way.
+    late: VecDeque<Edge>,
     to_relay: Wire,
     from_relay: Wire,
     to_supply: Wire,
@@ -293,6 +306,7 @@ impl VirtualBench {
             contacts_next: Ticks::NEVER,
             supply,
             sense_board: SenseBoard::default(),
+            late: VecDeque::new(),
             to_relay: Wire::new(RelayBoard::BAUD),
             from_relay: Wire::new(RelayBoard::BAUD),
             to_supply: Wire::new(PowerSupply::BAUD),
@@ -311,8 +325,13 @@ impl VirtualBench {
             terminal_told: None,
         };
         bench.tear_by_chance();
+        if let Some(Fault::WeldedRelay { channel }) = spec.fault {
+            let (touch, _) = spec.relays[channel];
+            let core = bench.activity();
+            bench.board.touch(Ticks::ZERO, touch, true, core);
+        }
         for line in Line::ALL {
-            let level = bench.board.level(line);
+            let level = bench.level(line);
             bench.sense_board.set(Ticks::ZERO, sense_pin(line), level);
         }
         bench.settle(Ticks::ZERO);
@@ -352,7 +371,9 @@ impl VirtualBench {
 
     /// The level of a line; see [`Line`] for what high means.
     pub fn level(&self, line: Line) -> bool {
-        self.board.level(line)
+        // What is on its way still stands as it was before.
+        let on_its_way = self.late.iter().find(|edge| edge.line == line);
+        on_its_way.map_or(self.board.level(line), |edge| !edge.level)
     }
 
     /// The lines that the board has.
@@ -567,6 +588,7 @@ impl VirtualBench {
             .min(self.contacts_next)
             .min(self.supply.next())
             .min(self.board.next())
+            .min(self.late.front().map_or(Ticks::NEVER, |edge| edge.at))
             .min(self.from_relay.next())
             .min(self.from_supply.next())
             .min(self.sense_board.next())
@@ -610,6 +632,11 @@ impl VirtualBench {
             self.board.pass(now, core);
             self.settle(now);
         }
+        while self.late.front().is_some_and(|edge| edge.at <= now)
+            && let Some(edge) = self.late.pop_front()
+        {
+            self.tell(now, edge);
+        }
         if self.sense_board.next() <= now {
             self.sense_board.pass();
             self.fetch_report(now);
@@ -650,6 +677,9 @@ impl VirtualBench {
 
     /// A relay's coil is on for the relay board, or for the header.
     fn energise(&mut self, channel: usize, now: Ticks) {
+        if self.spec.fault.is_some_and(|fault| fault.holds(channel)) {
+            return;
+        }
         let on = self.relay_board.coil(channel) || self.header.coil(channel);
         self.contacts[channel].drive(on, now);
         self.plan_contacts();
@@ -706,7 +736,8 @@ impl VirtualBench {
         let feed = if self.disconnected {
             PowerSupply::default().feed()
         } else {
-            self.supply.feed()
+            let feed = self.supply.feed();
+            self.spec.fault.map_or(feed, |fault| fault.feed(feed))
         };
         let core = self.activity();
         self.board.set_feed(now, feed, core);
@@ -779,20 +810,31 @@ impl VirtualBench {
             let told = self.terminal_told.unwrap_or(volts);
             draws_otherwise |= told.abs_diff(volts) >= TERMINAL_STEP;
         }
-        while let Some(edge) = self.board.take_edge() {
-            self.sense_board.set(now, sense_pin(edge.line), edge.level);
+        while let Some(mut edge) = self.board.take_edge() {
             draws_otherwise |= edge.line.is_load();
-            let what = Seen::Edge {
-                line: edge.line,
-                level: edge.level,
-                hertz: edge.hertz,
-            };
-            self.outbox.push_back(Observation { at: edge.at, what });
+            match self.spec.fault {
+                Some(Fault::SlowLine { line, by }) if line == edge.line => {
+                    edge.at += by;
+                    self.late.push_back(edge);
+                }
+                _ => self.tell(now, edge),
+            }
         }
         if draws_otherwise && self.terminal_told.is_some() {
             self.tell_terminal(now);
         }
         self.settle_inputs();
+    }
+
+    /// A sense wire has its new level.
+    fn tell(&mut self, now: Ticks, edge: Edge) {
+        self.sense_board.set(now, sense_pin(edge.line), edge.level);
+        let what = Seen::Edge {
+            line: edge.line,
+            level: edge.level,
+            hertz: edge.hertz,
+        };
+        self.outbox.push_back(Observation { at: edge.at, what });
     }
 
     /// Tells the battery terminal as it is.

@@ -14,8 +14,9 @@ use crate::verdict::Verdict;
 
 /// The version of the trace format that this program writes. A reader refuses a newer one.
 ///
-/// Format 2 added `supply-read` and `flash-changed`, format 3 `glitched`.
-pub const FORMAT: u32 = 3;
+/// Format 2 added `supply-read` and `flash-changed`, format 3 `glitched`, format 4 `uncalibrated` and what
+/// was `asked` of a hold.
+pub const FORMAT: u32 = 4;
 
 /// Bench time in nanoseconds: a moment since the bench was made, or a span.
 #[derive(
@@ -170,6 +171,11 @@ pub enum What {
         /// Whether everything was read back and compared.
         verified: bool,
     },
+    /// The run went on although its bench goes by no calibration record.
+    Uncalibrated {
+        /// Why it goes by none.
+        because: String,
+    },
     /// A step of the scenario, or of a procedure inside it, began.
     StepStarted {
         /// Step number, from 1, in the order of execution.
@@ -272,7 +278,7 @@ pub enum What {
     Measured {
         /// What: `hold of program`.
         quantity: String,
-        /// What the rig was to bring about, same unit; none where it only looked.
+        /// What the rig was to bring about, same unit; the difference is its error. None where it only looked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked: Option<u64>,
         /// Value, in the unit given.

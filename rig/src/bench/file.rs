@@ -12,12 +12,12 @@ use crate::driver::pin_board::{Way, can_close_together};
 use crate::driver::stage;
 use crate::event::Nanos;
 use crate::port::{Input, Level};
-use crate::quantity::{Microamps, Milliohms, Millivolts};
+use crate::quantity::{Days, Microamps, Milliohms, Millivolts};
 use crate::source::{Problems, Read, Refused, Source};
 
 use check::Check;
 use text::BenchText;
-pub use text::{Cut, LockKind, schema};
+pub use text::{Channel, Cut, LockKind, schema};
 
 /// The version of the format that this program reads.
 pub const VERSION: u32 = 1;
@@ -41,6 +41,10 @@ pub struct BenchFile {
     pub emulates: Option<String>,
     /// How far a measured hold may be from the truth (k = 2).
     pub uncertainty: Nanos,
+    /// How its calibration is kept; none where runs ask for no record.
+    pub calibration: Option<Kept>,
+    /// What its times go by.
+    pub calibrated: Calibrated,
     /// What closes the contacts, and which.
     pub relays: Option<Relays>,
     /// What is watched.
@@ -55,6 +59,32 @@ pub struct BenchFile {
     pub stage: Option<Stage>,
     /// The outputs in the order in which they go to rest.
     pub rest: Vec<Output>,
+}
+
+/// How a bench's calibration is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Kept {
+    /// How old a record may be.
+    pub max_age: Days,
+    /// The folder of the records, from that of the bench file.
+    pub folder: String,
+}
+
+/// What the times of a bench go by.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Calibrated {
+    /// Nothing, and its file asks for nothing.
+    NotAsked,
+    /// A record.
+    By {
+        /// SHA-256 of its file.
+        sha256: String,
+    },
+    /// Nothing, although its file asks for a record.
+    Not {
+        /// Why.
+        because: String,
+    },
 }
 
 /// Where a port leads.
@@ -135,6 +165,17 @@ pub struct Wired {
     pub rest_closed: bool,
     /// How long it may stay closed.
     pub longest_on: Option<Nanos>,
+    /// How long after an order it moves, where a calibration record says so.
+    pub latency: Option<Latency>,
+}
+
+/// How long after an order a contact moves, as its line tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Latency {
+    /// From the order to close to the first touch.
+    pub closes: Nanos,
+    /// From the order to open to the first parting.
+    pub opens: Nanos,
 }
 
 /// A line that is watched.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::Failure;
 use super::files::{Library, Loaded, Selection};
-use crate::bench::{Bench, BenchFile};
+use crate::bench::{Bench, BenchFile, Rest};
 use crate::campaign::{self, Group, Opener, Prepared};
 use crate::driver::{DeviceTrouble, Trouble};
 use crate::guard::lock::Holder;
@@ -83,7 +83,8 @@ impl Board {
         Ok((library, bench.value))
     }
 
-    fn read(&self) -> Result<(Library, Loaded<BenchFile>), Failure> {
+    /// Reads the bench file, and keeps what it was read from.
+    pub fn read(&self) -> Result<(Library, Loaded<BenchFile>), Failure> {
         let selection = Selection {
             paths: Vec::new(),
             bench: vec![self.bench.clone()],
@@ -344,7 +345,11 @@ pub fn broken(trouble: DeviceTrouble) -> Failure {
 
 /// Brings a bench to rest after a command and says what it could not reach.
 pub fn to_rest(bench: &mut Bench) -> Result<(), Failure> {
-    let rest = bench.to_rest();
+    all_at_rest(&bench.to_rest())
+}
+
+/// Says which outputs nobody knows of.
+pub fn all_at_rest(rest: &Rest) -> Result<(), Failure> {
     match rest.unknown.is_empty() {
         true => Ok(()),
         false => Err(Failure::broken(format!(

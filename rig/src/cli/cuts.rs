@@ -346,6 +346,8 @@ fn summary(flow: &Explored) -> Summary {
         because: flow.because.clone(),
         decision: None,
         bench_time: Nanos(flow.lasts.0),
+        uncalibrated: None,
+        hold_errors: Vec::new(),
         oracles: Default::default(),
     }
 }

@@ -4,11 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::error::Failure;
 use crate::bench::BenchFile;
+use crate::bench::calibration::{Record, Uncalibrated};
 use crate::profile::{Product, Profile, Twin};
 use crate::project::{self, File, Project, ProjectError};
 use crate::scenario::{Requirements, Scenario};
@@ -31,6 +33,75 @@ impl<T> Loaded<T> {
     pub fn refused(&self, mistakes: Refused) -> Refused {
         called(&self.given, mistakes)
     }
+}
+
+impl Loaded<BenchFile> {
+    /// The folder of its calibration records; none where its file keeps none.
+    pub fn records(&self) -> Option<PathBuf> {
+        let kept = self.value.calibration.as_ref()?;
+        let beside = Path::new(&self.given).parent()?;
+        Some(beside.join(&kept.folder))
+    }
+
+    /// Lets the bench go by the newest of its calibration records, where its file keeps them.
+    ///
+    /// # Errors
+    /// A record that cannot be read; inside, why there is none to go by.
+    pub fn calibrate(&mut self, today: Date) -> Result<Result<(), Uncalibrated>, Failure> {
+        let Some(folder) = self.records() else {
+            return Ok(Ok(()));
+        };
+        let newest = record_files(&folder, &self.value.name).pop();
+        let newest = newest.map(|path| read_record(&path)).transpose()?;
+        let newest = newest
+            .as_ref()
+            .map(|(record, hash)| (record, hash.as_str()));
+        Ok(self.value.calibrate(newest, today))
+    }
+
+    /// Lets the bench go by the record with this hash, however old it is.
+    pub fn calibrate_by(&mut self, wanted: &str) -> Result<(), Failure> {
+        let missing = |why: &str| {
+            Failure::hinted(
+                format!("the calibration record that the trace was recorded with {why}"),
+                Some("restore its file, or record the run anew".to_owned()),
+            )
+        };
+        let folder = self.records().ok_or_else(|| missing("is kept no more"))?;
+        for path in record_files(&folder, &self.value.name) {
+            let (record, hash) = read_record(&path)?;
+            if let Some(day) = record.day().filter(|_| hash == wanted) {
+                let fits = self.value.calibrate(Some((&record, wanted)), day);
+                return fits.map_err(|why| missing(&format!("does not fit: {why}")));
+            }
+        }
+        Err(missing("is not there"))
+    }
+}
+
+/// The files of a bench's calibration records, oldest first: their names tell their days.
+fn record_files(folder: &Path, bench: &str) -> Vec<PathBuf> {
+    let of_bench = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let day = name
+            .strip_prefix(bench)
+            .and_then(|rest| rest.strip_prefix('.'));
+        let day = day.and_then(|day| day.strip_suffix(".toml"));
+        day.is_some_and(|day| day.parse::<Date>().is_ok())
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files: Vec<PathBuf> = paths.filter(of_bench).collect();
+    files.sort();
+    files
+}
+
+fn read_record(path: &Path) -> Result<(Record, String), Failure> {
+    let file = project::read(path).map_err(Failure::usage)?;
+    let text = file.text().map_err(Failure::usage)?;
+    let record = Record::read(&Source::new(file.given.as_str(), text));
+    let record = record.map_err(|refused| Failure::refused(&[refused]))?;
+    Ok((record, sha256(&file.bytes)))
 }
 
 /// Traces call a file by its name in the project, messages as the user did.

@@ -350,6 +350,8 @@ fn summary(entry: &Explored) -> Summary {
         because: entry.because.clone(),
         decision: None,
         bench_time: Nanos::ZERO,
+        uncalibrated: None,
+        hold_errors: Vec::new(),
         oracles: Default::default(),
     }
 }

@@ -1,12 +1,13 @@
-//! `lockrig press`: one key or button, and what the board does then.
+//! By hand: `lockrig press`, `supply` and `release`, and what the board does then.
 
-use super::board::{Board, broken, to_rest};
+use super::board::{self, Board, broken, to_rest};
 use super::error::Failure;
 use super::files::print;
-use super::quantity::duration;
+use super::quantity::{duration, voltage};
 use crate::bench::{Bench, Contact, Feed, What};
 use crate::event::Nanos;
-use crate::port::Waited;
+use crate::port::{Interrupt, Waited};
+use crate::quantity::Millivolts;
 
 /// Press one key or button and print what the board does
 #[derive(clap::Args, Debug)]
@@ -89,6 +90,84 @@ impl Press {
     }
 }
 
+/// Feed a bench's board by hand, and print what it draws and does
+#[derive(clap::Args, Debug)]
+pub struct Supply {
+    /// What it is fed with: 9 V, 500 mV
+    #[arg(value_parser = voltage)]
+    voltage: Millivolts,
+    /// How long
+    #[arg(long = "for", value_name = "TIME", default_value = "10 s", value_parser = duration)]
+    lasts: Nanos,
+    /// Firmware to flash in place of the bench's own
+    #[arg(long, value_name = "FILE|NAME")]
+    image: Option<String>,
+    #[command(flatten)]
+    board: Board,
+}
+
+impl Supply {
+    pub fn execute(self) -> Result<u8, Failure> {
+        let (_, file) = self.board.load()?;
+        let Some(supply) = &file.supply else {
+            let name = &file.name;
+            return Err(Failure::usage(format!("the bench '{name}' has no supply")));
+        };
+        if self.voltage > supply.highest {
+            return Err(Failure::hinted(
+                format!("{} is more than the board bears", self.voltage),
+                Some(format!("the bench file allows {}", supply.highest)),
+            ));
+        }
+        let (_, mut prepared) = self.board.prepare(self.image.as_deref())?;
+        let bench = &mut prepared.bench;
+        let fed = self.feed(bench);
+        to_rest(bench)?;
+        fed.map(|()| 0)
+    }
+
+    fn feed(&self, bench: &mut Bench) -> Result<(), Failure> {
+        let until = bench.now() + self.lasts;
+        let voltage = self.voltage;
+        let feed = Feed::On {
+            voltage,
+            resistance: None,
+        };
+        bench.feed(feed).map_err(broken)?;
+        while bench.now() < until {
+            bench.measure().map_err(broken)?;
+            watch(bench, until.since(bench.now()).min(Nanos::from_secs(1)))?;
+        }
+        Ok(())
+    }
+}
+
+/// Open every contact of a bench, bring its supply to rest, and say so
+///
+/// What a program left that was killed, or a hand that was called away.
+#[derive(clap::Args, Debug)]
+pub struct Release {
+    /// The bench, by name or file
+    #[arg(long, value_name = "NAME|FILE")]
+    bench: String,
+}
+
+impl Release {
+    pub fn execute(self) -> Result<u8, Failure> {
+        let board = Board {
+            bench: self.bench,
+            profile: None,
+            seed: 1,
+        };
+        let (_, file) = board.load()?;
+        let open = board::opener(None, "bringing it to rest");
+        let ports = open(&file, 1, Interrupt::default()).map_err(broken)?;
+        let rest = Bench::clean_up(file, ports);
+        print(&format!("at rest: {}\n", rest.outputs.join(", ")))?;
+        board::all_at_rest(&rest).map(|()| 0)
+    }
+}
+
 /// Lets time pass and prints what is seen.
 pub fn watch(bench: &mut Bench, span: Nanos) -> Result<(), Failure> {
     let until = bench.now() + span;
@@ -102,6 +181,11 @@ pub fn watch(bench: &mut Bench, span: Nanos) -> Result<(), Failure> {
                             "{at:>12}  {line} {}\n",
                             if on { "on" } else { "off" }
                         ))?;
+                    }
+                    What::Measured {
+                        voltage, current, ..
+                    } => {
+                        print(&format!("{at:>12}  supply {voltage}, {current}\n"))?;
                     }
                     What::Printed { text, .. } => {
                         print(&format!("{at:>12}  console: {text}\n"))?;

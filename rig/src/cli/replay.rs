@@ -10,7 +10,7 @@ use super::board::{self, Virtual};
 use super::error::Failure;
 use super::files::{Library, Loaded, Selection, print, print_json};
 use super::sim::{Format, Ports};
-use crate::bench::BenchFile;
+use crate::bench::{BenchFile, Calibrated};
 use crate::campaign::Group;
 use crate::event::{Event, FileHash, Nanos, What};
 use crate::profile::{Product, codes};
@@ -136,6 +136,17 @@ impl Replay {
         let twin = twin
             .map(|twin| found.library.twin_of(&twin.sha256))
             .transpose()?;
+        let bench = &mut found.library.benches[found.bench];
+        if let Some(record) = recorded
+            .files
+            .iter()
+            .find(|file| file.role == "calibration")
+        {
+            bench.calibrate_by(&record.sha256)?;
+        }
+        if let Some(because) = recorded.uncalibrated() {
+            bench.value.calibrated = Calibrated::Not { because };
+        }
         let behaves = twin.as_ref().map(|twin| &twin.profile);
         let profile = &found.library.profiles[found.profile].value;
         let bench = &found.library.benches[found.bench];
@@ -393,6 +404,14 @@ impl Recorded {
     fn receipt(&self) -> Option<&What> {
         let second = self.events.get(1).map(|event| &event.what);
         second.filter(|what| matches!(what, What::Flashed { .. }))
+    }
+
+    /// Why the run went by no calibration record, where its bench asked for one.
+    fn uncalibrated(&self) -> Option<String> {
+        self.events.iter().find_map(|event| match &event.what {
+            What::Uncalibrated { because } => Some(because.clone()),
+            _ => None,
+        })
     }
 
     /// The number of an event to stop at.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::civil::Date;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -15,7 +16,7 @@ use super::board;
 use super::error::Failure;
 use super::files::{Behaviour, Library, Loaded, Selection};
 use super::signals;
-use crate::bench::BenchFile;
+use crate::bench::{BenchFile, Calibrated};
 use crate::campaign::{Campaign, Group, Job, Ran, Report, write_json};
 use crate::event::{FileHash, Nanos};
 use crate::port::Interrupt;
@@ -68,6 +69,12 @@ pub struct Run {
     /// Where the runs' folders go [default: reports/<time>]
     #[arg(long, value_name = "FOLDER")]
     report_dir: Option<PathBuf>,
+    /// Go on where a bench file asks for a calibration record and none is good; every report says so
+    #[arg(long)]
+    uncalibrated: bool,
+    /// The day from which the age of calibration records counts [default: today]
+    #[arg(long, value_name = "DATE", hide = true)]
+    date: Option<Date>,
 }
 
 const EXAMPLES: &str = "\
@@ -151,12 +158,19 @@ struct Entry<'a> {
 impl Run {
     pub fn execute(self) -> Result<u8, Failure> {
         let mut library = Library::load(&self.selection)?;
+        self.calibrate(&mut library)?;
         let twin = match &self.twin {
             Some(name) => Some(library.twin(name)?),
             None => None,
         };
         let plan = self.plan(&library, twin.as_ref())?;
         let planned = plan.next;
+        let real: BTreeSet<String> = plan
+            .groups
+            .iter()
+            .filter(|group| group.bench.emulates.is_none())
+            .map(|group| group.bench.name.clone())
+            .collect();
         if planned == 0 {
             return Err(self.nothing_planned());
         }
@@ -181,7 +195,11 @@ impl Run {
         if self.format == Format::Human {
             let mut text = Vec::new();
             let shown = folder.display().to_string();
+            // On a virtual bench it is the emulation's error, and the same every time.
+            let on_real = summaries.iter().filter(|run| real.contains(&run.bench));
+            let on_real: Vec<&Summary> = on_real.collect();
             terminal::summary(&mut text, &summaries, began.elapsed(), &shown)
+                .and_then(|()| terminal::hold_errors(&mut text, &on_real))
                 .and_then(|()| text.write_all(compared(&runs).as_bytes()))
                 .and_then(|()| anstream::stdout().write_all(&text))
                 .or_else(super::files::unless_closed)?;
@@ -211,6 +229,27 @@ impl Run {
             true => verdict::exit_code(verdicts.chain([Verdict::Aborted])),
             false => verdict::exit_code(verdicts),
         })
+    }
+
+    /// Lets every bench go by its calibration record, before any power is applied.
+    fn calibrate(&self, library: &mut Library) -> Result<(), Failure> {
+        let today = self
+            .date
+            .unwrap_or_else(|| jiff::ZonedDateTime::now().date());
+        for bench in &mut library.benches {
+            let Err(why) = bench.calibrate(today)? else {
+                continue;
+            };
+            let because = why.to_string();
+            if !self.uncalibrated {
+                let name = &bench.value.name;
+                return Err(Failure::broken(format!(
+                    "bench '{name}': {because}\nhint: 'lockrig doctor --bench {name}' examines the bench and writes one; --uncalibrated goes on without, and every report says so"
+                )));
+            }
+            bench.value.calibrated = Calibrated::Not { because };
+        }
+        Ok(())
     }
 
     /// The approved flows that this campaign is compared with.
@@ -379,6 +418,12 @@ impl Run {
                     sha256: bench.sha256.clone(),
                 },
             ];
+            if let Calibrated::By { sha256 } = &bench.value.calibrated {
+                files.push(FileHash {
+                    role: "calibration".to_owned(),
+                    sha256: sha256.clone(),
+                });
+            }
             files.extend(twin.map(|sha256| FileHash {
                 role: "twin".to_owned(),
                 sha256: sha256.to_owned(),
@@ -686,6 +731,8 @@ impl Plan {
                 because: reason.to_owned(),
                 decision: None,
                 bench_time: Nanos::ZERO,
+                uncalibrated: None,
+                hold_errors: Vec::new(),
                 oracles: Default::default(),
             },
             seed: None,

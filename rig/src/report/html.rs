@@ -123,6 +123,9 @@ fn answer(summary: &Summary, events: &[Event], cut: Option<&str>) -> Markup {
                 "snapshot.html beside this page shows what was seen and what was approved."
             }
         }
+        @if let Some(because) = &summary.uncalibrated {
+            p.warning.large { strong { "Uncalibrated. " } "No measured latencies of this bench were used: " (because) "." }
+        }
         @if let Some(cut) = cut {
             p.warning { strong { "The trace is not whole. " } (cut) " This page shows what is whole." }
         }

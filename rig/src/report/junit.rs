@@ -41,6 +41,9 @@ fn case(run: &Summary) -> TestCase {
     let mut case = TestCase::new(name, status(run));
     case.set_classname(format!("{}.{}", run.bench, run.profile));
     case.set_time(Duration::from_nanos(run.bench_time.0));
+    if let Some(because) = &run.uncalibrated {
+        case.add_property(Property::new("UNCALIBRATED", because.as_str()));
+    }
     if run.verdict == Verdict::KnownFinding {
         case.set_system_out(format!("known finding: {}", run.because));
     }

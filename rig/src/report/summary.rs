@@ -25,6 +25,10 @@ pub struct Summary {
     pub decision: Option<Decision>,
     /// Bench time that the run took.
     pub bench_time: Nanos,
+    /// Why its bench went by no calibration record, though its file asks for one.
+    pub uncalibrated: Option<String>,
+    /// How much longer or shorter each hold was than asked for, in nanoseconds.
+    pub hold_errors: Vec<i64>,
     /// Oracles by judgement: held, exempted, not observed.
     pub oracles: [Vec<String>; 3],
 }
@@ -100,12 +104,29 @@ pub fn summarise(events: &[Event]) -> Option<Summary> {
         because,
         decision: decided_by.and_then(|seq| decision(events, seq)),
         bench_time: last.at.since(first.at),
+        uncalibrated: events.iter().find_map(|event| match &event.what {
+            What::Uncalibrated { because } => Some(because.clone()),
+            _ => None,
+        }),
+        hold_errors: events.iter().filter_map(hold_error).collect(),
         oracles: [
             judged(Judgement::Held),
             judged(Judgement::Exempted),
             judged(Judgement::NotObserved),
         ],
     })
+}
+
+fn hold_error(event: &Event) -> Option<i64> {
+    match &event.what {
+        What::Measured {
+            value,
+            asked: Some(asked),
+            unit,
+            ..
+        } if unit == "ns" => i64::try_from(i128::from(*value) - i128::from(*asked)).ok(),
+        _ => None,
+    }
 }
 
 fn decision(events: &[Event], seq: u64) -> Option<Decision> {
@@ -312,7 +333,7 @@ mod tests {
     #[case(
         What::Measured {
             quantity: "hold of reset".to_owned(),
-            asked: None,
+            asked: Some(6_000_000),
             value: 7_000_000,
             unit: "ns".to_owned(),
             uncertainty: 2_000,
@@ -320,7 +341,7 @@ mod tests {
             to: None,
             stands: crate::event::Against::Straddles,
         },
-        "hold of reset was 7 ms ± 0.002 ms; the limit is at least 5 ms"
+        "hold of reset was 7 ms ± 0.002 ms, asked was 6 ms; the limit is at least 5 ms"
     )]
     #[case(
         What::Trouble {

@@ -50,6 +50,9 @@ pub fn line(out: &mut dyn Write, run: &Summary) -> io::Result<()> {
 /// Only those of `out`.
 pub fn block(out: &mut dyn Write, run: &Summary, folder: &str) -> io::Result<()> {
     line(out, run)?;
+    if run.uncalibrated.is_some() {
+        writeln!(out, "{:>15}UNCALIBRATED", "")?;
+    }
     writeln!(out, "{:>15}{}", "", run.because)?;
     let Some(decision) = &run.decision else {
         return writeln!(out, "{:>15}{folder}/events.jsonl", "");
@@ -176,7 +179,50 @@ pub fn summary(
         took.as_secs_f64(),
         bench_time.0 / 1_000_000_000
     )?;
-    writeln!(out, "reports: {folder}")
+    writeln!(out, "reports: {folder}")?;
+    uncalibrated(out, runs)
+}
+
+/// Runs that went by no measured latencies, so that nobody overlooks it.
+fn uncalibrated(out: &mut dyn Write, runs: &[Summary]) -> io::Result<()> {
+    let mut benches: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for run in runs {
+        if let Some(because) = &run.uncalibrated {
+            *benches.entry((&run.bench, because)).or_default() += 1;
+        }
+    }
+    let style = AnsiColor::Yellow.on_default().bold().invert();
+    for ((bench, because), count) in benches {
+        let runs = runs_in_words(count);
+        writeln!(
+            out,
+            "\n{style}  U N C A L I B R A T E D  {style:#}  {runs} on {bench}: {because}"
+        )?;
+    }
+    Ok(())
+}
+
+/// How far the holds of some runs were from what was asked for: the rig's own error.
+///
+/// # Errors
+/// Only those of `out`.
+pub fn hold_errors(out: &mut dyn Write, runs: &[&Summary]) -> io::Result<()> {
+    let errors = runs.iter().flat_map(|run| &run.hold_errors);
+    let mut sizes: Vec<u64> = errors.map(|error| error.unsigned_abs()).collect();
+    sizes.sort_unstable();
+    let Some(largest) = sizes.last() else {
+        return Ok(());
+    };
+    // Nearest rank: the smallest error that so many percent of all do not exceed.
+    let percentile = |percent: usize| sizes[(sizes.len() * percent).div_ceil(100).max(1) - 1];
+    writeln!(
+        out,
+        "hold error: p50 {}, p99 {}, largest {}, of {} holds",
+        Nanos(percentile(50)),
+        Nanos(percentile(99)),
+        Nanos(*largest),
+        sizes.len()
+    )
 }
 
 fn runs_in_words(count: usize) -> String {

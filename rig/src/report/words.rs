@@ -22,6 +22,7 @@ pub fn of(what: &What) -> String {
             let read = if *verified { "" } else { " not" };
             format!("{bytes} bytes of {image} were written, and{read} read back")
         }
+        What::Uncalibrated { because } => format!("uncalibrated: {because}"),
         What::StepStarted { step, doing, .. } => format!("step {step} began: {doing}"),
         What::StepFinished { step } => format!("step {step} ended"),
         What::PhaseEntered { phase } => format!("phase {phase} began"),

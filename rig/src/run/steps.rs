@@ -274,6 +274,13 @@ impl Runner<'_> {
     ) -> Step {
         let before = self.recorder.events().len();
         let shown = contact.to_string();
+        // What is counted from the press is counted from the touch, where it is known when that is.
+        let latency = self
+            .bench
+            .file()
+            .wired(contact)
+            .and_then(|wired| wired.latency);
+        let touches = self.bench.now() + latency.map_or(Nanos::ZERO, |latency| latency.closes);
         self.switch(contact, &shown, true)?;
         self.all(meanwhile)?;
         let reset = self.profile.reset.as_ref();
@@ -283,11 +290,12 @@ impl Runner<'_> {
             self.power_on,
         ) {
             (CountedFrom::PowerOn, false, Some(power_on)) => power_on,
-            _ => self.bench.now(),
+            _ => self.bench.now().max(touches),
         };
         self.enter_phase(during, lasts)?;
-        self.bench.open_at(contact, counted + lasts);
-        self.wait_until(counted + lasts)?;
+        let opens = (counted + lasts).since(latency.map_or(Nanos::ZERO, |latency| latency.opens));
+        self.bench.open_at(contact, opens);
+        self.wait_until(opens)?;
         self.switch(contact, &shown, false)?;
         // The relay takes its time to open, and the contact bounces.
         self.wait(Nanos::from_millis(50))?;

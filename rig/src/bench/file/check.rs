@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::*;
-use super::{BenchFile, Contact, Line, Output, Port, Relays, Stage, Supply, VERSION, Via, Wired};
+use super::{
+    BenchFile, Calibrated, Contact, Kept, Line, Output, Port, Relays, Stage, Supply, VERSION, Via,
+    Wired,
+};
 use crate::driver::firmata::PINS;
 use crate::driver::pin_board::Way;
 use crate::driver::stage::{self, Axis};
@@ -88,6 +91,11 @@ impl<'t, 'p> Check<'t, 'p> {
             image: text.image.clone(),
             emulates: text.emulates.as_ref().map(|name| name.value.clone()),
             uncertainty: text.uncertainty,
+            calibration: text.calibration.as_ref().map(|kept| Kept {
+                max_age: kept.max_age,
+                folder: kept.folder.clone().unwrap_or("calibration".to_owned()),
+            }),
+            calibrated: Calibrated::NotAsked,
             relays,
             lines,
             supply,
@@ -213,7 +221,8 @@ impl<'t, 'p> Check<'t, 'p> {
         let text = self.text;
         let mut contacts = BTreeMap::new();
         let longest_on = text.relays.as_ref().and_then(|relays| relays.longest_on);
-        for (key, channel) in &text.keys.0 {
+        let line = self.proof(text.keys.line.as_ref());
+        for (key, channel) in &text.keys.keys {
             let contact = Contact::Key(**key);
             self.contact(
                 &mut contacts,
@@ -221,9 +230,10 @@ impl<'t, 'p> Check<'t, 'p> {
                 channel,
                 Wired {
                     way: channel.0,
-                    line: None,
+                    line: line.clone(),
                     rest_closed: false,
                     longest_on,
+                    latency: None,
                 },
             );
         }
@@ -239,6 +249,7 @@ impl<'t, 'p> Check<'t, 'p> {
                     line,
                     rest_closed: false,
                     longest_on: button.longest_on.or(longest_on),
+                    latency: None,
                 },
             );
         }
@@ -253,6 +264,7 @@ impl<'t, 'p> Check<'t, 'p> {
                     line,
                     rest_closed: door.rest == Door::Closed,
                     longest_on: None,
+                    latency: None,
                 },
             );
         }
@@ -267,6 +279,7 @@ impl<'t, 'p> Check<'t, 'p> {
                     line,
                     rest_closed: false,
                     longest_on: jam.longest_on,
+                    latency: None,
                 },
             );
         }
@@ -719,7 +732,7 @@ impl<'t, 'p> Check<'t, 'p> {
     fn rest(&mut self) -> Vec<Output> {
         let text = self.text;
         let there = [
-            !text.keys.0.is_empty(),
+            !text.keys.keys.is_empty(),
             !text.buttons.is_empty(),
             text.door.is_some(),
             text.jam.is_some(),

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use crate::driver::pin_board::Way;
 use crate::event::Nanos;
 use crate::quantity::{
-    Microamps, Micrometres, MicrometresPerSecond, Millidegrees, MillidegreesPerSecond,
+    Days, Microamps, Micrometres, MicrometresPerSecond, Millidegrees, MillidegreesPerSecond,
     MillinewtonMetres, Milliohms, Millivolts,
 };
 use crate::source::{Named, Node, Problem, Problems, Read, Spanned, Value, file_table, file_words};
@@ -32,11 +32,14 @@ pub struct BenchText as "a bench file" {
     pub emulates: Option<Spanned<String>>,
     /// How far a hold, as it is measured here, may be from the truth (k = 2).
     pub uncertainty: Nanos,
+    /// How its calibration is kept; without it, runs ask for no record.
+    pub calibration: Option<CalibrationText>,
     /// The ports, by the names that the rest of the file uses.
     pub ports: Named<Spanned<PortText>>,
     /// The relay board.
     pub relays: Option<RelaysText>,
-    /// Which relay or pin closes which key, by the key's label: `"5" = 5`, or `{ row = 5, column = 12 }`.
+    /// Which relay or pin closes which key, by the key's label: `"5" = 5`, or `{ row = 5, column = 12 }`. `line`
+    /// names the line that is on while any key is closed.
     pub keys: Keys = default,
     /// Buttons beside the keypad.
     pub buttons: Named<ButtonText> = default,
@@ -68,6 +71,16 @@ pub enum LockKind as "a kind of lock" {
     SmartLock,
     /// A mechanical cylinder.
     Cylinder,
+}
+}
+
+file_table! {
+/// How a bench's calibration is kept. `lockrig doctor` writes a record, `lockrig run` asks for one.
+pub struct CalibrationText as "a calibration" {
+    /// How old a record may be: `30 days`.
+    pub max_age: Days,
+    /// The folder of the records, from that of the bench file [default: calibration].
+    pub folder: Option<String>,
 }
 }
 
@@ -328,7 +341,11 @@ pub struct RestText as "the rest state" {
 
 /// Which relay closes which key.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Keys(pub(super) Vec<(Spanned<char>, Spanned<Channel>)>);
+pub struct Keys {
+    pub(super) keys: Vec<(Spanned<char>, Spanned<Channel>)>,
+    /// The line that is on while any of them is closed.
+    pub(super) line: Option<Spanned<String>>,
+}
 
 impl Read for Keys {
     fn read(node: &Node, problems: &mut Problems) -> Option<Keys> {
@@ -336,7 +353,12 @@ impl Read for Keys {
             return problems.expected("a table of keys (\"5\" = 5)", node);
         };
         let mut keys = Some(Vec::new());
+        let mut line = None;
         for (label, channel) in entries {
+            if label.value == "line" {
+                line = Spanned::<String>::read(channel, problems);
+                continue;
+            }
             let mut characters = label.value.chars();
             let key = match (characters.next(), characters.next()) {
                 (Some(key), None) if KEYS.contains(key) => Some(key),
@@ -356,7 +378,7 @@ impl Read for Keys {
                 _ => keys = None,
             }
         }
-        keys.map(Keys)
+        keys.map(|keys| Keys { keys, line })
     }
 }
 
@@ -370,7 +392,8 @@ impl JsonSchema for Keys {
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "object",
-            "propertyNames": { "pattern": format!("^[{KEYS}]$") },
+            "properties": { "line": { "type": "string" } },
+            "propertyNames": { "pattern": format!("^([{KEYS}]|line)$") },
             "additionalProperties": generator.subschema_for::<Channel>(),
         })
     }
@@ -378,7 +401,7 @@ impl JsonSchema for Keys {
 
 /// What closes a contact: a relay's number, a pin's number, or a row and a column.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Channel(pub(super) Way);
+pub struct Channel(pub Way);
 
 file_table! {
 /// Two pins that are on together: they join a row and a column of a crosspoint.

@@ -82,6 +82,9 @@ pub fn campaign(campaign: &Campaign<'_>) -> String {
             }
         }
         main {
+            @if let Some((bench, because)) = campaign.runs.iter().find_map(uncalibrated) {
+                p.warning.large { strong { "Uncalibrated. " } "No measured latencies of " (bench) " were used: " (because) "." }
+            }
             @if !attention.is_empty() {
                 section #attention aria-labelledby="attention-title" {
                     h2 #attention-title { "What needs attention" }
@@ -106,6 +109,11 @@ pub fn campaign(campaign: &Campaign<'_>) -> String {
     };
     let title = format!("{} lockrig: {headline}", words::sign(verdict));
     page(&title, verdict, &body)
+}
+
+fn uncalibrated<'e>(entry: &'e Entry<'_>) -> Option<(&'e str, &'e str)> {
+    let summary = entry.summary;
+    Some((&summary.bench, summary.uncalibrated.as_deref()?))
 }
 
 fn of<'c, 'a>(
