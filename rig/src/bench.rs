@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use crate::driver::console::{Console, Ended};
 use crate::driver::firmata::{self, Firmata};
-use crate::driver::relay_board::{self, RelayBoard};
 use crate::driver::sense::{self, Sense, Source};
 use crate::driver::stage::{self, Motion, Stage};
 use crate::driver::supply::{self, Supply};
@@ -26,15 +25,17 @@ use crate::port::{
 use crate::quantity::{Microamps, Millivolts};
 
 use attached::{Attached, lose, receive};
+use contacts::Contacts;
 
 pub use crate::driver::supply::Feed;
 pub use connect::{CONNECT_MAX, CONNECT_STAGE_MAX};
-pub use file::{BenchFile, Calibrated, Contact, Cut, Output, schema};
+pub use file::{BenchFile, Calibrated, Contact, Cut, Output, Via, schema};
 pub use rest::{REST_MAX, Rest};
 
 mod attached;
 pub mod calibration;
 mod connect;
+mod contacts;
 pub mod file;
 mod rest;
 
@@ -59,7 +60,7 @@ pub enum What {
         /// Frequency of a tone that began, or the mean of one that ended.
         hertz: Option<u32>,
     },
-    /// The relay board confirmed that a contact's relay switched.
+    /// The relay board confirmed that a contact's relay switched, or its pins were driven.
     Switched {
         /// The contact.
         contact: Contact,
@@ -117,7 +118,7 @@ pub enum What {
 pub struct Bench {
     ports: Box<dyn Ports>,
     file: Arc<BenchFile>,
-    relays: Option<Attached<RelayBoard>>,
+    contacts: Option<Contacts>,
     supply: Option<Attached<Supply>>,
     console: Option<Attached<Console>>,
     sense_boards: Vec<Attached<Firmata>>,
@@ -187,21 +188,34 @@ impl Bench {
         self.switch(&Contact::Jam, blocked)
     }
 
-    /// Orders a contact to close or to open. Returns at once; [`What::Switched`] comes through `wait`.
+    /// Orders a contact to close or to open. Returns at once; [`What::Switched`] comes through `wait`, unless
+    /// pins were driven so already.
     pub fn switch(&mut self, contact: &Contact, closed: bool) -> Result<(), DeviceTrouble> {
         let now = self.now();
-        let Some(channel) = self.file.wired(contact).map(|wired| wired.channel) else {
+        if self.file.wired(contact).is_none() {
             let hint = "add it under [keys], [buttons], [door] or [jam]";
             return Err(self.absent(&contact.to_string(), hint));
-        };
-        let Some(relays) = &mut self.relays else {
+        }
+        let Some(contacts) = &mut self.contacts else {
             return Err(self.absent("relay board", "describe it under [relays]"));
         };
-        relays.check_lost()?;
-        relays.driver.set(now, channel, closed)?;
+        contacts.set(now, contact, closed)?;
         self.touched = true;
         self.pump();
         Ok(())
+    }
+
+    /// Orders a contact that is closed to open at a time to come. Where that can be said beforehand (pins), it
+    /// opens then, whatever this machine is busy with; elsewhere nothing happens. Either way
+    /// [`switch`](Bench::switch) has to be called at that time, or before.
+    pub fn open_at(&mut self, contact: &Contact, at: Nanos) {
+        let now = self.now();
+        if self.file.wired(contact).is_some()
+            && let Some(contacts) = &mut self.contacts
+        {
+            contacts.open_at(now, contact, at);
+            self.pump();
+        }
     }
 
     /// Orders the supply. Returns at once; [`What::Fed`] comes through `wait`.
@@ -347,7 +361,7 @@ impl Bench {
         Some(Bench {
             ports,
             file: Arc::clone(&self.file),
-            relays: self.relays.clone(),
+            contacts: self.contacts.clone(),
             supply: self.supply.clone(),
             console: self.console.clone(),
             sense_boards: self.sense_boards.clone(),
@@ -400,31 +414,8 @@ impl Bench {
     /// Moves bytes and facts between drivers, ports and the happenings.
     fn pump(&mut self) {
         let now = self.ports.now();
-        if let Some(relays) = &mut self.relays {
-            relays.flush(&mut *self.ports, now, &mut self.happenings);
-            while let Some((at, fact)) = relays.driver.fact() {
-                let what = match fact {
-                    relay_board::Fact::Switched {
-                        channel,
-                        closed,
-                        asked,
-                    } => {
-                        let contacts = self.file.relays.iter().flat_map(|relays| &relays.contacts);
-                        let contact = contacts
-                            .filter(|(_, wired)| wired.channel == channel)
-                            .map(|(contact, _)| contact.clone())
-                            .next()
-                            .expect("the driver was made from these contacts");
-                        What::Switched {
-                            contact,
-                            closed,
-                            asked,
-                        }
-                    }
-                    relay_board::Fact::Trouble(trouble) => What::Trouble(trouble),
-                };
-                self.happenings.push_back(Happening { at, what });
-            }
+        if let Some(contacts) = &mut self.contacts {
+            contacts.pump(&mut *self.ports, now, &mut self.happenings);
         }
         if let Some(supply) = &mut self.supply {
             supply.flush(&mut *self.ports, now, &mut self.happenings);
@@ -515,7 +506,9 @@ impl Bench {
         self.tick(at);
         match observation.what {
             Seen::Bytes { port, bytes } => {
-                receive(self.relays.as_mut(), port, at, &bytes);
+                if let Some(contacts) = &mut self.contacts {
+                    contacts.receive(port, at, &bytes);
+                }
                 receive(self.supply.as_mut(), port, at, &bytes);
                 receive(self.console.as_mut(), port, at, &bytes);
                 receive(self.stage.as_mut(), port, at, &bytes);
@@ -532,6 +525,29 @@ impl Bench {
                     };
                     self.happenings.push_back(Happening { at, what });
                 }
+            }
+            Seen::Driven { output, level, .. } => {
+                if let Some(contacts) = &mut self.contacts {
+                    contacts.drove(at, output, level);
+                }
+            }
+            Seen::OutputLost { output, why } => {
+                if let Some(contacts) = &mut self.contacts {
+                    contacts.lose_output(at, output, &why);
+                }
+            }
+            Seen::LineLost { line, why } => {
+                let line = self.sense.name(Source::Port(line)).unwrap_or_default();
+                let trouble = DeviceTrouble {
+                    device: format!("line '{line}'"),
+                    doing: "watching it".to_owned(),
+                    what: Trouble::Lost,
+                    saw: why,
+                    hint: "is the chip still there? a line that chatters may want 'debounce'"
+                        .to_owned(),
+                };
+                let what = What::Trouble(trouble);
+                self.happenings.push_back(Happening { at, what });
             }
             Seen::CutPoint(point) => {
                 self.happenings.push_back(Happening {
@@ -552,7 +568,9 @@ impl Bench {
                 });
             }
             Seen::Lost { port, why } => {
-                lose(self.relays.as_mut(), port, at, &why, &mut self.happenings);
+                if let Some(contacts) = &mut self.contacts {
+                    contacts.lose(port, at, &why, &mut self.happenings);
+                }
                 lose(self.supply.as_mut(), port, at, &why, &mut self.happenings);
                 lose(self.console.as_mut(), port, at, &why, &mut self.happenings);
                 lose(self.stage.as_mut(), port, at, &why, &mut self.happenings);
@@ -564,8 +582,8 @@ impl Bench {
     }
 
     fn tick(&mut self, now: Nanos) {
-        if let Some(relays) = &mut self.relays {
-            relays.driver.tick(now);
+        if let Some(contacts) = &mut self.contacts {
+            contacts.tick(now);
         }
         if let Some(supply) = &mut self.supply {
             supply.driver.tick(now);
@@ -583,7 +601,7 @@ impl Bench {
 
     fn next_deadline(&self) -> Option<Nanos> {
         [
-            self.relays.as_ref().and_then(Attached::deadline),
+            self.contacts.as_ref().and_then(Contacts::deadline),
             self.supply.as_ref().and_then(Attached::deadline),
             self.console.as_ref().and_then(Attached::deadline),
             self.stage.as_ref().and_then(Attached::deadline),

@@ -1,4 +1,4 @@
-//! Drivers: one instrument each, over a byte port.
+//! Drivers: one instrument each, over a byte port; [`pin_board`] is the one over pins.
 //!
 //! A driver is a state machine without I/O of its own. [`crate::bench`] asks it to do something; it
 //! puts the bytes for that into its outbox and says by when it wants to be looked at again. The bench
@@ -12,6 +12,7 @@ use crate::port::{PortProblem, PortTrouble};
 
 pub mod console;
 pub mod firmata;
+pub mod pin_board;
 pub mod probe;
 pub mod relay_board;
 pub mod sense;
@@ -110,7 +111,8 @@ impl DeviceTrouble {
             ),
             PortProblem::Denied => (
                 Trouble::Denied,
-                "may this user open it? on Linux: group dialout, or a udev rule",
+                "may this user open it? on Linux: group dialout for serial ports, gpio for pins; \
+                 boards/linux/60-lockrig.rules grants both",
             ),
             PortProblem::Busy => (Trouble::Busy, "close the other program that has it open"),
             PortProblem::Lost => (

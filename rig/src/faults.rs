@@ -163,7 +163,7 @@ impl<'a> Subject<'a> {
         if let (Some(fault), Some(branch)) = (fault, bench.branch()) {
             branch.fault(fault.clone());
         }
-        let ran = campaign::one(self.group, self.job, &mut bench, receipt, folder, None);
+        let ran = campaign::one(self.group, self.job, &mut bench, receipt, &[], folder, None);
         let (summary, mut wrong) = (ran.summary, Vec::new());
         let events = whole(folder, summary.verdict).unwrap_or_else(|why| {
             wrong.push(why);
@@ -250,9 +250,13 @@ fn at_rest(
     let mut on = Vec::new();
     if let Some(relays) = &file.relays {
         let contacts = relays.contacts.iter();
-        let off =
-            contacts.filter(|(_, wired)| held.relays.contains(&wired.channel) != wired.rest_closed);
-        on.extend(off.map(|(contact, _)| (contact.to_string(), is_lost(&relays.port.at))));
+        let off = contacts.filter(|(_, wired)| {
+            let mut channels = wired.way.outputs();
+            let closed = channels.all(|one| held.relays.iter().any(|held| u16::from(*held) == one));
+            closed != wired.rest_closed
+        });
+        let at = relays.via.at();
+        on.extend(off.map(|(contact, _)| (contact.to_string(), is_lost(at))));
     }
     if let Some(supply) = &file.supply
         && held.millivolts != supply.rest.map(|voltage| voltage.0)

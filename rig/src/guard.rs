@@ -23,7 +23,8 @@ use crate::driver::{DeviceTrouble, Trouble};
 use crate::event::Nanos;
 use crate::port::real::RealPorts;
 use crate::port::{
-    Branch, Interrupt, Level, LineId, Observation, PortId, PortTrouble, Ports, ProbePort, Waited,
+    Branch, Input, Interrupt, Level, LineId, Observation, OutputId, PortId, PortTrouble, Ports,
+    ProbePort, Waited,
 };
 use crate::source::Source;
 
@@ -220,8 +221,17 @@ impl Ports for Guarded {
         self.ports_mut().bytes(address, baud)
     }
 
-    fn line(&mut self, address: &str, pin: &str) -> Result<LineId, PortTrouble> {
-        self.ports_mut().line(address, pin)
+    fn line(&mut self, address: &str, pin: &str, input: &Input) -> Result<LineId, PortTrouble> {
+        self.ports_mut().line(address, pin, input)
+    }
+
+    fn output(&mut self, address: &str, pin: u16, level: Level) -> Result<OutputId, PortTrouble> {
+        self.ports_mut().output(address, pin, level)
+    }
+
+    fn drive(&mut self, output: OutputId, level: Level, at: Nanos) -> Result<(), PortTrouble> {
+        self.is_at_rest = false;
+        self.ports_mut().drive(output, level, at)
     }
 
     fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {

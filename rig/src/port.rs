@@ -18,6 +18,7 @@ pub use probe_rs::probe::Probe as ProbePort;
 
 pub mod found;
 pub mod real;
+pub mod real_pins;
 pub mod real_probe;
 pub mod sim;
 pub mod sim_probe;
@@ -29,6 +30,21 @@ pub struct PortId(pub u16);
 /// A line that has been opened; only valid for the [`Ports`] that gave it, and its forks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LineId(pub u16);
+
+/// An output that has been opened; only valid for the [`Ports`] that gave it, and its forks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct OutputId(pub u16);
+
+/// How a pin senses a line.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Input {
+    /// What pulls the pin while nothing drives it; none leaves that to the wiring.
+    pub pull: Option<Level>,
+    /// How long a level has to last until it counts; none counts every edge.
+    pub debounce: Option<Nanos>,
+    /// How often to look at the pin; none where the hardware tells edges.
+    pub sample: Option<Nanos>,
+}
 
 /// What a line carries, electrically. What it means is the bench file's business.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +95,29 @@ pub enum Seen {
         /// Frequency of the tone that began, on a line that is the envelope of a tone.
         hertz: Option<u32>,
     },
+    /// An output was driven, as [`Ports::drive`] ordered.
+    Driven {
+        /// This one.
+        output: OutputId,
+        /// To this level.
+        level: Level,
+        /// It happened at the observation's time, give or take this.
+        within: Nanos,
+    },
+    /// An output can no longer be driven: nobody knows its level.
+    OutputLost {
+        /// This one.
+        output: OutputId,
+        /// As the operating system says it.
+        why: String,
+    },
+    /// A line is no longer sensed, or edges of it were lost.
+    LineLost {
+        /// This one.
+        line: LineId,
+        /// As the operating system says it.
+        why: String,
+    },
     /// A write to flash began; only after [`Branch::watch_cut_points`].
     CutPoint(CutPoint),
     /// What the board draws from its supply, or the voltage there, became another; only after
@@ -118,7 +157,15 @@ pub trait Ports: Send {
     fn bytes(&mut self, address: &str, baud: u32) -> Result<PortId, PortTrouble>;
 
     /// Opens a line for sensing: pin `pin` of the port at `address`. From now on its edges are observed.
-    fn line(&mut self, address: &str, pin: &str) -> Result<LineId, PortTrouble>;
+    fn line(&mut self, address: &str, pin: &str, input: &Input) -> Result<LineId, PortTrouble>;
+
+    /// Opens pin `pin` of the port at `address` as an output, which has this level from the first moment on.
+    fn output(&mut self, address: &str, pin: u16, level: Level) -> Result<OutputId, PortTrouble>;
+
+    /// Orders an output to this level at this time, at once if that has passed, and returns. It replaces
+    /// what was ordered of the output and not done. [`Seen::Driven`] tells when it was done; orders for
+    /// one time are done as they were given.
+    fn drive(&mut self, output: OutputId, level: Level, at: Nanos) -> Result<(), PortTrouble>;
 
     /// Opens a debug probe.
     ///

@@ -6,6 +6,7 @@
 //! compared with what is seen and never asked of the board.
 
 mod answers;
+mod chords;
 mod credentials;
 mod cut;
 mod cylinder;
@@ -33,6 +34,7 @@ use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
 pub use answers::{Answer, answers};
+pub use chords::chords;
 pub use cut::{
     Begins, Halt, Point, Recovering, Recovery, bounce, cut, keeps_rules, recover, release, restore,
     torn, words,

@@ -400,3 +400,80 @@ fn a_sense_board_tells_what_exact_wires_tell_a_little_later() {
         assert!(told > exact && told.since(exact) < MS(3), "{exact} {told}");
     }
 }
+
+/// The virtual safe, its contacts closed by pins: a crosspoint across the keypad.
+fn connect_pins() -> Bench {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/benches/safe-on-pins.toml");
+    let text = fs::read_to_string(path).expect("the bench file can be read");
+    let file = BenchFile::read(&Source::new("safe-on-pins.toml", text)).expect("it is right");
+    let ports = SimPorts::new("virtual-safe", 7, Interrupt::default()).expect("there is one");
+    Bench::connect(file, Box::new(ports)).expect("pins need no answer")
+}
+
+#[test]
+fn pins_close_a_key_at_once_and_open_it_at_the_very_time_that_was_ordered() {
+    let mut bench = connect_pins();
+    let pressed = bench.now();
+    let opens = pressed + MS(100);
+    bench.press('5', true).expect("key 5 is wired");
+    bench.open_at(&Contact::Key('5'), opens);
+    let seen = watch(&mut bench, pressed + MS(200));
+    let switched: Vec<(Nanos, bool, Nanos)> = seen
+        .iter()
+        .filter_map(|happening| match &happening.what {
+            What::Switched {
+                contact: Contact::Key('5'),
+                closed,
+                asked,
+            } => Some((happening.at, *closed, *asked)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        switched,
+        [(pressed, true, pressed), (opens, false, opens)],
+        "driven when it was asked for"
+    );
+    let edges = edges(&seen, "key");
+    // The header's relays take 6 ms to close and 3 ms to open, and bounce for 6 ms at most.
+    assert_eq!(edges.first(), Some(&(pressed + MS(6), true)));
+    let (last, on) = edges.last().expect("it opened");
+    assert!(!on && *last <= opens + MS(9), "it opened at {last}");
+}
+
+#[test]
+fn pins_go_to_rest_also_where_an_opening_was_ordered_for_later() {
+    let mut bench = connect_pins();
+    bench.press('1', true).expect("key 1 is wired");
+    bench.press('2', true).expect("they share a row");
+    bench.door(true).expect("the door is wired");
+    bench.open_at(&Contact::Key('1'), bench.now() + MS(60_000));
+    let until = bench.now() + MS(50);
+    watch(&mut bench, until);
+    assert_eq!(bench.level("key"), Ok(true));
+    let begun = bench.now();
+    let rest = bench.to_rest();
+    assert_eq!(rest.unknown, [""; 0]);
+    assert!(
+        bench.now().since(begun) < MS(100),
+        "it took {}",
+        bench.now()
+    );
+    let until = bench.now() + MS(50);
+    watch(&mut bench, until);
+    assert_eq!(bench.level("key"), Ok(false));
+    assert_eq!(bench.level("door"), Ok(false));
+}
+
+#[test]
+fn a_chord_that_a_crosspoint_cannot_press_is_refused() {
+    let mut bench = connect_pins();
+    let key = |label| Contact::Key(label);
+    assert!(bench.file().can_close_together([&key('1'), &key('2')]));
+    assert!(!bench.file().can_close_together([&key('0'), &key('3')]));
+    bench.press('0', true).expect("key 0 is wired");
+    let trouble = bench
+        .press('3', true)
+        .expect_err("0 and 3 make a rectangle");
+    assert_eq!(trouble.what, Trouble::Refused);
+}

@@ -13,7 +13,8 @@ use lockrig::event::Nanos;
 use lockrig::image::Image;
 use lockrig::port::sim::SimPorts;
 use lockrig::port::{
-    Branch, Interrupt, Level, LineId, Observation, PortId, PortTrouble, Ports, ProbePort, Waited,
+    Branch, Input, Interrupt, Level, LineId, Observation, OutputId, PortId, PortTrouble, Ports,
+    ProbePort, Waited,
 };
 use lockrig::profile::{Product, codes};
 use lockrig::scenario::{self, Course, Requirements, Scenario};
@@ -33,8 +34,14 @@ impl Ports for OnlyPorts {
     fn bytes(&mut self, address: &str, baud: u32) -> Result<PortId, PortTrouble> {
         self.0.bytes(address, baud)
     }
-    fn line(&mut self, address: &str, pin: &str) -> Result<LineId, PortTrouble> {
-        self.0.line(address, pin)
+    fn line(&mut self, address: &str, pin: &str, input: &Input) -> Result<LineId, PortTrouble> {
+        self.0.line(address, pin, input)
+    }
+    fn output(&mut self, address: &str, pin: u16, level: Level) -> Result<OutputId, PortTrouble> {
+        self.0.output(address, pin, level)
+    }
+    fn drive(&mut self, output: OutputId, level: Level, at: Nanos) -> Result<(), PortTrouble> {
+        self.0.drive(output, level, at)
     }
     fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {
         self.0.probe(address)

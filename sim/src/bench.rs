@@ -31,6 +31,7 @@ use crate::chip::edges::Edges;
 use crate::chip::glitch::{Glitch, Instruction};
 use crate::chip::nvmc::{FlashOperation, Torn};
 use crate::chip::{Chip, Stopped};
+use crate::instrument::header::Header;
 use crate::instrument::power_supply::{PowerSupply, Reading};
 use crate::instrument::relay_board::{CHANNELS, RelayBoard};
 use crate::instrument::sense_board::{FIRST_PIN, SenseBoard};
@@ -256,6 +257,7 @@ pub struct VirtualBench {
     chip: Chip,
     board: Board,
     relay_board: RelayBoard,
+    header: Header,
     contacts: [Contact; CHANNELS],
     contacts_next: Ticks,
     supply: PowerSupply,
@@ -299,6 +301,7 @@ impl VirtualBench {
             chip: Chip::new(Noise::new(seed, "chip", 0).draw()),
             board,
             relay_board: RelayBoard::default(),
+            header: Header::default(),
             contacts,
             contacts_next: Ticks::NEVER,
             supply,
@@ -655,15 +658,31 @@ impl VirtualBench {
 
     fn tell_relay_board(&mut self, now: Ticks, byte: u8) {
         let outcome = self.relay_board.receive(now, byte);
-        if let Some((channel, on)) = outcome.switched
-            && !self.spec.fault.is_some_and(|fault| fault.holds(channel))
-        {
-            self.contacts[channel].drive(on, now);
-            self.plan_contacts();
+        if let Some((channel, _)) = outcome.switched {
+            self.energise(channel, now);
         }
         if let Some((at, frame)) = outcome.feedback {
             self.from_relay.send(at, &frame);
         }
+    }
+
+    /// Drives an output of the [`header`](crate::instrument::header).
+    pub fn drive(&mut self, output: u16, high: bool) {
+        let now = self.now.max(self.chip.now());
+        self.header.drive(output, high);
+        for channel in 0..CHANNELS {
+            self.energise(channel, now);
+        }
+    }
+
+    /// A relay's coil is on for the relay board, or for the header.
+    fn energise(&mut self, channel: usize, now: Ticks) {
+        if self.spec.fault.is_some_and(|fault| fault.holds(channel)) {
+            return;
+        }
+        let on = self.relay_board.coil(channel) || self.header.coil(channel);
+        self.contacts[channel].drive(on, now);
+        self.plan_contacts();
     }
 
     fn plan_contacts(&mut self) {

@@ -278,11 +278,11 @@ pub enum What {
     Measured {
         /// What: `hold of program`.
         quantity: String,
-        /// Value, in the unit given.
-        value: u64,
-        /// What was asked for, same unit; the difference is the error of the rig.
+        /// What the rig was to bring about, same unit; none where it only looked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked: Option<u64>,
+        /// Value, in the unit given.
+        value: u64,
         /// `ns`, `mV`, `uA`.
         unit: String,
         /// Expanded uncertainty (k = 2), same unit.

@@ -174,8 +174,8 @@ mod tests {
         };
         let measured = |stands| What::Measured {
             quantity: "hold".to_owned(),
-            value: 1,
             asked: None,
+            value: 1,
             unit: "ns".to_owned(),
             uncertainty: 0,
             from: None,

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::attached::{Attached, Opening};
+use super::contacts::Contacts;
 use super::{Bench, BenchFile, Happening, Rest, What, file};
 use crate::driver::DeviceTrouble;
 use crate::driver::console::Console;
 use crate::driver::firmata::Firmata;
-use crate::driver::relay_board::{Relay, RelayBoard};
 use crate::driver::sense::{self, Sense, Source};
 use crate::driver::stage::{self, Stage};
 use crate::driver::supply::{self, Supply};
@@ -67,16 +67,8 @@ impl Bench {
             goes_on: all,
             has_failed: false,
         };
-        let relays = file.relays.as_ref().map(|relays| {
-            let device = format!("relay board on {}", relays.port.at);
-            let used = relays.contacts.iter().map(|(contact, wired)| Relay {
-                channel: wired.channel,
-                name: contact.to_string(),
-                longest_on: wired.longest_on,
-            });
-            let driver = RelayBoard::new(device.clone(), used.collect());
-            opening.attach(device, &relays.port, driver)
-        });
+        let contacts = file.relays.as_ref();
+        let contacts = contacts.map(|relays| Contacts::open(relays, &mut opening));
         let supply = file.supply.as_ref().map(|supply| {
             let device = format!("supply on {}", supply.port.at);
             let settings = supply::Settings {
@@ -101,7 +93,7 @@ impl Bench {
         Bench {
             ports,
             file: Arc::new(file),
-            relays,
+            contacts,
             supply,
             console,
             sense_boards,
@@ -117,7 +109,7 @@ impl Bench {
     /// Why ports are gone, or were never there.
     fn lost(&self) -> Vec<DeviceTrouble> {
         let single = [
-            self.relays.as_ref().and_then(|one| one.lost.clone()),
+            self.contacts.as_ref().and_then(Contacts::lost),
             self.supply.as_ref().and_then(|one| one.lost.clone()),
             self.console.as_ref().and_then(|one| one.lost.clone()),
             self.stage.as_ref().and_then(|one| one.lost.clone()),
@@ -175,7 +167,10 @@ impl Bench {
                     let board = self.sense_boards.iter().position(is_its);
                     Source::Board(board.expect("one was made for each line's port"), *pin)
                 }
-                None => Source::Port(self.ports.line(&line.at, &line.pin).map_err(trouble)?),
+                None => {
+                    let opened = self.ports.line(&line.at, &line.pin, &line.input);
+                    Source::Port(opened.map_err(trouble)?)
+                }
             };
             let (name, active) = (line.name.clone(), active(line));
             let line = sense::Line {

@@ -8,8 +8,10 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::driver::pin_board::{Way, can_close_together};
 use crate::driver::stage;
 use crate::event::Nanos;
+use crate::port::{Input, Level};
 use crate::quantity::{Days, Microamps, Milliohms, Millivolts};
 use crate::source::{Problems, Read, Refused, Source};
 
@@ -43,7 +45,7 @@ pub struct BenchFile {
     pub calibration: Option<Kept>,
     /// What its times go by.
     pub calibrated: Calibrated,
-    /// The relay board's port, and what its relays are.
+    /// What closes the contacts, and which.
     pub relays: Option<Relays>,
     /// What is watched.
     pub lines: Vec<Line>,
@@ -94,13 +96,46 @@ pub struct Port {
     pub baud: u32,
 }
 
-/// The relay board.
+/// What closes the contacts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Relays {
-    /// Its port.
-    pub port: Port,
-    /// Its relays that are in use, by what they stand for.
+    /// Through what.
+    pub via: Via,
+    /// Those that are in use, by what they stand for.
     pub contacts: BTreeMap<Contact, Wired>,
+}
+
+/// Through what contacts are closed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Via {
+    /// A relay board behind a byte port.
+    Board(Port),
+    /// The pins of a header.
+    Pins {
+        /// Its address.
+        at: String,
+        /// The level at which a pin closes what it leads to.
+        active: Level,
+    },
+}
+
+impl Via {
+    /// Its address.
+    pub fn at(&self) -> &str {
+        match self {
+            Via::Board(port) => &port.at,
+            Via::Pins { at, .. } => at,
+        }
+    }
+
+    /// What one of its outputs is called: `channel 13`, `pin 17`, `pins 5 and 12`.
+    pub fn output(&self, way: Way) -> String {
+        match (self, way) {
+            (Via::Board(_), Way::One(output)) => format!("channel {output}"),
+            (Via::Pins { .. }, Way::One(output)) => format!("pin {output}"),
+            (_, Way::Cross { row, column }) => format!("pins {row} and {column}"),
+        }
+    }
 }
 
 /// What a relay stands for.
@@ -131,8 +166,8 @@ impl std::fmt::Display for Contact {
 /// How a contact is wired.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Wired {
-    /// The relay's number, from 1.
-    pub channel: u8,
+    /// The relay's number, from 1, or its pins.
+    pub way: Way,
     /// The line that proves its state.
     pub line: Option<String>,
     /// Whether it is closed at rest.
@@ -164,6 +199,8 @@ pub struct Line {
     /// The sense board that it is a pin of, by its port, and the pin's number; none where the port
     /// itself senses lines.
     pub board: Option<(Port, u8)>,
+    /// How the pin senses it; nothing special where a sense board or a virtual bench does.
+    pub input: Input,
     /// Whether high means that the thing is so.
     pub active_high: bool,
 }
@@ -284,20 +321,32 @@ impl BenchFile {
 
     /// The instruments and where each is, as messages call them.
     pub fn instruments(&self) -> Vec<(&'static str, &str)> {
-        let relays = self.relays.as_ref().map(|one| ("relay board", &one.port));
+        let relays = self.relays.as_ref().map(|one| match &one.via {
+            Via::Board(port) => ("relay board", port.at.as_str()),
+            Via::Pins { at, .. } => ("pins", at.as_str()),
+        });
         let supply = self.supply.as_ref().map(|one| ("supply", &one.port));
         let console = self.console.as_ref().map(|port| ("console", port));
         let stage = self.stage.as_ref().map(|one| ("stage", &one.port));
         let probe = self.probe.as_ref().map(|port| ("probe", port));
         let boards = self.lines.iter().filter_map(|line| line.board.as_ref());
         let boards = boards.map(|(port, _)| ("sense board", port));
-        let single = [relays, supply, console, stage, probe];
-        let all = single.into_iter().flatten().chain(boards);
-        all.map(|(what, port)| (what, port.at.as_str())).collect()
+        let single = [supply, console, stage, probe];
+        let others = single.into_iter().flatten().chain(boards);
+        let others = others.map(|(what, port)| (what, port.at.as_str()));
+        relays.into_iter().chain(others).collect()
     }
 
     /// How a contact is wired; none where this bench lacks it.
     pub fn wired(&self, contact: &Contact) -> Option<&Wired> {
         self.relays.as_ref()?.contacts.get(contact)
+    }
+
+    /// Whether the wiring can close these contacts at the same time; contacts that it lacks do not count.
+    pub fn can_close_together<'c>(&self, contacts: impl IntoIterator<Item = &'c Contact>) -> bool {
+        let wired = contacts
+            .into_iter()
+            .filter_map(|contact| self.wired(contact));
+        can_close_together(wired.map(|wired| wired.way))
     }
 }

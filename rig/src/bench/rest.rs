@@ -1,6 +1,7 @@
 //! Bringing a bench to rest, on every way out.
 
 use super::connect::CONNECT_MAX;
+use super::contacts::Contacts;
 use super::{Bench, Contact, Feed, Happening, Output, What};
 use crate::driver::DeviceTrouble;
 use crate::driver::stage::{self, Left};
@@ -74,26 +75,22 @@ impl Bench {
         troubles.take(1).try_for_each(Err)
     }
 
-    /// The contacts that go to rest with this output: the relay of each, and whether it is closed then.
-    fn contacts(&self, output: Output) -> Vec<(Contact, u8, bool)> {
+    /// The contacts that go to rest with this output, and whether each is closed then.
+    fn contacts(&self, output: Output) -> Vec<(Contact, bool)> {
         let relays = self.file.relays.iter();
         let contacts = relays.flat_map(|relays| &relays.contacts);
         contacts
             .filter(|(contact, _)| contact.output() == output)
-            .map(|(contact, wired)| (contact.clone(), wired.channel, wired.rest_closed))
+            .map(|(contact, wired)| (contact.clone(), wired.rest_closed))
             .collect()
     }
 
     fn contacts_to_rest(&mut self, output: Output) {
         let now = self.now();
-        let contacts = self.contacts(output);
-        let relays = self.relays.as_mut();
-        let Some(relays) = relays.filter(|relays| relays.lost.is_none()) else {
-            return;
-        };
-        for (_, channel, closed) in contacts {
-            if !relays.driver.is_known_to_be(channel, closed) {
-                relays.driver.rest(now, channel, closed);
+        let at_rest = self.contacts(output);
+        if let Some(contacts) = &mut self.contacts {
+            for (contact, closed) in at_rest {
+                contacts.rest(now, &contact, closed);
             }
         }
     }
@@ -152,11 +149,9 @@ impl Bench {
                 }
             }
             output => {
-                let relays = self.relays.as_ref();
-                let relays = relays.filter(|relays| relays.lost.is_none());
-                for (contact, channel, closed) in self.contacts(output) {
-                    let known =
-                        relays.is_some_and(|relays| relays.driver.is_known_to_be(channel, closed));
+                let contacts = self.contacts.as_ref();
+                for (contact, closed) in self.contacts(output) {
+                    let known = contacts.is_some_and(|them| them.is_known_to_be(&contact, closed));
                     rest.note(contact.to_string(), known);
                 }
             }
@@ -190,11 +185,11 @@ impl Bench {
 
     /// Whether every output driver has its answers or has given up.
     fn is_idle(&self) -> bool {
-        let relays = self.relays.as_ref();
+        let contacts = self.contacts.as_ref();
         let supply = self.supply.as_ref();
         let stage = self.stage.as_ref();
         let mut boards = self.sense_boards.iter();
-        relays.is_none_or(|relays| relays.lost.is_some() || relays.driver.is_idle())
+        contacts.is_none_or(Contacts::is_idle)
             && supply.is_none_or(|supply| supply.lost.is_some() || supply.driver.is_idle())
             && stage.is_none_or(|stage| stage.lost.is_some() || stage.driver.is_idle())
             && boards.all(|board| board.lost.is_some() || board.driver.is_idle())

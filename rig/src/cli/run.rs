@@ -20,7 +20,7 @@ use crate::bench::{BenchFile, Calibrated};
 use crate::campaign::{Campaign, Group, Job, Ran, Report, write_json};
 use crate::event::{FileHash, Nanos};
 use crate::port::Interrupt;
-use crate::profile::{Product, codes};
+use crate::profile::{Product, Profile, codes};
 use crate::project::Project;
 use crate::report::difference::Told;
 use crate::report::{StepUnderWay, Summary, html, junit, terminal};
@@ -442,7 +442,7 @@ impl Run {
                 {
                     continue;
                 }
-                let run = lacking(scenario, &bench.value, run);
+                let run = lacking(scenario, &bench.value, profile.value.lock(), run);
                 match &run.course {
                     Course::Skipped(reason) => plan.skip(&run, &bench.value, &name, reason),
                     Course::Runs(script) => {
@@ -743,7 +743,12 @@ impl Plan {
 }
 
 /// A run on a bench that lacks what the scenario needs is skipped, and says what is missing.
-pub(super) fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -> PlannedRun {
+pub(super) fn lacking(
+    scenario: &Scenario,
+    bench: &BenchFile,
+    profile: Option<&Profile>,
+    run: PlannedRun,
+) -> PlannedRun {
     let has = bench.abilities();
     let missing: Vec<String> = scenario
         .needs
@@ -752,6 +757,7 @@ pub(super) fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -
         .map(|need| format!("the bench '{}' has no {}", bench.name, need.value))
         .chain(beyond(&run, bench))
         .chain(virtual_only(&run, bench))
+        .chain(ghosts(&run, bench, profile))
         .collect();
     match missing.is_empty() {
         true => run,
@@ -760,6 +766,25 @@ pub(super) fn lacking(scenario: &Scenario, bench: &BenchFile, run: PlannedRun) -
             ..run
         },
     }
+}
+
+/// Keys that a run presses together and that the wiring cannot press so.
+fn ghosts(run: &PlannedRun, bench: &BenchFile, profile: Option<&Profile>) -> Vec<String> {
+    let (Course::Runs(script), Some(profile)) = (&run.course, profile) else {
+        return Vec::new();
+    };
+    let together = crate::run::chords(script, profile).into_iter();
+    let ghosts = together.filter(|contacts| !bench.can_close_together(contacts));
+    ghosts
+        .map(|contacts| {
+            let names: Vec<String> = contacts.iter().map(ToString::to_string).collect();
+            format!(
+                "the bench '{}' cannot close {} together: its crosspoint would close other keys too",
+                bench.name,
+                names.join(" and ")
+            )
+        })
+        .collect()
 }
 
 /// What a run asks of a stage that this one cannot do.

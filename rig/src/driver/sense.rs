@@ -57,6 +57,14 @@ impl Sense {
             .map(|(line, on)| (line, *on))
     }
 
+    /// The name of the line that comes from there.
+    pub fn name(&self, source: Source) -> Option<&str> {
+        let mut lines = self.lines.iter();
+        lines
+            .find(|(line, _)| line.source == source)
+            .map(|(line, _)| line.name.as_str())
+    }
+
     /// The names of all lines, in the order of the bench file.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().map(|(line, _)| line.name.as_str())

@@ -1,10 +1,10 @@
-//! Ports that lead to hardware: serial lines and TCP connections, on the machine's monotonic clock.
+//! Ports that lead to hardware: serial lines, TCP connections and pins, on the machine's monotonic clock.
 //!
-//! One task for each port moves bytes both ways and stamps what comes with the time at which the
+//! One task for each byte port moves bytes both ways and stamps what comes with the time at which the
 //! system gave it to us; all of them feed one bounded queue, on which `wait` blocks. Nothing reconnects:
 //! a port that is gone stays gone, because nobody knows what its instrument did meanwhile.
 //!
-//! Lines are not reached from here: a sense board tells them, over a byte port.
+//! Pins are `real_pins`' business; where there are none, a sense board tells lines over a byte port.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -21,8 +21,8 @@ use tokio::sync::mpsc;
 use tokio_serial::SerialStream;
 
 use super::{
-    Branch, Interrupt, Level, LineId, Observation, PortId, PortProblem, PortTrouble, Ports,
-    ProbePort, Seen, Waited, Wake, real_probe,
+    Branch, Input, Interrupt, Level, LineId, Observation, OutputId, PortId, PortProblem,
+    PortTrouble, Ports, ProbePort, Seen, Waited, Wake, real_pins, real_probe,
 };
 use crate::event::Nanos;
 
@@ -46,6 +46,10 @@ pub struct RealPorts {
     began: Instant,
     queue: Arc<Queue>,
     ports: Vec<Open>,
+    headers: Vec<real_pins::Header>,
+    /// The header of each output, and of each line.
+    outputs: Vec<usize>,
+    lines: Vec<usize>,
     interrupt: Interrupt,
     interrupts_seen: u64,
     /// The longest time in nanoseconds by which a pulse came late.
@@ -60,7 +64,7 @@ struct Open {
 
 /// What was observed and not yet taken.
 #[derive(Default)]
-struct Queue {
+pub(super) struct Queue {
     observations: Mutex<VecDeque<Observation>>,
     changed: Condvar,
 }
@@ -74,13 +78,21 @@ impl Queue {
     }
 
     /// False, if there is no room.
-    fn push(&self, observation: Observation) -> bool {
+    pub(super) fn push(&self, observation: Observation) -> bool {
         let mut observations = self.lock();
-        // A loss always has room: it is the last that a port ever says.
-        let lost = matches!(observation.what, Seen::Lost { .. });
-        let room = lost || observations.len() < OBSERVATIONS_MAX;
+        // A loss always has room: it is the last that a port ever says. So has what an order led to.
+        let always = matches!(
+            observation.what,
+            Seen::Lost { .. }
+                | Seen::LineLost { .. }
+                | Seen::OutputLost { .. }
+                | Seen::Driven { .. }
+        );
+        let room = always || observations.len() < OBSERVATIONS_MAX;
         if room {
-            observations.push_back(observation);
+            // An edge is stamped by the kernel before another thread hands it over.
+            let place = observations.partition_point(|other| other.at <= observation.at);
+            observations.insert(place, observation);
             self.changed.notify_all();
         }
         room
@@ -106,10 +118,25 @@ impl RealPorts {
             began: Instant::now(),
             queue,
             ports: Vec::new(),
+            headers: Vec::new(),
+            outputs: Vec::new(),
+            lines: Vec::new(),
             interrupts_seen: interrupt.times(),
             interrupt,
             late: Arc::default(),
         }
+    }
+
+    /// The header at an address, opened for the first that asks for it.
+    fn header(&mut self, address: &str) -> Result<usize, PortTrouble> {
+        let mut headers = self.headers.iter();
+        if let Some(known) = headers.position(|header| header.address() == address) {
+            return Ok(known);
+        }
+        let queue = Arc::clone(&self.queue);
+        let header = real_pins::Header::open(address, self.began, queue)?;
+        self.headers.push(header);
+        Ok(self.headers.len() - 1)
     }
 
     /// Where the tasks of the ports run.
@@ -249,12 +276,32 @@ impl Ports for RealPorts {
         }
     }
 
-    fn line(&mut self, address: &str, pin: &str) -> Result<LineId, PortTrouble> {
-        Err(PortTrouble {
-            address: format!("{address} pin '{pin}'"),
-            problem: PortProblem::Absent,
-            saw: "this port senses no lines; a sense board does".to_owned(),
-        })
+    fn line(&mut self, address: &str, pin: &str, input: &Input) -> Result<LineId, PortTrouble> {
+        let number = pin.parse().ok().filter(|_| real_pins::is_pins(address));
+        let Some(number) = number else {
+            return Err(PortTrouble {
+                address: format!("{address} pin '{pin}'"),
+                problem: PortProblem::Absent,
+                saw: "this port senses no such line".to_owned(),
+            });
+        };
+        let header = self.header(address)?;
+        let line = LineId(self.lines.len() as u16);
+        self.headers[header].line(line, number, input)?;
+        self.lines.push(header);
+        Ok(line)
+    }
+
+    fn output(&mut self, address: &str, pin: u16, level: Level) -> Result<OutputId, PortTrouble> {
+        let header = self.header(address)?;
+        let output = OutputId(self.outputs.len() as u16);
+        self.headers[header].output(output, pin, level)?;
+        self.outputs.push(header);
+        Ok(output)
+    }
+
+    fn drive(&mut self, output: OutputId, level: Level, at: Nanos) -> Result<(), PortTrouble> {
+        self.headers[self.outputs[usize::from(output.0)]].drive(output, level, at)
     }
 
     fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {
@@ -282,11 +329,7 @@ impl Ports for RealPorts {
     }
 
     fn level(&mut self, line: LineId) -> Result<Level, PortTrouble> {
-        Err(PortTrouble {
-            address: format!("line {}", line.0),
-            problem: PortProblem::Absent,
-            saw: "this port senses no lines; a sense board does".to_owned(),
-        })
+        self.headers[self.lines[usize::from(line.0)]].level(line)
     }
 
     fn wait(&mut self, deadline: Nanos) -> Waited<Observation> {

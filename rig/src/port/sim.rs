@@ -6,6 +6,7 @@
 
 mod faults;
 
+use std::collections::VecDeque;
 use std::str::FromStr;
 use std::sync::atomic::AtomicU8;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,12 +17,13 @@ use lockrig_sim::board::Line;
 use lockrig_sim::chip::edges::Edges;
 use lockrig_sim::chip::glitch;
 use lockrig_sim::chip::nvmc::{self, FlashChange, FlashOperation};
+use lockrig_sim::instrument::header::{FIRST_OUTPUT, LAST_OUTPUT};
 use lockrig_sim::time::Ticks;
 
 use super::{
-    Branch, Change, CutPoint, Dependence, Fault, Glitch, Instruction, Interrupt, Level, LineId,
-    Observation, Outputs, PortId, PortProblem, PortTrouble, Ports, ProbePort, Seen, Spent,
-    Terminal, Torn, Waited, sim_probe,
+    Branch, Change, CutPoint, Dependence, Fault, Glitch, Input, Instruction, Interrupt, Level,
+    LineId, Observation, OutputId, Outputs, PortId, PortProblem, PortTrouble, Ports, ProbePort,
+    Seen, Spent, Terminal, Torn, Waited, sim_probe,
 };
 use crate::event::Nanos;
 
@@ -33,6 +35,9 @@ pub const NAMES: [&str; 3] = [
     BenchSpec::SMART_LOCK.board.name,
     CylinderSpec::GOOD.name,
 ];
+
+/// The highest pin of the header that is an output; the lowest is 1.
+pub const OUTPUT_MAX: u16 = LAST_OUTPUT;
 
 /// A long wait looks at the interrupt this often, in bench time: some milliseconds of wall time.
 const LOOK: Ticks = Ticks::from_millis(1_000);
@@ -108,11 +113,23 @@ impl Default for Branches {
 pub struct SimPorts {
     world: World,
     lines: Vec<Line>,
+    header: Header,
     interrupt: Interrupt,
     interrupts_seen: u64,
     faults: Faults,
     /// What the instruments held on when that was last looked at, and since when.
     held: (Outputs, Nanos),
+}
+
+/// The outputs of the header that are open.
+#[derive(Clone, Default)]
+struct Header {
+    /// Their pins.
+    pins: Vec<u16>,
+    /// What is to be driven later, in the order of the orders.
+    ordered: Vec<(Ticks, OutputId, Level)>,
+    /// What was driven and not yet told.
+    driven: VecDeque<Observation>,
 }
 
 impl SimPorts {
@@ -130,6 +147,7 @@ impl SimPorts {
         SimPorts {
             world,
             lines: Vec::new(),
+            header: Header::default(),
             interrupts_seen: interrupt.times(),
             interrupt,
             faults: Faults::default(),
@@ -183,6 +201,34 @@ impl SimPorts {
             World::Board(bench) => Some(Handle(Arc::clone(bench))),
             World::Cylinder(_) => None,
         }
+    }
+
+    /// Drives an output now.
+    fn drive_now(&mut self, output: OutputId, level: Level) {
+        let pin = self.header.pins[usize::from(output.0)];
+        self.world.drive(pin, level == Level::High);
+        self.header.driven.push_back(Observation {
+            at: self.now(),
+            what: Seen::Driven {
+                output,
+                level,
+                within: Nanos::ZERO,
+            },
+        });
+    }
+
+    /// Drives what is due; when something is due next.
+    fn drive_due(&mut self) -> Option<Ticks> {
+        let now = self.world.now();
+        let ordered = std::mem::take(&mut self.header.ordered);
+        let (due, later) = ordered.into_iter().partition(|(at, ..)| *at <= now);
+        self.header.ordered = later;
+        let mut due: Vec<(Ticks, OutputId, Level)> = due;
+        due.sort_by_key(|(at, ..)| *at);
+        for (_, output, level) in due {
+            self.drive_now(output, level);
+        }
+        self.header.ordered.iter().map(|(at, ..)| *at).min()
     }
 
     fn sight(&self, seen: bench::Observation) -> Option<Observation> {
@@ -272,6 +318,13 @@ impl World {
         }
     }
 
+    /// Drives an output of the header; a bench without one has no output that could be opened.
+    fn drive(&mut self, pin: u16, high: bool) {
+        if let Some(mut bench) = self.board() {
+            bench.drive(pin, high);
+        }
+    }
+
     /// Lets time pass for at most this span, up to the deadline; also says how far it may have come.
     fn run(&mut self, span: Ticks, deadline: Ticks) -> (Option<bench::Observation>, Ticks) {
         let until = deadline.min(self.now() + span);
@@ -326,7 +379,7 @@ impl Ports for SimPorts {
         Ok(PortId(port as u16))
     }
 
-    fn line(&mut self, address: &str, pin: &str) -> Result<LineId, PortTrouble> {
+    fn line(&mut self, address: &str, pin: &str, _: &Input) -> Result<LineId, PortTrouble> {
         let absent = |saw| PortTrouble {
             address: format!("{address} pin '{pin}'"),
             problem: PortProblem::Absent,
@@ -345,6 +398,33 @@ impl Ports for SimPorts {
                 self.lines.len() - 1
             });
         Ok(LineId(at as u16))
+    }
+
+    fn output(&mut self, address: &str, pin: u16, level: Level) -> Result<OutputId, PortTrouble> {
+        let there = address == "sim:pins"
+            && (FIRST_OUTPUT..=LAST_OUTPUT).contains(&pin)
+            && self.world.board().is_some();
+        if !there {
+            return Err(PortTrouble {
+                address: format!("{address} pin {pin}"),
+                problem: PortProblem::Absent,
+                saw: "this virtual bench has no such output".to_owned(),
+            });
+        }
+        let output = OutputId(self.header.pins.len() as u16);
+        self.header.pins.push(pin);
+        self.world.drive(pin, level == Level::High);
+        Ok(output)
+    }
+
+    fn drive(&mut self, output: OutputId, level: Level, at: Nanos) -> Result<(), PortTrouble> {
+        self.header.ordered.retain(|(_, other, _)| *other != output);
+        if at <= self.now() {
+            self.drive_now(output, level);
+        } else {
+            self.header.ordered.push((ticks_up(at), output, level));
+        }
+        Ok(())
     }
 
     fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {
@@ -406,7 +486,12 @@ impl Ports for SimPorts {
                     self.look_at_outputs();
                 }
             }
-            let (seen, until) = self.world.run(look, end);
+            let due = self.drive_due();
+            if let Some(driven) = self.header.driven.pop_front() {
+                return Waited::Saw(driven);
+            }
+            let next = due.map_or(end, |due| due.min(end));
+            let (seen, until) = self.world.run(look, next);
             match seen {
                 Some(seen) => {
                     let seen = self.sight(seen);
@@ -414,7 +499,9 @@ impl Ports for SimPorts {
                         return Waited::Saw(seen);
                     }
                 }
-                None if until >= deadline => return Waited::Deadline,
+                None if until >= deadline && due.is_none_or(|due| due > deadline) => {
+                    return Waited::Deadline;
+                }
                 None => {}
             }
         }
@@ -437,6 +524,7 @@ impl Branch for SimPorts {
     fn fork(&mut self) -> Box<dyn Ports> {
         let mut fork = SimPorts::around(self.world.fork(), self.interrupt.clone());
         fork.lines.clone_from(&self.lines);
+        fork.header.clone_from(&self.header);
         fork.interrupts_seen = self.interrupts_seen;
         fork.faults = self.faults.clone();
         fork.held = self.held.clone();

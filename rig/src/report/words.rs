@@ -108,20 +108,27 @@ pub fn of(what: &What) -> String {
         },
         What::Measured {
             quantity: name,
-            value,
             asked,
+            value,
             unit,
             uncertainty,
             from,
             to,
             ..
         } => {
-            let measured = with_uncertainty(*value, *uncertainty, unit);
-            let asked = match asked {
-                Some(asked) => format!(", asked was {}", quantity(*asked, unit)),
-                None => String::new(),
-            };
-            format!("{name} was {measured}{asked}; {}", limits(*from, *to, unit))
+            let error = asked.map(|asked| {
+                let error = error(*value, asked, unit);
+                format!(
+                    ", {error} from the {} that were asked",
+                    quantity(asked, unit)
+                )
+            });
+            let value = with_uncertainty(*value, *uncertainty, unit);
+            format!(
+                "{name} was {value}{}; {}",
+                error.unwrap_or_default(),
+                limits(*from, *to, unit)
+            )
         }
         What::Checked { wanted, got, .. } => format!("expected {wanted}; saw {got}"),
         What::Interrupted { phase, after, how } => {
@@ -202,6 +209,12 @@ pub fn with_uncertainty(value: u64, uncertainty: u64, unit: &str) -> String {
         quantity(value, unit),
         quantity(uncertainty, unit)
     )
+}
+
+/// By how much a value is off what was asked: `+1.2 ms`.
+pub fn error(value: u64, asked: u64, unit: &str) -> String {
+    let sign = if value < asked { "−" } else { "+" };
+    format!("{sign}{}", quantity(value.abs_diff(asked), unit))
 }
 
 /// A value of a trace in a unit that people use: nanoseconds, millivolts and microamperes are scaled,
@@ -342,15 +355,15 @@ mod tests {
     #[case(
         What::Measured {
             quantity: "hold of reset".to_owned(),
+            asked: Some(5_000_000_000),
             value: 4_999_500_000,
-            asked: None,
             unit: "ns".to_owned(),
             uncertainty: 1_000_000,
             from: Some(5_000_000_000),
             to: None,
             stands: Against::Straddles,
         },
-        "hold of reset was 4.9995 s ± 1 ms; the limit is at least 5 s"
+        "hold of reset was 4.9995 s ± 1 ms, −0.5 ms from the 5 s that were asked; the limit is at least 5 s"
     )]
     #[case(
         What::SupplyRead {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bench::{self, Bench, Contact, Feed, Happening};
+use crate::bench::{self, Bench, Contact, Feed, Happening, Via};
 use crate::driver::DeviceTrouble;
 use crate::driver::stage::Motion;
 use crate::event::{FlashChange, Meter, Nanos, What};
@@ -80,6 +80,8 @@ pub struct Runner<'a, P = Profile> {
     pub stores_master: bool,
     /// Contacts that are closed, so that they can be opened on every way out.
     pub closed: Vec<Contact>,
+    /// From when until when pins closed each contact last.
+    pub driven: BTreeMap<Contact, (Nanos, Nanos)>,
     /// When the supply confirmed that it is on; none while it is off.
     pub power_on: Option<Nanos>,
     /// The keys of a cylinder.
@@ -184,6 +186,7 @@ impl<'a, P> Runner<'a, P> {
             may_be_refused: false,
             stores_master: false,
             closed: Vec::new(),
+            driven: BTreeMap::new(),
             power_on: None,
             charge: None,
             burst: None,
@@ -270,7 +273,9 @@ impl<'a, P> Runner<'a, P> {
                 self.record_at(at, What::Printed { text });
             }
             // The order is in the trace; what it did is on the sense lines.
-            bench::What::Switched { .. } => {}
+            bench::What::Switched {
+                contact, closed, ..
+            } => self.note_driven(at, contact, closed),
             bench::What::Measured {
                 voltage, current, ..
             } => {
@@ -493,6 +498,19 @@ impl<'a, P> Runner<'a, P> {
         self.bench
             .switch(contact, closed)
             .or_else(|trouble| self.broken(trouble))
+    }
+
+    /// Keeps when pins closed a contact last, and when they opened it; what other instruments confirm came
+    /// later than it happened.
+    fn note_driven(&mut self, at: Nanos, contact: Contact, closed: bool) {
+        let relays = self.bench.file().relays.as_ref();
+        if relays.is_some_and(|relays| matches!(relays.via, Via::Pins { .. })) {
+            let (from, to) = self.driven.entry(contact).or_insert((at, at));
+            match closed {
+                true => (*from, *to) = (at, at),
+                false => *to = at,
+            }
+        }
     }
 
     /// Opens every key and button that is closed.

@@ -253,6 +253,9 @@ impl Runner<'_> {
         for contact in contacts {
             self.switch(contact, &shown(contact), true)?;
         }
+        for contact in contacts {
+            self.bench.open_at(contact, self.bench.now() + lasts);
+        }
         self.wait(lasts)?;
         for contact in contacts {
             self.switch(contact, &shown(contact), false)?;
@@ -260,7 +263,8 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Holds a contact, and measures on its sense line how long it really was closed.
+    /// Holds a contact, and measures how long it really was closed: on its sense line, else by when the pins that
+    /// close it were driven.
     fn hold(
         &mut self,
         contact: &Contact,
@@ -290,7 +294,9 @@ impl Runner<'_> {
         };
         self.enter_phase(during, lasts)?;
         let lag = latency.map_or(Nanos::ZERO, |latency| latency.opens);
-        self.wait_until((counted + lasts).since(lag))?;
+        let opens = (counted + lasts).since(lag);
+        self.bench.open_at(contact, opens);
+        self.wait_until(opens)?;
         self.switch(contact, &shown, false)?;
         // The relay takes its time to open, and the contact bounces.
         self.wait(Nanos::from_millis(50))?;
@@ -302,23 +308,11 @@ impl Runner<'_> {
     /// the hold was meant to lie inside.
     fn measure_hold(&mut self, contact: &Contact, asked: Nanos, before: usize, counted: Nanos) {
         let wired = self.bench.file().wired(contact);
-        let Some(line) = wired.and_then(|wired| wired.line.clone()) else {
-            return;
+        let closings = match wired.and_then(|wired| wired.line.clone()) {
+            Some(line) => self.closed_by_line(&line, before),
+            None => self.driven.get(contact).copied(),
         };
-        let mut edges =
-            self.recorder.events()[before..]
-                .iter()
-                .filter_map(|event| match &event.what {
-                    What::LineChanged {
-                        line: changed,
-                        high,
-                    } if *changed == line => Some((event.at, *high)),
-                    _ => None,
-                });
-        let Some((closed, _)) = edges.find(|(_, high)| *high) else {
-            return;
-        };
-        let Some((opened, _)) = edges.rfind(|(_, high)| !*high) else {
+        let Some((closed, opened)) = closings else {
             return;
         };
         let value = opened.since(closed.max(counted)).0;
@@ -330,14 +324,31 @@ impl Runner<'_> {
         let to = window.and_then(|window| window.to.known().map(|to| to.0));
         self.record(What::Measured {
             quantity: format!("hold of {contact}"),
-            value,
             asked: Some(asked.0),
+            value,
             unit: "ns".to_owned(),
             uncertainty,
             from,
             to,
             stands: Against::judge(value, uncertainty, from, to),
         });
+    }
+
+    /// From when until when a sense line says that a contact was closed.
+    fn closed_by_line(&self, line: &str, before: usize) -> Option<(Nanos, Nanos)> {
+        let mut edges =
+            self.recorder.events()[before..]
+                .iter()
+                .filter_map(|event| match &event.what {
+                    What::LineChanged {
+                        line: changed,
+                        high,
+                    } if changed == line => Some((event.at, *high)),
+                    _ => None,
+                });
+        let (closed, _) = edges.find(|(_, high)| *high)?;
+        let (opened, _) = edges.rfind(|(_, high)| !*high)?;
+        Some((closed, opened))
     }
 
     fn reset_window(&self) -> Option<HoldRange> {
@@ -865,7 +876,7 @@ pub fn is_signal(line: &str) -> bool {
 }
 
 /// A contact in the bench's words.
-fn wired(contact: &scenario::Contact) -> Contact {
+pub(super) fn wired(contact: &scenario::Contact) -> Contact {
     match contact {
         scenario::Contact::Button(button) => Contact::Button(button.word().to_owned()),
         scenario::Contact::Key(label) => Contact::Key(label.chars().next().unwrap_or(' ')),

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::*;
 use super::{
-    BenchFile, Calibrated, Contact, Kept, Line, Output, Port, Relays, Stage, Supply, VERSION, Wired,
+    BenchFile, Calibrated, Contact, Kept, Line, Output, Port, Relays, Stage, Supply, VERSION, Via,
+    Wired,
 };
 use crate::driver::firmata::PINS;
+use crate::driver::pin_board::Way;
 use crate::driver::stage::{self, Axis};
-use crate::port::sim;
+use crate::event::Nanos;
+use crate::port::{Input, Level, real_pins, sim};
 use crate::quantity::Millidegrees;
 use crate::source::{Problem, Problems, Source, Span, Spanned, is_name};
 
@@ -20,7 +23,26 @@ pub(super) struct Check<'t, 'p> {
     text: &'t BenchText,
     problems: &'p mut Problems,
     used_ports: BTreeSet<String>,
-    used_channels: BTreeMap<u8, Contact>,
+    /// Relays and output pins, and what each is for.
+    used_outputs: BTreeMap<u16, Use>,
+}
+
+/// What an output is for.
+#[derive(Clone, PartialEq)]
+enum Use {
+    Contact(Contact),
+    Row,
+    Column,
+}
+
+impl std::fmt::Display for Use {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Use::Contact(contact) => write!(out, "'{contact}'"),
+            Use::Row => out.write_str("a row of the crosspoint"),
+            Use::Column => out.write_str("a column of the crosspoint"),
+        }
+    }
 }
 
 impl<'t, 'p> Check<'t, 'p> {
@@ -29,7 +51,7 @@ impl<'t, 'p> Check<'t, 'p> {
             text,
             problems,
             used_ports: BTreeSet::new(),
-            used_channels: BTreeMap::new(),
+            used_outputs: BTreeMap::new(),
         }
     }
 
@@ -123,6 +145,13 @@ impl<'t, 'p> Check<'t, 'p> {
                 .problems
                 .add(problem.hint("leave 'driver' out where an instrument has one of its own"));
         }
+        if is_pins(&port.at) {
+            let message = format!("only pins are at '{}'", port.at.value);
+            let hint = "contacts are closed by pins with driver = \"pins\" under [relays]; all other instruments want a serial line or TCP";
+            return self
+                .problems
+                .add(Problem::new(port.at.span, message).hint(hint));
+        }
         self.stream(port)
     }
 
@@ -194,12 +223,13 @@ impl<'t, 'p> Check<'t, 'p> {
         let longest_on = text.relays.as_ref().and_then(|relays| relays.longest_on);
         let line = self.proof(text.keys.line.as_ref());
         for (key, channel) in &text.keys.keys {
+            let contact = Contact::Key(**key);
             self.contact(
                 &mut contacts,
-                Contact::Key(**key),
+                contact,
                 channel,
                 Wired {
-                    channel: **channel,
+                    way: channel.0,
                     line: line.clone(),
                     rest_closed: false,
                     longest_on,
@@ -215,7 +245,7 @@ impl<'t, 'p> Check<'t, 'p> {
                 contact,
                 &button.channel,
                 Wired {
-                    channel: *button.channel,
+                    way: button.channel.0,
                     line,
                     rest_closed: false,
                     longest_on: button.longest_on.or(longest_on),
@@ -230,7 +260,7 @@ impl<'t, 'p> Check<'t, 'p> {
                 Contact::Door,
                 &door.channel,
                 Wired {
-                    channel: *door.channel,
+                    way: door.channel.0,
                     line,
                     rest_closed: door.rest == Door::Closed,
                     longest_on: None,
@@ -245,7 +275,7 @@ impl<'t, 'p> Check<'t, 'p> {
                 Contact::Jam,
                 &jam.channel,
                 Wired {
-                    channel: *jam.channel,
+                    way: jam.channel.0,
                     line,
                     rest_closed: false,
                     longest_on: jam.longest_on,
@@ -254,15 +284,61 @@ impl<'t, 'p> Check<'t, 'p> {
             );
         }
         let relays = text.relays.as_ref()?;
-        let port = self.bytes(&relays.port)?;
-        Some(Relays { port, contacts })
+        let via = match relays.driver {
+            RelayDriver::Lcus => Via::Board(self.relay_board(relays)?),
+            RelayDriver::Pins => self.pins(relays)?,
+        };
+        Some(Relays { via, contacts })
+    }
+
+    fn relay_board(&mut self, relays: &RelaysText) -> Option<Port> {
+        if relays.channels.is_none() {
+            let problem = Problem::new(relays.port.span, "a relay board needs 'channels'");
+            self.add(problem.hint("write how many it has, such as channels = 16"));
+        }
+        if let Some(active) = &relays.active {
+            let problem = Problem::new(active.span, "a relay board's channels have no level");
+            self.add(problem.hint("leave 'active' out: it is for pins"));
+        }
+        self.bytes(&relays.port)
+    }
+
+    /// The header whose pins close contacts.
+    fn pins(&mut self, relays: &RelaysText) -> Option<Via> {
+        if let Some(channels) = &relays.channels {
+            let problem = Problem::new(channels.span, "pins have no 'channels'");
+            self.add(problem.hint("leave it out: each contact names its pin"));
+        }
+        if relays.active.is_none() {
+            let problem = Problem::new(relays.port.span, "pins need their level: 'active'");
+            self.add(problem.hint(
+                "write active = \"high\" or \"low\": most boards of relays with opto-isolators are on while their input is low",
+            ));
+        }
+        let port = self.port(&relays.port)?;
+        if !is_pins(&port.at) {
+            let problem = Problem::new(
+                relays.port.span,
+                format!("there are no pins at '{}'", port.at.value),
+            );
+            self.add(problem.hint(PIN_ADDRESSES));
+            return None;
+        }
+        let active = relays.active.as_ref()?;
+        Some(Via::Pins {
+            at: port.at.value.clone(),
+            active: match **active {
+                Active::High => Level::High,
+                Active::Low => Level::Low,
+            },
+        })
     }
 
     fn contact(
         &mut self,
         contacts: &mut BTreeMap<Contact, Wired>,
         contact: Contact,
-        channel: &Spanned<u8>,
+        channel: &Spanned<Channel>,
         wired: Wired,
     ) {
         let Some(relays) = &self.text.relays else {
@@ -272,12 +348,47 @@ impl<'t, 'p> Check<'t, 'p> {
             );
             return;
         };
-        if channel.value == 0 || channel.value > relays.channels {
+        let fits = match relays.driver {
+            RelayDriver::Lcus => self.fits_relay_board(relays, &contact, channel),
+            RelayDriver::Pins => self.fits_pins(relays, &contact, channel),
+        };
+        if !fits {
+            return;
+        }
+        let at_once = contacts.iter().find(|(_, other)| other.way == wired.way);
+        if let Some((other, _)) = at_once {
+            let message = format!("'{contact}' is where '{other}' is");
+            self.add(
+                Problem::new(channel.span, message).hint("a row and a column meet in one key"),
+            );
+            return;
+        }
+        contacts.insert(contact, wired);
+    }
+
+    fn fits_relay_board(
+        &mut self,
+        relays: &RelaysText,
+        contact: &Contact,
+        channel: &Spanned<Channel>,
+    ) -> bool {
+        let Way::One(number) = channel.0 else {
+            let message = format!("'{contact}' has a row and a column on a relay board");
+            self.add(
+                Problem::new(channel.span, message)
+                    .hint("one relay closes one contact; rows and columns want driver = \"pins\""),
+            );
+            return false;
+        };
+        let highest = relays
+            .channels
+            .as_ref()
+            .map_or(u8::MAX, |channels| **channels);
+        if number == 0 || number > u16::from(highest) {
             let problem = Problem::new(
                 channel.span,
                 format!(
-                    "'{contact}' is on channel {}, and the relay board has 1 to {}",
-                    channel.value, relays.channels
+                    "'{contact}' is on channel {number}, and the relay board has 1 to {highest}"
                 ),
             );
             self.add(
@@ -285,19 +396,59 @@ impl<'t, 'p> Check<'t, 'p> {
                     "channels count from 1; 'channels' under [relays] says how many there are",
                 ),
             );
-        } else if let Some(other) = self.used_channels.get(&channel.value) {
+            return false;
+        }
+        if let Some(other) = self.used_outputs.get(&number) {
             let problem = Problem::new(
                 channel.span,
-                format!(
-                    "'{contact}' is on channel {}, and so is '{other}'",
-                    channel.value
-                ),
+                format!("'{contact}' is on channel {number}, and so is {other}"),
             );
             self.add(problem.hint("one relay closes one contact"));
-        } else {
-            self.used_channels.insert(channel.value, contact.clone());
-            contacts.insert(contact, wired);
+            return false;
         }
+        self.used_outputs
+            .insert(number, Use::Contact(contact.clone()));
+        true
+    }
+
+    /// Claims the pins of a contact: a pin is one contact's own, or a row, or a column.
+    fn fits_pins(
+        &mut self,
+        relays: &RelaysText,
+        contact: &Contact,
+        channel: &Spanned<Channel>,
+    ) -> bool {
+        let port = self.text.ports.get(&relays.port);
+        let at = port.map(|port| port.at.value.as_str()).unwrap_or_default();
+        let uses = match channel.0 {
+            Way::One(pin) => vec![(pin, Use::Contact(contact.clone()))],
+            Way::Cross { row, column } if row == column => {
+                let message = format!("'{contact}' has pin {row} as its row and as its column");
+                self.add(
+                    Problem::new(channel.span, message).hint("a row and a column are two pins"),
+                );
+                return false;
+            }
+            Way::Cross { row, column } => vec![(row, Use::Row), (column, Use::Column)],
+        };
+        for (pin, wanted) in uses {
+            if let Some(problem) = no_such_pin(at, pin, channel.span) {
+                self.add(problem);
+                return false;
+            }
+            match self.used_outputs.get(&pin) {
+                Some(other) if *other != wanted => {
+                    let message = format!("'{contact}' wants pin {pin}, which is {other} already");
+                    self.add(
+                        Problem::new(channel.span, message)
+                            .hint("a pin closes one contact, or is a row, or is a column"),
+                    );
+                    return false;
+                }
+                _ => drop(self.used_outputs.insert(pin, wanted)),
+            }
+        }
+        true
     }
 
     /// The line that proves a contact's state.
@@ -330,23 +481,34 @@ impl<'t, 'p> Check<'t, 'p> {
                 },
                 None => None,
             };
-            if board.is_none() && !at.starts_with("sim:") {
-                self.add(
-                    Problem::new(port.at.span, format!("nothing senses lines at '{at}'")).hint(
-                        "wire them to a board that runs StandardFirmata, and add driver = \"firmata\"",
-                    ),
-                );
-                continue;
-            }
-            if board.is_none() && at != "sim:sense" {
-                self.add(
-                    Problem::new(
-                        port.at.span,
-                        format!("no pins at '{at}' on a virtual bench"),
-                    )
-                    .hint("did you mean 'sim:sense'?"),
-                );
-            }
+            let input = match board {
+                Some(_) => self.no_input(line, "a sense board's pins"),
+                None if real_pins::is_pins(at) => {
+                    self.is_free(at, name, &line.pin);
+                    self.input(port, line)
+                }
+                None if matches!(at, "sim:sense" | "sim:pins") => {
+                    self.no_input(line, "the pins of a virtual bench")
+                }
+                None if at.starts_with("sim:") => {
+                    self.add(
+                        Problem::new(
+                            port.at.span,
+                            format!("no pins at '{at}' on a virtual bench"),
+                        )
+                        .hint("did you mean 'sim:sense'?"),
+                    );
+                    Input::default()
+                }
+                None => {
+                    self.add(
+                        Problem::new(port.at.span, format!("nothing senses lines at '{at}'")).hint(
+                            "wire them to a board that runs StandardFirmata, and add driver = \"firmata\"; or to the pins of this computer",
+                        ),
+                    );
+                    continue;
+                }
+            };
             if let Some(other) = pins.insert((at, &line.pin), name) {
                 let message = format!(
                     "'{}' is on pin '{}', and so is '{other}'",
@@ -359,10 +521,78 @@ impl<'t, 'p> Check<'t, 'p> {
                 at: at.to_owned(),
                 pin: line.pin.value.clone(),
                 board,
+                input,
                 active_high: line.active == Active::High,
             });
         }
         lines
+    }
+
+    /// A pin of this computer that senses a line is a number, and closes nothing.
+    fn is_free(&mut self, at: &str, name: &str, pin: &Spanned<String>) {
+        let Ok(number) = pin.parse::<u16>() else {
+            let message = format!("expected a pin's number, found '{}'", pin.value);
+            self.add(
+                Problem::new(pin.span, message)
+                    .hint("on a Raspberry Pi the number of the GPIO, as in \"17\"; on a chip the line's offset"),
+            );
+            return;
+        };
+        if let Some(problem) = no_such_pin(at, number, pin.span) {
+            self.add(problem);
+        }
+        let relays = self.text.relays.as_ref();
+        let port = relays.filter(|relays| relays.driver == RelayDriver::Pins);
+        let port = port.and_then(|relays| self.text.ports.get(&relays.port));
+        if port.is_some_and(|port| port.at.value == at)
+            && let Some(other) = self.used_outputs.get(&number)
+        {
+            let message = format!("'{name}' is sensed on pin {number}, which is {other} already");
+            self.add(
+                Problem::new(pin.span, message).hint("a pin closes a contact or senses a line"),
+            );
+        }
+    }
+
+    fn input(&mut self, port: &PortText, line: &LineText) -> Input {
+        for span in [port.sample.as_ref(), line.debounce.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            if span.value == Nanos::ZERO {
+                self.add(
+                    Problem::new(span.span, "expected a time, found none").hint("leave it out"),
+                );
+            }
+        }
+        if let (Some(_), Some(debounce)) = (&port.sample, &line.debounce) {
+            let problem = Problem::new(
+                debounce.span,
+                "pins that are looked at now and then are not debounced",
+            );
+            self.add(problem.hint("leave 'debounce' out, or 'sample' of the port"));
+        }
+        Input {
+            pull: line.pull.as_ref().map(|pull| match **pull {
+                Pull::Up => Level::High,
+                Pull::Down => Level::Low,
+            }),
+            debounce: line.debounce.as_ref().map(|debounce| **debounce),
+            sample: port.sample.as_ref().map(|sample| **sample),
+        }
+    }
+
+    /// Where pins cannot be told how to sense.
+    fn no_input(&mut self, line: &LineText, what: &str) -> Input {
+        let spans = [
+            line.pull.as_ref().map(|pull| ("pull", pull.span)),
+            line.debounce.as_ref().map(|time| ("debounce", time.span)),
+        ];
+        for (key, span) in spans.into_iter().flatten() {
+            let problem = Problem::new(span, format!("{what} have no '{key}'"));
+            self.add(problem.hint("leave it out: it is for pins of this computer"));
+        }
+        Input::default()
     }
 
     /// A sense board's port, and the number of one of its pins.
@@ -608,6 +838,17 @@ impl<'t, 'p> Check<'t, 'p> {
 
     fn unused_ports(&mut self) {
         let text = self.text;
+        for (_, port) in text.ports.iter() {
+            if let Some(sample) = &port.sample
+                && !real_pins::is_pins(&port.at)
+            {
+                let message = format!("nothing is looked at now and then at '{}'", port.at.value);
+                self.add(
+                    Problem::new(sample.span, message)
+                        .hint("leave 'sample' out: it is for pins of this computer"),
+                );
+            }
+        }
         for (name, _) in text.ports.iter() {
             if !self.used_ports.contains(&name.value) {
                 self.add(
@@ -633,4 +874,28 @@ impl<'t, 'p> Check<'t, 'p> {
             }
         }
     }
+}
+
+/// Where pins can be.
+const PIN_ADDRESSES: &str = "pins are at \"raspberry-pi\", \"/dev/gpiochip0\", \"gpiochip:LABEL\", or \"sim:pins\" of a virtual bench";
+
+fn is_pins(at: &str) -> bool {
+    at == "sim:pins" || real_pins::is_pins(at)
+}
+
+/// What is wrong with a pin, as far as the file can tell.
+fn no_such_pin(at: &str, pin: u16, span: Span) -> Option<Problem> {
+    let (highest, hint) = match at {
+        real_pins::RASPBERRY_PI => (
+            real_pins::HEADER_MAX,
+            "its header has GPIO 0 to 27; the number is that of the GPIO, not its place on the header",
+        ),
+        "sim:pins" => (
+            sim::OUTPUT_MAX,
+            "boards/README.md says what each of them closes",
+        ),
+        _ => return None,
+    };
+    (pin > highest || at == "sim:pins" && pin == 0)
+        .then(|| Problem::new(span, format!("there is no pin {pin} at '{at}'")).hint(hint))
 }

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 
+use crate::driver::pin_board::Way;
 use crate::event::Nanos;
 use crate::quantity::{
     Days, Microamps, Micrometres, MicrometresPerSecond, Millidegrees, MillidegreesPerSecond,
@@ -37,7 +38,8 @@ pub struct BenchText as "a bench file" {
     pub ports: Named<Spanned<PortText>>,
     /// The relay board.
     pub relays: Option<RelaysText>,
-    /// Which relay closes which key, by the key's label: `"5" = 5`. `line` names the line that is on while any key is closed.
+    /// Which relay or pin closes which key, by the key's label: `"5" = 5`, or `{ row = 5, column = 12 }`.
+    /// `line` names the line that is on while any key is closed.
     pub keys: Keys = default,
     /// Buttons beside the keypad.
     pub buttons: Named<ButtonText> = default,
@@ -85,10 +87,13 @@ pub struct CalibrationText as "a calibration" {
 file_table! {
 /// A port: where it leads, and at which pace.
 pub struct PortText as "a port" {
-    /// `sim:relay`, `/dev/ttyUSB0`, `COM3`, `tcp://host:port`; for a probe `VID:PID:SERIAL`.
+    /// `sim:relay`, `/dev/ttyUSB0`, `COM3`, `tcp://host:port`; for a probe `VID:PID:SERIAL`; for pins
+    /// `raspberry-pi`, `/dev/gpiochip0` or `gpiochip:LABEL`.
     pub at: Spanned<String>,
     /// Baud rate of a serial line.
     pub baud: Option<u32>,
+    /// How often to look at pins that sense lines. Without it the hardware tells their edges.
+    pub sample: Option<Spanned<Nanos>>,
     /// What senses lines there, where the port itself does not.
     pub driver: Option<Spanned<SenseDriver>>,
 }
@@ -103,22 +108,26 @@ pub enum SenseDriver as "a sense board's driver" {
 }
 
 file_words! {
-/// Relay boards that are known.
+/// What closes contacts.
 pub enum RelayDriver as "a relay board's driver" {
-    /// `A0 channel state checksum`.
+    /// A serial relay board: `A0 channel state checksum`.
     Lcus,
+    /// Pins, and whatever hangs at them: relays, opto-isolators, a crosspoint.
+    Pins,
 }
 }
 
 file_table! {
-/// The relay board.
+/// The relay board, or the pins that close contacts.
 pub struct RelaysText as "a relay board" {
     /// Its protocol.
     pub driver: RelayDriver,
     /// Its port.
     pub port: Spanned<String>,
-    /// How many channels it has; they count from 1.
-    pub channels: u8,
+    /// How many channels a relay board has; they count from 1.
+    pub channels: Option<Spanned<u8>>,
+    /// The level at which a pin closes what it leads to.
+    pub active: Option<Spanned<Active>>,
     /// How long a key or button may be held closed where nothing else is said.
     pub longest_on: Option<Nanos>,
 }
@@ -127,8 +136,8 @@ pub struct RelaysText as "a relay board" {
 file_table! {
 /// A button beside the keypad, or whatever else a relay does.
 pub struct ButtonText as "a contact" {
-    /// The relay.
-    pub channel: Spanned<u8>,
+    /// The relay, or the pin.
+    pub channel: Spanned<Channel>,
     /// The line that proves its state.
     pub line: Option<Spanned<String>>,
     /// How long it may be held closed.
@@ -149,8 +158,8 @@ pub enum Door as "a door's position" {
 file_table! {
 /// The relay that closes the door switch.
 pub struct DoorText as "a door" {
-    /// The relay; energised means that the door is closed.
-    pub channel: Spanned<u8>,
+    /// The relay, or the pin; energised means that the door is closed.
+    pub channel: Spanned<Channel>,
     /// The line that proves its state.
     pub line: Option<Spanned<String>>,
     /// How it stands at rest.
@@ -177,6 +186,20 @@ pub struct LineText as "a line" {
     pub pin: Spanned<String>,
     /// The level at which the lamp is lit, the contact closed, the tone sounding, the bolt there.
     pub active: Active,
+    /// What pulls the pin, where it is one of this computer; left out, the wiring does.
+    pub pull: Option<Spanned<Pull>>,
+    /// How long a level has to last there until it counts; left out, every edge counts.
+    pub debounce: Option<Spanned<Nanos>>,
+}
+}
+
+file_words! {
+/// What pulls a pin while nothing drives it.
+pub enum Pull as "a pull" {
+    /// A resistor to the supply.
+    Up,
+    /// A resistor to ground.
+    Down,
 }
 }
 
@@ -319,7 +342,7 @@ pub struct RestText as "the rest state" {
 /// Which relay closes which key.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Keys {
-    pub(super) keys: Vec<(Spanned<char>, Spanned<u8>)>,
+    pub(super) keys: Vec<(Spanned<char>, Spanned<Channel>)>,
     /// The line that is on while any of them is closed.
     pub(super) line: Option<Spanned<String>>,
 }
@@ -347,7 +370,7 @@ impl Read for Keys {
                     .hint(format!("a label is one of {KEYS}, in quotes")),
                 ),
             };
-            let channel = Spanned::<u8>::read(channel, problems);
+            let channel = Spanned::<Channel>::read(channel, problems);
             match (key, channel, &mut keys) {
                 (Some(key), Some(channel), Some(keys)) => {
                     keys.push((Spanned::new(key, label.span), channel));
@@ -366,12 +389,50 @@ impl JsonSchema for Keys {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Keys".into()
     }
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "object",
             "properties": { "line": { "type": "string" } },
             "propertyNames": { "pattern": format!("^([{KEYS}]|line)$") },
-            "additionalProperties": { "type": "integer", "minimum": 1, "maximum": 255 },
+            "additionalProperties": generator.subschema_for::<Channel>(),
+        })
+    }
+}
+
+/// What closes a contact: a relay's number, a pin's number, or a row and a column.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Channel(pub(super) Way);
+
+file_table! {
+/// Two pins that are on together: they join a row and a column of a crosspoint.
+pub struct CrossText as "a row and a column" {
+    /// The row's pin.
+    pub row: u16,
+    /// The column's pin.
+    pub column: u16,
+}
+}
+
+impl Read for Channel {
+    fn read(node: &Node, problems: &mut Problems) -> Option<Channel> {
+        if let Value::Table(_) = &node.value {
+            let CrossText { row, column } = CrossText::read(node, problems)?;
+            return Some(Channel(Way::Cross { row, column }));
+        }
+        u16::read(node, problems).map(|output| Channel(Way::One(output)))
+    }
+}
+
+impl JsonSchema for Channel {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Channel".into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "anyOf": [
+                { "type": "integer", "minimum": 0, "maximum": 65535 },
+                generator.subschema_for::<CrossText>(),
+            ],
         })
     }
 }

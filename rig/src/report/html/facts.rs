@@ -81,8 +81,8 @@ pub fn measurements(events: &[Event]) -> Markup {
             div.scroll role="region" tabindex="0" aria-labelledby="measurements-title" {
                 table {
                     thead { tr {
-                        th scope="col" { "at" } th scope="col" { "quantity" } th scope="col" { "value" }
-                        th scope="col" { "asked" } th scope="col" { "error" }
+                        th scope="col" { "at" } th scope="col" { "quantity" } th scope="col" { "asked" }
+                        th scope="col" { "value" } th scope="col" { "error" }
                         th scope="col" { "uncertainty (k = 2)" } th scope="col" { "lower limit" }
                         th scope="col" { "upper limit" } th scope="col" { "margin" } th scope="col" { "judgement" }
                     } }
@@ -96,8 +96,8 @@ pub fn measurements(events: &[Event]) -> Markup {
 fn measurement(event: &Event) -> Markup {
     let What::Measured {
         quantity,
-        value,
         asked,
+        value,
         unit,
         uncertainty,
         from,
@@ -122,26 +122,15 @@ fn measurement(event: &Event) -> Markup {
         tr {
             td.number { (words::moment(event.at)) }
             th scope="row" { (quantity) }
-            td.number { (words::quantity(*value, unit)) }
             td.number { (limit(asked)) }
-            td.number { (error(*value, *asked, unit)) }
+            td.number { (words::quantity(*value, unit)) }
+            td.number { (asked.map_or("–".to_owned(), |asked| words::error(*value, asked, unit))) }
             td.number { "± " (words::quantity(*uncertainty, unit)) }
             td.number { (limit(from)) }
             td.number { (limit(to)) }
             td.number { (margin(*value, *from, *to, unit).unwrap_or_else(|| "–".to_owned())) }
             td { span class=(class) { (sign) " " (word) } }
         }
-    }
-}
-
-/// How far a value is from what was asked for.
-fn error(value: u64, asked: Option<u64>, unit: &str) -> String {
-    let error = asked.map(|asked| i128::from(value) - i128::from(asked));
-    let error = error.and_then(|error| i64::try_from(error).ok());
-    match error {
-        Some(error) if error > 0 => format!("+{}", words::signed(error, unit)),
-        Some(error) => words::signed(error, unit),
-        None => "–".to_owned(),
     }
 }
 

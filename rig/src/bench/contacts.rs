@@ -1,0 +1,325 @@
+//! What closes the contacts of a bench: a relay board behind a byte port, or pins. One face for both.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::attached::{self, Attached, Opening};
+use super::file::{self, Contact, Via};
+use super::{Happening, What};
+use crate::driver::pin_board::{self, PinBoard};
+use crate::driver::relay_board::{self, Relay, RelayBoard};
+use crate::driver::{DeviceTrouble, Driver};
+use crate::event::Nanos;
+use crate::port::{Level, OutputId, PortId, Ports};
+
+/// The contacts of a bench, and what closes them.
+#[derive(Clone)]
+pub(super) struct Contacts {
+    /// In the order in which the driver counts them.
+    names: Vec<Contact>,
+    by: By,
+}
+
+#[derive(Clone)]
+enum By {
+    Board {
+        board: Attached<RelayBoard>,
+        channels: Vec<u8>,
+    },
+    Pins(Pins),
+}
+
+/// A driver and the outputs that it stands on.
+#[derive(Clone)]
+struct Pins {
+    driver: PinBoard,
+    device: String,
+    /// Those that could be opened.
+    outputs: BTreeMap<u16, OutputId>,
+    /// Why one could not be opened.
+    lost: Option<DeviceTrouble>,
+    /// The level at which an output is on.
+    active: Level,
+}
+
+impl Contacts {
+    /// Opens the ports of what closes them. Pins are at their rest levels from here on.
+    pub(super) fn open(relays: &file::Relays, opening: &mut Opening<'_>) -> Contacts {
+        let names = relays.contacts.keys().cloned().collect();
+        let by = match &relays.via {
+            Via::Board(port) => {
+                let device = format!("relay board on {}", port.at);
+                let channels: Vec<u8> = relays
+                    .contacts
+                    .values()
+                    .filter_map(|wired| wired.way.outputs().next()?.try_into().ok())
+                    .collect();
+                let used = relays.contacts.iter().zip(&channels);
+                let used = used.map(|((contact, wired), channel)| Relay {
+                    channel: *channel,
+                    name: contact.to_string(),
+                    longest_on: wired.longest_on,
+                });
+                let driver = RelayBoard::new(device.clone(), used.collect());
+                By::Board {
+                    board: opening.attach(device, port, driver),
+                    channels,
+                }
+            }
+            Via::Pins { at, active } => By::Pins(Pins::open(relays, at, *active, opening)),
+        };
+        Contacts { names, by }
+    }
+
+    /// Why what closes them is gone, or was never there.
+    pub(super) fn lost(&self) -> Option<DeviceTrouble> {
+        match &self.by {
+            By::Board { board, .. } => board.lost.clone(),
+            By::Pins(pins) => pins.lost.clone(),
+        }
+    }
+
+    /// Orders a contact to close or to open at once.
+    pub(super) fn set(
+        &mut self,
+        now: Nanos,
+        contact: &Contact,
+        closed: bool,
+    ) -> Result<(), DeviceTrouble> {
+        let place = self.place(contact);
+        match &mut self.by {
+            By::Board { board, channels } => {
+                board.check_lost()?;
+                board.driver.set(now, channels[place], closed)
+            }
+            By::Pins(pins) => pins.driver.set(now, place, closed),
+        }
+    }
+
+    /// Orders a contact that is closed to open at a time to come, where that can be said beforehand.
+    pub(super) fn open_at(&mut self, now: Nanos, contact: &Contact, at: Nanos) {
+        let place = self.place(contact);
+        if let By::Pins(pins) = &mut self.by {
+            pins.driver.open_at(now, place, at);
+        }
+    }
+
+    /// Brings a contact to rest, unless it is known to be there.
+    pub(super) fn rest(&mut self, now: Nanos, contact: &Contact, closed: bool) {
+        if self.is_known_to_be(contact, closed) {
+            return;
+        }
+        let place = self.place(contact);
+        match &mut self.by {
+            By::Board { board, .. } if board.lost.is_some() => {}
+            By::Board { board, channels } => board.driver.rest(now, channels[place], closed),
+            By::Pins(pins) => pins.driver.rest(now, place, closed),
+        }
+    }
+
+    pub(super) fn is_known_to_be(&self, contact: &Contact, closed: bool) -> bool {
+        let place = self.place(contact);
+        match &self.by {
+            By::Board { board, channels } => {
+                board.lost.is_none() && board.driver.is_known_to_be(channels[place], closed)
+            }
+            By::Pins(pins) => pins.driver.is_known_to_be(place, closed),
+        }
+    }
+
+    /// Whether everything that was ordered has been answered, or given up.
+    pub(super) fn is_idle(&self) -> bool {
+        match &self.by {
+            By::Board { board, .. } => board.lost.is_some() || board.driver.is_idle(),
+            By::Pins(pins) => pins.driver.is_idle(),
+        }
+    }
+
+    /// Moves orders and facts between driver, ports and the happenings.
+    pub(super) fn pump(
+        &mut self,
+        ports: &mut dyn Ports,
+        now: Nanos,
+        happenings: &mut VecDeque<Happening>,
+    ) {
+        match &mut self.by {
+            By::Board { board, .. } => board.flush(ports, now, happenings),
+            By::Pins(pins) => pins.flush(ports, now),
+        }
+        while let Some((at, what)) = self.fact() {
+            happenings.push_back(Happening { at, what });
+        }
+    }
+
+    fn fact(&mut self) -> Option<(Nanos, What)> {
+        let (at, place, closed, asked) = match &mut self.by {
+            By::Board { board, channels } => match board.driver.fact()? {
+                (at, relay_board::Fact::Trouble(trouble)) => {
+                    return Some((at, What::Trouble(trouble)));
+                }
+                (
+                    at,
+                    relay_board::Fact::Switched {
+                        channel,
+                        closed,
+                        asked,
+                    },
+                ) => {
+                    let place = channels.iter().position(|used| *used == channel);
+                    let place = place.expect("the driver was made from these channels");
+                    (at, place, closed, asked)
+                }
+            },
+            By::Pins(pins) => match pins.driver.fact()? {
+                (at, pin_board::Fact::Trouble(trouble)) => {
+                    return Some((at, What::Trouble(trouble)));
+                }
+                (
+                    at,
+                    pin_board::Fact::Switched {
+                        place,
+                        closed,
+                        asked,
+                    },
+                ) => (at, place, closed, asked),
+            },
+        };
+        let what = What::Switched {
+            contact: self.names[place].clone(),
+            closed,
+            asked,
+        };
+        Some((at, what))
+    }
+
+    pub(super) fn receive(&mut self, port: PortId, at: Nanos, bytes: &[u8]) {
+        if let By::Board { board, .. } = &mut self.by {
+            attached::receive(board, port, at, bytes);
+        }
+    }
+
+    pub(super) fn lose(
+        &mut self,
+        port: PortId,
+        at: Nanos,
+        why: &str,
+        happenings: &mut VecDeque<Happening>,
+    ) {
+        if let By::Board { board, .. } = &mut self.by {
+            attached::lose(board, port, at, why, happenings);
+        }
+    }
+
+    /// An output was driven to a level.
+    pub(super) fn drove(&mut self, at: Nanos, output: OutputId, level: Level) {
+        if let By::Pins(pins) = &mut self.by
+            && let Some(pin) = pins.pin(output)
+        {
+            pins.driver.drove(at, pin, level == pins.active);
+        }
+    }
+
+    /// An output is out of reach.
+    pub(super) fn lose_output(&mut self, at: Nanos, output: OutputId, why: &str) {
+        if let By::Pins(pins) = &mut self.by
+            && let Some(pin) = pins.pin(output)
+        {
+            pins.driver.lost(at, pin, why);
+        }
+    }
+
+    pub(super) fn tick(&mut self, now: Nanos) {
+        match &mut self.by {
+            By::Board { board, .. } => board.driver.tick(now),
+            By::Pins(pins) => pins.driver.tick(now),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Nanos> {
+        match &self.by {
+            By::Board { board, .. } => board.deadline(),
+            By::Pins(pins) => pins.driver.deadline(),
+        }
+    }
+
+    fn place(&self, contact: &Contact) -> usize {
+        let place = self.names.iter().position(|name| name == contact);
+        place.expect("callers looked for it in the bench file")
+    }
+}
+
+impl Pins {
+    fn open(
+        relays: &file::Relays,
+        address: &str,
+        active: Level,
+        opening: &mut Opening<'_>,
+    ) -> Pins {
+        let device = format!("pins at {address}");
+        let mut outputs = BTreeMap::new();
+        let mut lost = None;
+        for (contact, wired) in &relays.contacts {
+            for pin in wired.way.outputs() {
+                // A row belongs to several keys.
+                if outputs.contains_key(&pin) || opening.has_failed && !opening.goes_on {
+                    continue;
+                }
+                let level = level(wired.rest_closed, active);
+                match opening.ports.output(address, pin, level) {
+                    Ok(output) => _ = outputs.insert(pin, output),
+                    Err(trouble) => {
+                        let doing = format!("opening pin {pin} for '{contact}'");
+                        let trouble = DeviceTrouble::from_port(&device, &doing, trouble);
+                        lost.get_or_insert(trouble);
+                        opening.has_failed = true;
+                    }
+                }
+            }
+        }
+        let contacts = relays.contacts.iter().map(|(contact, wired)| {
+            let name = contact.to_string();
+            pin_board::Contact {
+                name,
+                way: wired.way,
+                longest_on: wired.longest_on,
+            }
+        });
+        Pins {
+            driver: PinBoard::new(device.clone(), contacts.collect()),
+            device,
+            outputs,
+            lost,
+            active,
+        }
+    }
+
+    fn flush(&mut self, ports: &mut dyn Ports, now: Nanos) {
+        for order in self.driver.orders() {
+            let level = level(order.on, self.active);
+            let Some(&output) = self.outputs.get(&order.output) else {
+                self.driver
+                    .lost(now, order.output, "it could not be opened");
+                continue;
+            };
+            if let Err(trouble) = ports.drive(output, level, order.at) {
+                let trouble = DeviceTrouble::from_port(&self.device, "driving it", trouble);
+                self.driver.lost(now, order.output, &trouble.saw);
+            }
+        }
+    }
+
+    fn pin(&self, output: OutputId) -> Option<u16> {
+        let mut outputs = self.outputs.iter();
+        outputs
+            .find(|(_, known)| **known == output)
+            .map(|(pin, _)| *pin)
+    }
+}
+
+/// The level of an output that is on, or off.
+fn level(on: bool, active: Level) -> Level {
+    match (on, active) {
+        (true, active) => active,
+        (false, Level::High) => Level::Low,
+        (false, Level::Low) => Level::High,
+    }
+}
