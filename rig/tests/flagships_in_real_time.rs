@@ -5,7 +5,6 @@
 //! `cargo test --release -p lockrig --test flagships_in_real_time -- --ignored --nocapture`
 #![cfg(unix)]
 
-#[allow(dead_code, reason = "what else is served is looked at by other tests")]
 mod served;
 
 use std::collections::BTreeMap;
