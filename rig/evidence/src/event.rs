@@ -278,7 +278,7 @@ pub enum What {
     Measured {
         /// What: `hold of program`.
         quantity: String,
-        /// What the rig was to bring about, same unit; none where it only looked.
+        /// What the rig was to bring about, same unit; the difference is its error. None where it only looked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         asked: Option<u64>,
         /// Value, in the unit given.

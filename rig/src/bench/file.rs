@@ -17,7 +17,7 @@ use crate::source::{Problems, Read, Refused, Source};
 
 use check::Check;
 use text::BenchText;
-pub use text::{Cut, LockKind, schema};
+pub use text::{Channel, Cut, LockKind, schema};
 
 /// The version of the format that this program reads.
 pub const VERSION: u32 = 1;

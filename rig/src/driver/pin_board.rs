@@ -6,6 +6,7 @@
 //! the port then does it at that time, whatever else this machine is busy with.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 
 use super::{DeviceTrouble, Trouble};
 use crate::event::Nanos;
@@ -25,6 +26,15 @@ pub enum Way {
         /// The column's pin.
         column: u16,
     },
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Way::One(output) => write!(out, "{output}"),
+            Way::Cross { row, column } => write!(out, "{row}x{column}"),
+        }
+    }
 }
 
 impl Way {

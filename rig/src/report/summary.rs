@@ -333,8 +333,8 @@ mod tests {
     #[case(
         What::Measured {
             quantity: "hold of reset".to_owned(),
-            value: 7_000_000,
             asked: Some(6_000_000),
+            value: 7_000_000,
             unit: "ns".to_owned(),
             uncertainty: 2_000,
             from: Some(5_000_000),

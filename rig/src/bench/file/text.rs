@@ -401,7 +401,7 @@ impl JsonSchema for Keys {
 
 /// What closes a contact: a relay's number, a pin's number, or a row and a column.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Channel(pub(super) Way);
+pub struct Channel(pub Way);
 
 file_table! {
 /// Two pins that are on together: they join a row and a column of a crosspoint.

@@ -1,0 +1,20 @@
+//! Contacts that pins close: on the virtual bench, on an emulated Raspberry Pi, and behind the Linux GPIO
+//! character device.
+//!
+//! What needs an emulated computer is ignored here: `.ci/pins` brings what that needs (QEMU, kernels, the
+//! static program) and calls it.
+
+mod virtual_bench;
+
+#[cfg(target_os = "linux")]
+mod character_device;
+#[cfg(target_os = "linux")]
+mod guest;
+#[cfg(target_os = "linux")]
+mod pi;
+#[cfg(target_os = "linux")]
+mod raspberry_pi;
+#[cfg(target_os = "linux")]
+mod trace;
+#[cfg(target_os = "linux")]
+mod wiring;
