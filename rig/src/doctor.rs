@@ -345,7 +345,8 @@ impl Doctor<'_> {
         let others: Vec<&String> = proofs
             .keys()
             .filter(|other| Some(*other) != line.as_ref())
-            .filter(|other| sights.iter().any(|(_, sight)| sight.moves(other)))
+            // Once is a straggler of what was switched before.
+            .filter(|other| sights.iter().all(|(_, sight)| sight.moves(other)))
             .collect();
         for (_, sight) in sights {
             for (moved, ..) in &sight.edges {

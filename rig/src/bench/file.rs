@@ -210,6 +210,8 @@ pub struct Line {
 pub struct Supply {
     /// Its port.
     pub port: Port,
+    /// Who it has to say that it is, or how that begins.
+    pub identity: Option<String>,
     /// The greatest voltage that the board bears.
     pub highest: Millivolts,
     /// Current limit.

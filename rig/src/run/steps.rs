@@ -97,6 +97,7 @@ impl CarryOut for Runner<'_> {
                 let wanted = format!("the bolt {state}");
                 self.check(wanted, format!("it was {is}"), is == *state)
             }
+            Doing::Ask { question, within } => self.ask(question, *within),
             Doing::Wait {
                 until,
                 share,

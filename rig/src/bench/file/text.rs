@@ -218,6 +218,8 @@ pub struct SupplyText as "a supply" {
     pub driver: SupplyDriver,
     /// Its port.
     pub port: Spanned<String>,
+    /// Who it has to say that it is, or how that begins: `ACME,PS3005,1234`. Another one is no bench to go on with.
+    pub identity: Option<String>,
     /// The greatest voltage that the board under test bears; more is refused.
     pub highest: Spanned<Millivolts>,
     /// Current limit.
