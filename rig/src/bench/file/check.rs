@@ -633,6 +633,7 @@ impl<'t, 'p> Check<'t, 'p> {
         let port = self.bytes(&supply.port)?;
         Some(Supply {
             port,
+            identity: supply.identity.clone(),
             highest: *supply.highest,
             limit: supply.limit,
             resistance: supply.resistance,
