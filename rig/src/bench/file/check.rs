@@ -10,7 +10,6 @@ use super::{
 use crate::driver::firmata::PINS;
 use crate::driver::pin_board::Way;
 use crate::driver::stage::{self, Axis};
-use crate::event::Nanos;
 use crate::port::{Input, Level, real_pins, sim};
 use crate::quantity::Millidegrees;
 use crate::source::{Problem, Problems, Source, Span, Spanned, is_name};
