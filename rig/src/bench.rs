@@ -10,6 +10,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::driver::console::{Console, Ended};
 use crate::driver::firmata::{self, Firmata};
@@ -26,6 +27,7 @@ use crate::quantity::{Microamps, Millivolts};
 
 use attached::{Attached, lose, receive};
 use contacts::Contacts;
+use operator::{Answer, Asked, Operator};
 
 pub use crate::driver::supply::Feed;
 pub use connect::{CONNECT_MAX, CONNECT_STAGE_MAX};
@@ -37,6 +39,7 @@ pub mod calibration;
 mod connect;
 mod contacts;
 pub mod file;
+pub mod operator;
 mod rest;
 
 /// Something that happened on the bench.
@@ -129,6 +132,8 @@ pub struct Bench {
     stage_identity: Option<String>,
     /// Whether something was switched since the bench was last brought to rest.
     touched: bool,
+    /// Who can be asked; none where nobody attends.
+    operator: Option<Box<dyn Operator>>,
 }
 
 impl Bench {
@@ -314,6 +319,37 @@ impl Bench {
             .map_err(|trouble| DeviceTrouble::from_port(&device, "opening it", trouble))
     }
 
+    /// Somebody attends to this bench from now on, or nobody; forks are never attended.
+    pub fn attend(&mut self, operator: Option<Box<dyn Operator>>) {
+        self.operator = operator;
+    }
+
+    /// Asks the person who attends; see [`Operator`].
+    pub fn ask(&mut self, question: &str, within: Nanos) {
+        if let Some(operator) = &mut self.operator {
+            operator.ask(question, within);
+        }
+    }
+
+    /// The answer, if it came; [`Answer::None`] at once where nobody attends. On a virtual bench this waits
+    /// a little for the person, because there nothing else happens meanwhile.
+    pub fn answered(&mut self) -> Option<Answer> {
+        let patience = match self.file.emulates {
+            Some(_) => Duration::from_millis(100),
+            None => Duration::ZERO,
+        };
+        match &mut self.operator {
+            Some(operator) => operator.answer(patience),
+            None => Some(Answer::None),
+        }
+    }
+
+    /// What the person was asked since this was called last.
+    pub fn take_asked(&mut self) -> Vec<Asked> {
+        let operator = self.operator.as_mut();
+        operator.map_or_else(Vec::new, |operator| operator.take_log())
+    }
+
     /// Lets time pass until something happens, until `until`, or until an interrupt.
     ///
     /// Happenings come one at a time, in the order of their observation. This is where drivers enforce
@@ -371,6 +407,7 @@ impl Bench {
             identity: self.identity.clone(),
             stage_identity: self.stage_identity.clone(),
             touched: self.touched,
+            operator: None,
         })
     }
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
+use crate::bench::operator::{Asked, Operator};
 use crate::bench::{Bench, BenchFile, Feed};
 use crate::driver::DeviceTrouble;
 use crate::driver::probe::{Attach, Flashing, Probe, ProbeTrouble};
@@ -23,6 +24,7 @@ use crate::image::{ChipMap, Image};
 use crate::port::{Interrupt, PortProblem, PortTrouble, Ports, Waited};
 use crate::profile::Product;
 use crate::profile::codes::Code;
+use crate::quantity::Millivolts;
 use crate::report::{self, StepUnderWay, Summary, difference, summarise};
 use crate::run::{self, Setup, Write};
 use crate::scenario::{PlannedRun, Script};
@@ -113,7 +115,12 @@ pub struct Campaign {
     pub cancelled: Arc<AtomicBool>,
     /// The approved flows, where flows are to be compared.
     pub snapshots: Option<Arc<Snapshots>>,
+    /// Who attends to the benches; none where nobody does.
+    pub attend: Option<Attend>,
 }
+
+/// Gives each run, by its folder's name, the person who can be asked in it.
+pub type Attend = Arc<dyn Fn(&str) -> Box<dyn Operator> + Send + Sync>;
 
 impl Campaign {
     /// Carries out all groups and tells of each run as it ends. On a real bench nothing else goes on;
@@ -169,10 +176,12 @@ impl Campaign {
             let (group, told, folder) =
                 (Arc::clone(&group), told.clone(), self.folder.join(&job.id));
             let snapshots = self.snapshots.clone();
+            let operator = self.attend.as_ref().map(|attend| attend(&job.id));
             if let Some(bench) = prepared.bench.fork() {
                 let receipt = prepared.receipt.clone();
                 running.tasks.spawn_blocking(move || {
                     let mut bench = bench;
+                    bench.attend(operator);
                     let ran = one(
                         &group,
                         &job,
@@ -189,6 +198,7 @@ impl Campaign {
                 let again = index > 0;
                 let (open, interrupt) = (Arc::clone(&self.open), self.interrupt.clone());
                 let outcome = tokio::task::spawn_blocking(move || {
+                    prepared.bench.attend(operator);
                     let receipt = match again {
                         true => flash(&group, &mut prepared.bench),
                         false => Ok(prepared.receipt.clone()),
@@ -279,6 +289,11 @@ pub struct Prepared {
 
 /// How long the board is powered before the probe attaches, and unpowered before a run begins.
 const SETTLE: Nanos = Nanos::from_millis(500);
+/// How long a supply may take to measure; its driver reports trouble well before.
+const MEASURED_MAX: Nanos = Nanos::from_secs(5);
+/// How far the voltage at a board may be from what was set, as tests of locks allow where their standard
+/// says nothing else (ANSI/BHMA A156).
+const OFF_PERCENT: u32 = 5;
 
 /// Connects a bench and flashes its board.
 ///
@@ -292,8 +307,71 @@ pub fn prepare(
 ) -> Result<Prepared, DeviceTrouble> {
     let ports = open(&group.bench, seed, interrupt)?;
     let mut bench = Bench::connect(group.bench.clone(), ports)?;
-    let receipt = flash(group, &mut bench)?;
+    let receipt = is_expected(&bench).and_then(|()| flash(group, &mut bench));
+    if receipt.is_err() {
+        bench.to_rest();
+    }
+    let receipt = receipt?;
     Ok(Prepared { bench, receipt })
+}
+
+/// Whether the supply is the one that the bench file means.
+fn is_expected(bench: &Bench) -> Result<(), DeviceTrouble> {
+    let Some(supply) = &bench.file().supply else {
+        return Ok(());
+    };
+    let Some(wanted) = &supply.identity else {
+        return Ok(());
+    };
+    let says = bench.supply_identity().unwrap_or("nothing");
+    match says.starts_with(wanted.as_str()) {
+        true => Ok(()),
+        false => Err(DeviceTrouble {
+            device: format!("supply on {}", supply.port.at),
+            doing: format!("confirming that it is '{wanted}'"),
+            what: crate::driver::Trouble::Refused,
+            saw: format!("it says that it is '{says}'"),
+            hint: "are two supplies exchanged? else correct 'identity' in the bench file"
+                .to_owned(),
+        }),
+    }
+}
+
+/// Whether the board, as it is now, leaves the supply its voltage.
+fn holds_under_load(bench: &mut Bench, set: Millivolts) -> Result<(), DeviceTrouble> {
+    let Some(supply) = bench.file().supply.clone() else {
+        return Ok(());
+    };
+    bench.measure()?;
+    let until = bench.now() + MEASURED_MAX;
+    let (voltage, current) = loop {
+        match bench.wait(until) {
+            Waited::Saw(happening) => match happening.what {
+                crate::bench::What::Trouble(trouble) => return Err(trouble),
+                crate::bench::What::Measured {
+                    voltage, current, ..
+                } => break (voltage, current),
+                _ => {}
+            },
+            // Its driver tells why; a person who stops it needs no reason.
+            Waited::Deadline | Waited::Interrupted => return Ok(()),
+        }
+    };
+    if voltage.0.abs_diff(set.0) <= set.0 / 100 * OFF_PERCENT {
+        return Ok(());
+    }
+    let limited = current.0 >= supply.limit.0 / 20 * 19;
+    Err(DeviceTrouble {
+        device: format!("supply on {}", supply.port.at),
+        doing: format!("feeding the board {set} before anything is done to it"),
+        what: crate::driver::Trouble::Refused,
+        saw: format!("{voltage} at {current}"),
+        hint: match limited {
+            true => "the current limit holds it down: a short, or a 'limit' that is too low",
+            false => "'lockrig doctor' examines the supply",
+        }
+        .to_owned(),
+    })
 }
 
 /// Flashes the group's image, and leaves the board without supply.
@@ -327,6 +405,7 @@ pub fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTro
 }
 
 fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What, DeviceTrouble> {
+    let mut set = None;
     if bench.file().supply.is_some()
         && let Some(profile) = group.profile.lock()
     {
@@ -335,9 +414,14 @@ fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What
             voltage,
             resistance: None,
         })?;
+        set = Some(voltage);
     }
     let until = bench.now() + SETTLE;
     pass(bench, until)?;
+    // An emulated board is as good as its files, and its supply is the doctor's business.
+    if let Some(set) = set.filter(|_| bench.file().emulates.is_none()) {
+        holds_under_load(bench, set)?;
+    }
     let mut probe = Probe::new(&group.bench.name, image.chip());
     let mut open = || {
         bench.probe().map_err(|absent| PortTrouble {
@@ -409,7 +493,8 @@ pub fn one(
             rehearsal,
             bench,
         };
-        run::run(setup, trace)
+        let (events, traced) = run::run(setup, trace);
+        (events, traced, bench.take_asked())
     })
 }
 
@@ -453,7 +538,7 @@ fn rehearse(
 /// A run that could not begin, because its bench could not be prepared.
 fn unable(group: &Group, job: &Job, trouble: &DeviceTrouble, folder: &Path) -> Ran {
     written(group, job, folder, None, |trace| {
-        run::unable(
+        let (events, traced) = run::unable(
             &job.plan,
             &group.profile,
             &group.bench.name,
@@ -461,9 +546,13 @@ fn unable(group: &Group, job: &Job, trouble: &DeviceTrouble, folder: &Path) -> R
             job.files.clone(),
             trouble,
             trace,
-        )
+        );
+        (events, traced, Vec::new())
     })
 }
+
+/// The events of a run, whether its trace was written, and what a person was asked in it.
+type CarriedOut = (Vec<crate::event::Event>, io::Result<()>, Vec<Asked>);
 
 /// Makes the run's folder, carries it out, and writes what is made from its events.
 fn written(
@@ -471,15 +560,15 @@ fn written(
     job: &Job,
     folder: &Path,
     snapshots: Option<&Snapshots>,
-    carry_out: impl FnOnce(Box<dyn io::Write + Send>) -> (Vec<crate::event::Event>, io::Result<()>),
+    carry_out: impl FnOnce(Box<dyn io::Write + Send>) -> CarriedOut,
 ) -> Ran {
     let started = jiff::Timestamp::now();
     let cpu = cpu_time::ThreadTime::now();
-    let (events, traced) = match trace_file(folder, &group.bench) {
+    let (events, traced, asked) = match trace_file(folder, &group.bench) {
         Ok(file) => carry_out(file),
         Err(why) => {
-            let (events, _) = carry_out(Box::new(io::sink()));
-            (events, Err(why))
+            let (events, _, asked) = carry_out(Box::new(io::sink()));
+            (events, Err(why), asked)
         }
     };
     let took = jiff::Timestamp::now()
@@ -504,6 +593,7 @@ fn written(
             None => &[],
         },
         uncalibrated: summary.uncalibrated.as_deref(),
+        asked,
         bench_time_ns: summary.bench_time.0,
         started: started.to_string(),
         took_us: took.as_micros(),
@@ -595,6 +685,9 @@ struct Record<'a> {
     /// Why the bench went by no calibration record, though its file asks for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     uncalibrated: Option<&'a str>,
+    /// What a person was asked, who it was, and when they answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    asked: Vec<Asked>,
     bench_time_ns: u64,
     started: String,
     took_us: u128,

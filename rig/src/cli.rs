@@ -19,6 +19,7 @@ mod layers;
 mod list;
 mod museum;
 mod open;
+mod operator;
 mod press;
 mod quantity;
 mod replay;

@@ -10,10 +10,9 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use crate::bench::calibration::{Point, ProbeRecord, Record, SupplyRecord, Timing, VERSION};
-use crate::bench::file::Channel;
+use crate::bench::file::Relays;
 use crate::bench::{Bench, Contact, Feed, Happening, What};
 use crate::driver::DeviceTrouble;
-use crate::driver::pin_board::Way;
 use crate::driver::probe::{Attach, Probe, ProbeTrouble};
 use crate::event::Nanos;
 use crate::port::{PortProblem, PortTrouble, Waited};
@@ -52,7 +51,7 @@ const CPUID: u32 = 0xE000_ED00;
 pub struct Examination {
     /// How often each contact was closed and opened.
     pub rounds: u32,
-    /// The contacts, in the order of their channels.
+    /// The contacts, in the order of what closes them.
     pub contacts: Vec<ContactFound>,
     /// The lines, in the order of the bench file.
     pub lines: Vec<LineFound>,
@@ -73,8 +72,8 @@ pub struct Examination {
 pub struct ContactFound {
     /// The contact.
     pub contact: Contact,
-    /// Its relay or pin, or the pins of its row and column.
-    pub channel: Way,
+    /// What closes it: `channel 13`.
+    pub output: String,
     /// The line that proves it, and how it moved there; none where nothing proves it, or it did not move.
     pub line: Option<String>,
     /// How it closed and opened.
@@ -249,14 +248,17 @@ impl Doctor<'_> {
 
     fn contacts(&mut self) -> Result<(), End> {
         let relays = self.bench.file().relays.iter();
-        let mut contacts: Vec<(Contact, Way, Option<String>, bool)> = relays
-            .flat_map(|relays| &relays.contacts)
-            .map(|(contact, wired)| {
-                let line = wired.line.clone();
-                (contact.clone(), wired.way, line, wired.rest_closed)
+        let contacts =
+            relays.flat_map(|Relays { via, contacts }| contacts.iter().map(move |one| (via, one)));
+        let mut contacts: Vec<_> = contacts.collect();
+        contacts.sort_by_key(|(_, (_, wired))| wired.way);
+        let contacts: Vec<(Contact, String, Option<String>, bool)> = contacts
+            .into_iter()
+            .map(|(via, (contact, wired))| {
+                let (output, line) = (via.output(wired.way), wired.line.clone());
+                (contact.clone(), output, line, wired.rest_closed)
             })
             .collect();
-        contacts.sort_by_key(|(_, channel, ..)| *channel);
         let proofs: BTreeMap<String, Vec<String>> =
             contacts
                 .iter()
@@ -267,7 +269,7 @@ impl Doctor<'_> {
                     }
                     proofs
                 });
-        for (contact, channel, line, rest_closed) in contacts {
+        for (contact, output, line, rest_closed) in contacts {
             let mut sights = Vec::new();
             for _ in 0..self.found.rounds {
                 for closed in [!rest_closed, rest_closed] {
@@ -282,7 +284,7 @@ impl Doctor<'_> {
             }
             let (stood, allowed) = (self.bench.stood_still(), self.bench.file().uncertainty);
             self.stood_still = stood > allowed;
-            self.note_contact(contact.clone(), channel, line, &sights, &proofs);
+            self.note_contact(contact.clone(), output, line, &sights, &proofs);
             if self.stood_still {
                 self.fault(
                     "this machine".to_owned(),
@@ -332,18 +334,19 @@ impl Doctor<'_> {
     fn note_contact(
         &mut self,
         contact: Contact,
-        channel: Way,
+        output: String,
         line: Option<String>,
         sights: &[(bool, Sight)],
         proofs: &BTreeMap<String, Vec<String>>,
     ) {
         let name = contact.to_string();
-        let what = format!("{name} (channel {channel})");
+        let what = format!("{name} ({output})");
         // Lines that moved with it, and prove something else.
         let others: Vec<&String> = proofs
             .keys()
             .filter(|other| Some(*other) != line.as_ref())
-            .filter(|other| sights.iter().any(|(_, sight)| sight.moves(other)))
+            // Once is a straggler of what was switched before.
+            .filter(|other| sights.iter().all(|(_, sight)| sight.moves(other)))
             .collect();
         for (_, sight) in sights {
             for (moved, ..) in &sight.edges {
@@ -425,7 +428,7 @@ impl Doctor<'_> {
         }
         self.found.contacts.push(ContactFound {
             contact,
-            channel,
+            output,
             line,
             moved,
             fault,
@@ -699,7 +702,7 @@ impl Examination {
             let moved = found.moved?;
             Some(Timing {
                 name: found.contact.to_string(),
-                channel: Channel(found.channel),
+                output: found.output.clone(),
                 line: found.line.clone()?,
                 closes: moved.closes.mean,
                 opens: moved.opens.mean,

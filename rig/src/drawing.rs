@@ -8,7 +8,7 @@ use maud::{Markup, PreEscaped, html};
 
 use crate::bench::file::{Line, Wired};
 use crate::bench::{BenchFile, Contact, Output, Via};
-use crate::driver::pin_board::Way;
+use crate::port::Level;
 
 const STYLE: &str = "\
 svg { color-scheme: light dark; background: light-dark(#ffffff, #101418);
@@ -173,15 +173,18 @@ fn instruments(bench: &BenchFile) -> Vec<Instrument> {
         let mut contacts: Vec<(&Contact, &Wired)> = relays.contacts.iter().collect();
         contacts.sort_by_key(|(_, wired)| wired.way);
         instruments.push(Instrument {
-            name: match relays.via {
+            name: match &relays.via {
                 Via::Board(_) => "relay board".to_owned(),
-                Via::Pins { .. } => "pins".to_owned(),
+                Via::Pins { .. } => "pins that switch".to_owned(),
             },
             at: match &relays.via {
                 Via::Board(port) => address(&port.at, port.baud),
-                Via::Pins { at, .. } => at.clone(),
+                Via::Pins { at, active } => format!("{at}, closed when {}", level(*active)),
             },
-            wires: contacts.into_iter().map(contact).collect(),
+            wires: contacts
+                .into_iter()
+                .map(|(contact, wired)| switched(&relays.via, contact, wired))
+                .collect(),
         });
     }
     let mut ports: Vec<&str> = bench.lines.iter().map(|line| line.at.as_str()).collect();
@@ -297,7 +300,14 @@ fn plain(from: &str, to: &str, kind: Kind) -> Wire {
     }
 }
 
-fn contact((contact, wired): (&Contact, &Wired)) -> Wire {
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::High => "high",
+        Level::Low => "low",
+    }
+}
+
+fn switched(via: &Via, contact: &Contact, wired: &Wired) -> Wire {
     let proof = match &wired.line {
         Some(line) => format!("seen on '{line}'"),
         None => "not proved".to_owned(),
@@ -306,10 +316,7 @@ fn contact((contact, wired): (&Contact, &Wired)) -> Wire {
         .longest_on
         .map(|longest| format!(", at most {longest}"));
     Wire {
-        from: match wired.way {
-            Way::One(output) => format!("channel {output}"),
-            Way::Cross { row, column } => format!("row {row}, column {column}"),
-        },
+        from: via.output(wired.way),
         to: contact.to_string(),
         beside: proof + &longest.unwrap_or_default(),
         kind: Kind::Switched {

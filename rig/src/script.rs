@@ -288,6 +288,7 @@ fn verb(action: &step::Action) -> &'static str {
         step::Action::Interrupt(_) => "interrupt",
         step::Action::Glitch(_) => "glitch",
         step::Action::Settles(_) => "settles",
+        step::Action::Ask(_) => "ask",
         step::Action::Expect(_) => "expect",
     }
 }

@@ -15,7 +15,7 @@ pub(crate) use argument::{known_code, read_digits, undeclared};
 pub use cut::{CutAt, CutKind, CutMode};
 pub use glitch::{GlitchMode, InstructionAt};
 pub use verbs::{
-    Action, Bolt, Cut, Do, Door, Enter, Expect, Glitch, Glitched, Hold, Insert, Interrupt,
+    Action, Ask, Bolt, Cut, Do, Door, Enter, Expect, Glitch, Glitched, Hold, Insert, Interrupt,
     Interruption, Opens, Plunge, Press, Refuses, Settles, Step, Supply, Turn, Wait, Withdraw,
 };
 pub use words::{

@@ -11,6 +11,7 @@ use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph, Row, Table};
 
+use crate::bench::file::Relays;
 use crate::bench::{BenchFile, Contact, Feed, Happening, What};
 use crate::driver::pin_board::Way;
 use crate::event::Nanos;
@@ -25,7 +26,7 @@ const KEPT: usize = 200;
 #[derive(Clone, Debug)]
 struct Thing {
     name: String,
-    /// What stands beside it: a contact's channel.
+    /// What stands beside it: what closes a contact.
     beside: String,
     /// None before anything is known.
     on: Option<bool>,
@@ -68,12 +69,17 @@ struct Told {
 impl Watch {
     /// Nothing seen yet, on a bench at rest.
     pub fn new(bench: &BenchFile) -> Watch {
-        let relays = bench.relays.iter().flat_map(|relays| &relays.contacts);
+        let relays = bench.relays.iter();
+        let relays = relays.flat_map(|Relays { via, contacts }| {
+            contacts
+                .iter()
+                .map(move |(contact, wired)| (via, contact, wired))
+        });
         let mut contacts: Vec<(Way, Contact, Thing)> = relays
-            .map(|(contact, wired)| {
+            .map(|(via, contact, wired)| {
                 let thing = Thing {
                     name: contact.to_string(),
-                    beside: format!("ch {}", wired.way),
+                    beside: via.output(wired.way),
                     on: Some(wired.rest_closed),
                     since: None,
                     changes: 0,
@@ -81,7 +87,7 @@ impl Watch {
                 (wired.way, contact.clone(), thing)
             })
             .collect();
-        contacts.sort_by_key(|(channel, ..)| *channel);
+        contacts.sort_by_key(|(way, ..)| *way);
         let lines = bench.lines.iter().map(|line| Thing {
             name: line.name.clone(),
             beside: String::new(),
@@ -195,7 +201,7 @@ impl Watch {
         frame.render_widget(title, head);
         frame.render_widget(Line::from(keys).dim(), foot);
         let columns = [
-            Constraint::Length(41),
+            Constraint::Length(46),
             Constraint::Length(35),
             Constraint::Fill(1),
         ];
@@ -278,7 +284,7 @@ fn things<'t>(
     });
     let widths = [
         Constraint::Length(15),
-        Constraint::Max(6),
+        Constraint::Max(10),
         Constraint::Length(6),
         Constraint::Length(8),
     ];

@@ -88,3 +88,18 @@ fn a_bench_is_released() {
     insta::assert_snapshot!("release", text(&released.stdout));
     assert_eq!(released.status.code(), Some(0));
 }
+
+#[test]
+fn a_supply_that_is_another_one_stops_everything_before_the_board_has_power() {
+    let desk = desk();
+    let safe = desk::root().join("boards/virtual-safe.toml");
+    let safe = fs::read_to_string(safe).expect("a shipped board can be read");
+    let file = safe.replace(
+        "highest = \"10 V\"",
+        "identity = \"ACME,PS3005\"\nhighest = \"10 V\"",
+    );
+    fs::write(desk.path().join("mine.toml"), file).expect("the desk can be written to");
+    let fed = lockrig(&desk, &["supply", "9 V", "--bench", "mine.toml"]);
+    insta::assert_snapshot!("another_supply", text(&fed.stderr));
+    assert_eq!(fed.status.code(), Some(3));
+}

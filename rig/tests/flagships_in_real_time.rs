@@ -5,7 +5,6 @@
 //! `cargo test --release -p lockrig --test flagships_in_real_time -- --ignored --nocapture`
 #![cfg(unix)]
 
-#[allow(dead_code, reason = "what else is served is looked at by other tests")]
 mod served;
 
 use std::collections::BTreeMap;
@@ -19,12 +18,8 @@ use tempfile::TempDir;
 use served::{Served, lockrig, text};
 
 const BENCH: &str = "virtual-smart-lock";
-/// A drop of the supply right after the lock has acknowledged its reset, a reset of 30 s, and a rekey.
-const FLAGSHIPS: [&str; 3] = [
-    "forgotten-code@kwikset-smartcode-909@",
-    "battery-drop-mid-reset@kwikset-smartcode-909@virtual-smart-lock-served@phase=P2+drop=clean",
-    "rekey@kwikset-smartcode-909@",
-];
+const PRODUCT: &str = "kwikset-smartcode-909";
+const FLAGSHIPS: [&str; 3] = ["forgotten-code", "battery-drop-mid-reset", "rekey"];
 const LONGEST: Duration = Duration::from_secs(600);
 
 #[test]
@@ -47,25 +42,36 @@ fn each_flagship_passes_over_real_ports() {
     let doctor = lockrig(folder, &["doctor", "--bench", "served.toml"]);
     println!("{}", text(&doctor));
     assert!(doctor.status.success(), "{}", text(&doctor));
-    let mut errors = Vec::new();
-    for (index, flagship) in FLAGSHIPS.iter().enumerate() {
-        let reports = format!("reports-{index}");
-        let run = [
-            "run",
-            "--bench",
-            "served.toml",
-            "--filter",
-            flagship,
-            "--report-dir",
-            &reports,
-        ];
-        let ran = lockrig(folder, &run);
-        println!("{}", text(&ran));
-        assert!(ran.status.success(), "{}", text(&ran));
-        for events in traces(&folder.join(&reports)) {
-            errors.extend(press_errors(&events));
-        }
+    for flagship in FLAGSHIPS {
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../scenarios/{flagship}.yaml"));
+        let scenario = fs::read_to_string(file).expect("a shipped scenario can be read");
+        // Of its variants one: the battery falls out while the lock waits for a new code.
+        let scenario = scenario
+            .replace("P0, P1, P2, P3, P4, P5, P6, P7", "P2")
+            .replace("clean, sag", "clean");
+        fs::write(folder.join(format!("{flagship}.yaml")), scenario).expect("it can be written");
     }
+    let files = FLAGSHIPS.map(|flagship| format!("{flagship}.yaml"));
+    let mut run = vec![
+        "run",
+        "--bench",
+        "served.toml",
+        "--profile",
+        PRODUCT,
+        "--report-dir",
+        "reports",
+    ];
+    run.extend(files.iter().map(String::as_str));
+    let ran = lockrig(folder, &run);
+    println!("{}", text(&ran));
+    assert!(ran.status.success());
+    let traces = traces(&folder.join("reports"));
+    assert_eq!(traces.len(), FLAGSHIPS.len());
+    let mut errors: Vec<u64> = traces
+        .iter()
+        .flat_map(|events| press_errors(events))
+        .collect();
     drop(served);
     let took = began.elapsed();
     errors.sort_unstable();
@@ -80,6 +86,45 @@ fn each_flagship_passes_over_real_ports() {
     );
     assert!(errors.len() > 100, "most presses were not seen");
     assert!(took < LONGEST, "it took {took:?}");
+}
+
+#[test]
+#[ignore = "takes some seconds of real time"]
+fn a_supply_that_sags_under_load_is_found_before_the_board_is_flashed() {
+    let desk = TempDir::new().expect("a folder for the test");
+    let folder = desk.path();
+    let safe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards/virtual-safe.toml");
+    let safe = fs::read_to_string(safe).expect("a shipped board can be read");
+    let weak = safe.replace(
+        "emulates = \"virtual-safe\"",
+        "emulates = \"virtual-safe-with-a-weak-supply\"",
+    );
+    fs::write(
+        folder.join("weak.toml"),
+        weak.replace("\"10 V\"", "\"15 V\""),
+    )
+    .expect("it can be written");
+    let serve = [
+        "sim",
+        "serve",
+        "weak.toml",
+        "--erased",
+        "--write-bench",
+        "served.toml",
+    ];
+    let served = Served::start(folder, &serve);
+    let filter = "forgotten-code@stack-on-red-button@";
+    let ran = lockrig(
+        folder,
+        &["run", "--bench", "served.toml", "--filter", filter],
+    );
+    drop(served);
+    let said = text(&ran);
+    assert!(
+        said.contains("feeding the board 9 V before anything is done to it: 8.5"),
+        "{said}"
+    );
+    assert_eq!(ran.status.code(), Some(3), "{said}");
 }
 
 fn traces(reports: &Path) -> Vec<Vec<Value>> {

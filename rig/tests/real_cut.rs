@@ -153,6 +153,7 @@ fn run(scenario: &Scenario, image: &str) -> (Ran, String) {
         interrupt: Interrupt::default(),
         cancelled: Arc::new(AtomicBool::new(false)),
         snapshots: None,
+        attend: None,
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let ran = runtime.block_on(async {

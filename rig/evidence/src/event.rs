@@ -14,7 +14,7 @@ use crate::verdict::Verdict;
 
 /// The version of the trace format that this program writes. A reader refuses a newer one.
 ///
-/// Format 2 added `supply-read` and `flash-changed`, format 3 `glitched`, format 4 `uncalibrated` and what
+/// Format 2 added `supply-read` and `flash-changed`, format 3 `glitched`, format 4 `uncalibrated`, `asked` and what
 /// was `asked` of a hold.
 pub const FORMAT: u32 = 4;
 
@@ -302,6 +302,13 @@ pub enum What {
         got: String,
         /// The decision.
         held: bool,
+    },
+    /// The person at the bench was asked for something. Who it was and the time of day are in `run.json`.
+    Asked {
+        /// What, in words.
+        question: String,
+        /// `yes`, `no`, `no answer`.
+        answer: String,
     },
     /// The supply was dropped, or made to sag, on purpose.
     Interrupted {

@@ -9,9 +9,7 @@ use std::fmt::Write as _;
 use jiff::civil::Date;
 
 use super::BenchFile;
-use super::file::Channel;
-use super::file::{Calibrated, Latency};
-use crate::driver::pin_board::Way;
+use super::file::{Calibrated, Latency, Relays};
 use crate::event::Nanos;
 use crate::quantity::{Days, Millivolts};
 use crate::source::{Problem, Problems, Refused, Source, Spanned, file_table};
@@ -46,8 +44,8 @@ file_table! {
 pub struct Timing as "a contact" {
     /// What it stands for: `button reset`.
     pub name: String,
-    /// Its relay or pin, or the pins of its row and column.
-    pub channel: Channel,
+    /// What closes it: `channel 13`.
+    pub output: String,
     /// The line that proves it.
     pub line: String,
     /// From the order to close to the first touch.
@@ -159,12 +157,9 @@ impl Record {
         for timing in &self.contact {
             let _ = write!(
                 text,
-                "\n[[contact]]\nname = {}\nchannel = {}\nline = {}\ncloses = {}\nopens = {}\nuncertainty = {}\nbounces = {}\n",
+                "\n[[contact]]\nname = {}\noutput = {}\nline = {}\ncloses = {}\nopens = {}\nuncertainty = {}\nbounces = {}\n",
                 quoted(&timing.name),
-                match timing.channel.0 {
-                    Way::One(output) => output.to_string(),
-                    Way::Cross { row, column } => format!("{{ row = {row}, column = {column} }}"),
-                },
+                quoted(&timing.output),
                 quoted(&timing.line),
                 millis(timing.closes),
                 millis(timing.opens),
@@ -228,21 +223,24 @@ impl BenchFile {
             let max = kept.max_age;
             return Err(Uncalibrated::Old { date, age, max });
         }
-        let contacts = self
-            .relays
-            .iter_mut()
-            .flat_map(|relays| &mut relays.contacts);
+        let relays = self.relays.iter_mut();
+        let contacts = relays.flat_map(|Relays { via, contacts }| {
+            contacts
+                .iter_mut()
+                .map(|(contact, wired)| (&*via, contact, wired))
+        });
         let mut measured = Vec::new();
-        for (contact, wired) in contacts {
+        for (via, contact, wired) in contacts {
             let Some(line) = &wired.line else { continue };
             let name = contact.to_string();
             let timing = record.contact.iter().find(|timing| timing.name == name);
             let rewired = |what: String| Uncalibrated::Rewired { date, what };
             let timing = timing.ok_or_else(|| rewired(format!("{name} was not measured")))?;
-            if timing.channel.0 != wired.way || timing.line != *line {
+            let output = via.output(wired.way);
+            if timing.output != output || timing.line != *line {
                 return Err(rewired(format!(
-                    "{name} was channel {} on line '{}', and is channel {} on line '{line}'",
-                    timing.channel.0, timing.line, wired.way
+                    "{name} was {} on line '{}', and is {output} on line '{line}'",
+                    timing.output, timing.line
                 )));
             }
             measured.push((&mut wired.latency, timing));

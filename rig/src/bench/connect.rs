@@ -103,6 +103,7 @@ impl Bench {
             identity: None,
             stage_identity: None,
             touched: true,
+            operator: None,
         }
     }
 

@@ -127,6 +127,15 @@ impl Via {
             Via::Pins { at, .. } => at,
         }
     }
+
+    /// What one of its outputs is called: `channel 13`, `pin 17`, `pins 5 and 12`.
+    pub fn output(&self, way: Way) -> String {
+        match (self, way) {
+            (Via::Board(_), Way::One(output)) => format!("channel {output}"),
+            (Via::Pins { .. }, Way::One(output)) => format!("pin {output}"),
+            (_, Way::Cross { row, column }) => format!("pins {row} and {column}"),
+        }
+    }
 }
 
 /// What a relay stands for.
@@ -201,6 +210,8 @@ pub struct Line {
 pub struct Supply {
     /// Its port.
     pub port: Port,
+    /// Who it has to say that it is, or how that begins.
+    pub identity: Option<String>,
     /// The greatest voltage that the board bears.
     pub highest: Millivolts,
     /// Current limit.

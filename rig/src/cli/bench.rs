@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::board::{self, Board, broken, to_rest};
 use super::error::Failure;
 use super::files::print;
-use crate::bench::Bench;
+use crate::bench::{Bench, Via};
 use crate::drawing;
 use crate::port::Interrupt;
 use crate::port::found::{self, Probe, SerialPort};
@@ -95,11 +95,11 @@ impl Check {
             let _ = writeln!(text, "{what:<12} {at:<50} {says}");
         };
         if let Some(relays) = &file.relays {
-            say(
-                "relay board",
-                relays.via.at(),
-                "answers, all relays at rest",
-            );
+            let (what, says) = match &relays.via {
+                Via::Board(_) => ("relay board", "answers, all relays at rest"),
+                Via::Pins { .. } => ("pins", "taken, all at rest"),
+            };
+            say(what, relays.via.at(), says);
         }
         if let Some(supply) = &file.supply {
             let identity = bench.supply_identity().unwrap_or("answers");

@@ -115,7 +115,7 @@ fn table(bench: &Bench, found: &Examination, date: Date) -> String {
     if !found.contacts.is_empty() {
         let _ = writeln!(
             text,
-            "\n{HEAD}contact         channel  proved by         closes after            opens after             bounces{HEAD:#}"
+            "\n{HEAD}contact         through     proved by         closes after            opens after             bounces{HEAD:#}"
         );
     }
     for contact in &found.contacts {
@@ -123,8 +123,8 @@ fn table(bench: &Bench, found: &Examination, date: Date) -> String {
         let line = contact.line.as_deref().unwrap_or("nothing");
         let _ = writeln!(
             text,
-            "{name:<15} {:>7}  {line:<17} {} {}",
-            contact.channel.to_string(),
+            "{name:<15} {:<11} {line:<17} {} {}",
+            contact.output,
             times(contact),
             mark(
                 contact.fault,

@@ -72,7 +72,7 @@ impl Wanted<'_> {
                         }
                     };
                     for plan in runs {
-                        let plan = lacking(&loaded.value, &bench.value, Some(lock), plan);
+                        let plan = lacking(&loaded.value, &bench.value, Some(lock), plan, false);
                         let script = match &plan.course {
                             Course::Runs(script) => (self.steps)(script),
                             Course::Skipped(reason) => {

@@ -9,7 +9,9 @@ use serde::Serialize;
 use super::board::{self, Virtual};
 use super::error::Failure;
 use super::files::{Library, Loaded, Selection, print, print_json};
+use super::operator::Answers;
 use super::sim::{Format, Ports};
+use crate::bench::operator::Answer;
 use crate::bench::{BenchFile, Calibrated};
 use crate::campaign::Group;
 use crate::event::{Event, FileHash, Nanos, What};
@@ -174,6 +176,15 @@ impl Replay {
             None => Ok(Default::default()),
         };
         let codes = codes.map_err(Failure::usage)?;
+        let answers = recorded
+            .events
+            .iter()
+            .filter_map(|event| match &event.what {
+                What::Asked { answer, .. } => Some(Answer::of(answer)),
+                _ => None,
+            });
+        let answers = Answers(answers.collect());
+        there.bench.attend(Some(Box::new(answers)));
         let setup = Setup {
             plan: &plan,
             script: &script,

@@ -15,9 +15,10 @@ use tokio::sync::mpsc;
 use super::board;
 use super::error::Failure;
 use super::files::{Behaviour, Library, Loaded, Selection};
+use super::operator::Terminal;
 use super::signals;
 use crate::bench::{BenchFile, Calibrated};
-use crate::campaign::{Campaign, Group, Job, Ran, Report, write_json};
+use crate::campaign::{Attend, Campaign, Group, Job, Ran, Report, write_json};
 use crate::event::{FileHash, Nanos};
 use crate::port::Interrupt;
 use crate::profile::{Product, Profile, codes};
@@ -69,6 +70,12 @@ pub struct Run {
     /// Where the runs' folders go [default: reports/<time>]
     #[arg(long, value_name = "FOLDER")]
     report_dir: Option<PathBuf>,
+    /// Skip what asks a person; so is it where nobody sits at a terminal
+    #[arg(long, conflicts_with = "operator")]
+    unattended: bool,
+    /// Who answers what a scenario asks [default: the user at the terminal]
+    #[arg(long, value_name = "NAME")]
+    operator: Option<String>,
     /// Go on where a bench file asks for a calibration record and none is good; every report says so
     #[arg(long)]
     uncalibrated: bool,
@@ -229,6 +236,14 @@ impl Run {
             true => verdict::exit_code(verdicts.chain([Verdict::Aborted])),
             false => verdict::exit_code(verdicts),
         })
+    }
+
+    /// Whether somebody attends to a bench, who can be asked. Beside an emulated board there is nobody, unless
+    /// somebody says that they play it.
+    fn is_attended(&self, bench: &BenchFile) -> bool {
+        let at_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        let attends = self.operator.is_some() || (at_terminal && bench.emulates.is_none());
+        attends && !self.unattended
     }
 
     /// Lets every bench go by its calibration record, before any power is applied.
@@ -442,7 +457,13 @@ impl Run {
                 {
                     continue;
                 }
-                let run = lacking(scenario, &bench.value, profile.value.lock(), run);
+                let run = lacking(
+                    scenario,
+                    &bench.value,
+                    profile.value.lock(),
+                    run,
+                    self.is_attended(&bench.value),
+                );
                 match &run.course {
                     Course::Skipped(reason) => plan.skip(&run, &bench.value, &name, reason),
                     Course::Runs(script) => {
@@ -492,13 +513,23 @@ impl Run {
     ) -> Result<(Vec<Ran>, bool), Failure> {
         let total: usize = groups.iter().map(|group| group.jobs.len()).sum();
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        let asks = groups
+            .iter()
+            .flat_map(|group| &group.jobs)
+            .any(|job| asks(&job.script));
+        let attend = asks.then(|| {
+            let terminal = Terminal::new(self.operator.as_deref());
+            Arc::new(move |run: &str| terminal.for_run(run)) as Attend
+        });
         let campaign = Campaign {
             folder: folder.to_owned(),
-            jobs: self.jobs.unwrap_or(cores),
+            // A person answers one question at a time.
+            jobs: if asks { 1 } else { self.jobs.unwrap_or(cores) },
             open: board::opener(Some(folder), &reason(total)),
             interrupt: Interrupt::default(),
             cancelled: Arc::new(AtomicBool::new(false)),
             snapshots,
+            attend,
         };
         let runtime = tokio::runtime::Runtime::new()
             .map_err(|why| Failure::broken(format!("starting the runtime: {why}")))?;
@@ -748,6 +779,7 @@ pub(super) fn lacking(
     bench: &BenchFile,
     profile: Option<&Profile>,
     run: PlannedRun,
+    attended: bool,
 ) -> PlannedRun {
     let has = bench.abilities();
     let missing: Vec<String> = scenario
@@ -758,6 +790,7 @@ pub(super) fn lacking(
         .chain(beyond(&run, bench))
         .chain(virtual_only(&run, bench))
         .chain(ghosts(&run, bench, profile))
+        .chain(questions(&run).filter(|_| !attended))
         .collect();
     match missing.is_empty() {
         true => run,
@@ -766,6 +799,23 @@ pub(super) fn lacking(
             ..run
         },
     }
+}
+
+/// Whether a run asks a person.
+fn asks(script: &scenario::Script) -> bool {
+    !script.questions().is_empty()
+}
+
+/// What a run asks a person where nobody attends.
+fn questions(run: &PlannedRun) -> Option<String> {
+    let Course::Runs(script) = &run.course else {
+        return None;
+    };
+    let questions = script.questions();
+    let question = questions.first()?;
+    Some(format!(
+        "it asks a person ('{question}'), and nobody attends"
+    ))
 }
 
 /// Keys that a run presses together and that the wiring cannot press so.

@@ -341,7 +341,7 @@ mod tests {
             to: None,
             stands: crate::event::Against::Straddles,
         },
-        "hold of reset was 7 ms ± 0.002 ms, asked was 6 ms; the limit is at least 5 ms"
+        "hold of reset was 7 ms ± 0.002 ms, +1 ms from the 6 ms that were asked; the limit is at least 5 ms"
     )]
     #[case(
         What::Trouble {

@@ -22,6 +22,7 @@ pub fn of(what: &What) -> String {
             let read = if *verified { "" } else { " not" };
             format!("{bytes} bytes of {image} were written, and{read} read back")
         }
+        What::Asked { question, answer } => format!("a person was asked: {question}; {answer}"),
         What::Uncalibrated { because } => format!("uncalibrated: {because}"),
         What::StepStarted { step, doing, .. } => format!("step {step} began: {doing}"),
         What::StepFinished { step } => format!("step {step} ended"),

@@ -522,6 +522,7 @@ impl CarryOut for Runner<'_, Cylinder> {
         match &act.doing {
             Doing::Handle(handling) => self.handle(handling, act.phase.during)?,
             Doing::Wait { at_most, .. } => self.wait(*at_most)?,
+            Doing::Ask { question, within } => self.ask(question, *within)?,
             Doing::Do {
                 acts,
                 effect,

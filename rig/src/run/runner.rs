@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::bench::operator::Answer;
 use crate::bench::{self, Bench, Contact, Feed, Happening, Via};
-use crate::driver::DeviceTrouble;
 use crate::driver::stage::Motion;
+use crate::driver::{DeviceTrouble, Trouble};
 use crate::event::{FlashChange, Meter, Nanos, What};
 use crate::oracle::Oracles;
 use crate::port::{Change, Terminal, Waited};
@@ -112,6 +113,9 @@ const BURST: Nanos = Nanos::from_millis(1);
 /// How long a phase is taken to last that has no length of its own: a lock that answers a key
 /// writes its record and moves its bolt within this time.
 pub const PHASE: Nanos = Nanos::from_millis(300);
+
+/// How often it is looked whether a person has answered, where time passes.
+const ASKED_EVERY: Nanos = Nanos::from_millis(50);
 
 /// How long a supply may take to confirm; its driver reports trouble well before.
 const POWER_MAX: Nanos = Nanos::from_secs(2);
@@ -531,6 +535,45 @@ impl<'a, P> Runner<'a, P> {
             Ok(level) => Ok(level),
             Err(trouble) => self.broken(trouble),
         }
+    }
+
+    /// Asks the person at the bench. Time passes as long as they take; on a virtual bench none does.
+    pub fn ask(&mut self, question: &str, within: Nanos) -> Step {
+        self.bench.ask(question, within);
+        let answer = loop {
+            if let Some(answer) = self.bench.answered() {
+                break answer;
+            }
+            let pause = match self.bench.file().emulates {
+                Some(_) => Nanos::ZERO,
+                None => ASKED_EVERY,
+            };
+            self.wait_for_one(self.bench.now() + pause)?;
+        };
+        self.record(What::Asked {
+            question: question.to_owned(),
+            answer: answer.word().to_owned(),
+        });
+        let (what, saw, hint) = match answer {
+            Answer::Yes => return Ok(()),
+            Answer::No => (
+                Trouble::Refused,
+                "the answer was no".to_owned(),
+                "put the bench right, then start the run again",
+            ),
+            Answer::None => (
+                Trouble::Silent,
+                format!("no answer within {within}"),
+                "somebody has to attend; --unattended skips what asks for a person",
+            ),
+        };
+        self.broken(DeviceTrouble {
+            device: "the person at the bench".to_owned(),
+            doing: format!("asked: {question}"),
+            what,
+            saw,
+            hint: hint.to_owned(),
+        })
     }
 
     /// Starts to watch for a signal.

@@ -97,6 +97,7 @@ impl CarryOut for Runner<'_> {
                 let wanted = format!("the bolt {state}");
                 self.check(wanted, format!("it was {is}"), is == *state)
             }
+            Doing::Ask { question, within } => self.ask(question, *within),
             Doing::Wait {
                 until,
                 share,
@@ -293,7 +294,8 @@ impl Runner<'_> {
             _ => self.bench.now().max(touches),
         };
         self.enter_phase(during, lasts)?;
-        let opens = (counted + lasts).since(latency.map_or(Nanos::ZERO, |latency| latency.opens));
+        let lag = latency.map_or(Nanos::ZERO, |latency| latency.opens);
+        let opens = (counted + lasts).since(lag);
         self.bench.open_at(contact, opens);
         self.wait_until(opens)?;
         self.switch(contact, &shown, false)?;

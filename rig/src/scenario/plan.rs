@@ -72,6 +72,16 @@ pub struct Script {
     pub lock: Vec<Act>,
 }
 
+impl Script {
+    /// What a person is asked in it.
+    pub fn questions(&self) -> Vec<&str> {
+        let acts = [&self.setup, &self.steps, &self.finally]
+            .into_iter()
+            .flatten();
+        acts.flat_map(Act::questions).collect()
+    }
+}
+
 /// Something that is done, and what must then be seen. [`Display`](std::fmt::Display) says it in
 /// words, as events do.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,6 +137,13 @@ pub enum Doing {
     Door(DoorState),
     /// The bolt must be there.
     Bolt(BoltState),
+    /// Asks the person at the bench.
+    Ask {
+        /// What, in words.
+        question: String,
+        /// By when they have to answer.
+        within: Nanos,
+    },
     /// Lets time pass.
     Wait {
         /// What for.
@@ -312,6 +329,16 @@ impl Act {
         }
     }
 
+    /// What this act, and those inside it, ask a person.
+    pub fn questions(&self) -> Vec<&str> {
+        let own = match &self.doing {
+            Doing::Ask { question, .. } => Some(question.as_str()),
+            _ => None,
+        };
+        let inner = self.inner().iter().flat_map(Act::questions);
+        own.into_iter().chain(inner).collect()
+    }
+
     /// The acts inside this one.
     pub fn inner(&self) -> &[Act] {
         match &self.doing {
@@ -425,4 +452,12 @@ fn combinations(scenario: &Scenario) -> Vec<(String, Bindings)> {
             .collect();
     }
     combinations
+}
+
+/// What an `ask` step does, on every kind of product.
+fn asking(ask: &crate::step::Ask) -> Doing {
+    Doing::Ask {
+        question: ask.ask.value.clone(),
+        within: ask.within,
+    }
 }

@@ -226,6 +226,14 @@ verbs! {
         /// The sets, each with a name for the report.
         pub settles: Named<CodeSet>,
     }
+    /// Asks the person at the bench to do something or to look at it. Where nobody attends, the run is
+    /// skipped; a no, and no answer in time, end it as a broken bench does.
+    Ask as "an 'ask' step" {
+        /// What, in words.
+        pub ask: Spanned<String>,
+        /// By when they have to answer.
+        pub within: Nanos,
+    }
     /// Waits until the lock has shown something.
     Expect as "an 'expect' step" {
         /// What.
@@ -295,6 +303,7 @@ impl Step {
             | Action::Withdraw(_)
             | Action::Turn(_)
             | Action::Plunge(_)
+            | Action::Ask(_)
             | Action::Settles(_) => None,
         }
     }
@@ -309,6 +318,7 @@ impl Step {
             Action::Do(step) => step.within,
             Action::Expect(step) => step.within,
             Action::Wait(step) => step.within,
+            Action::Ask(step) => Some(step.within),
             Action::Door(_)
             | Action::Bolt(_)
             | Action::Opens(_)
@@ -359,6 +369,14 @@ impl Step {
             Action::Supply(step) => {
                 step.supply.resolve(bindings, problems);
                 check(step.r#for.as_ref(), bindings, problems);
+            }
+            Action::Ask(step) => {
+                if step.ask.trim().is_empty() {
+                    problems.add::<()>(
+                        Problem::new(step.ask.span, "a question without words")
+                            .hint("write what the person is to do or to look at"),
+                    );
+                }
             }
             Action::Door(step) => {
                 step.door.resolve(bindings, problems);

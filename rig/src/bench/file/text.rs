@@ -38,8 +38,8 @@ pub struct BenchText as "a bench file" {
     pub ports: Named<Spanned<PortText>>,
     /// The relay board.
     pub relays: Option<RelaysText>,
-    /// Which relay or pin closes which key, by the key's label: `"5" = 5`, or `{ row = 5, column = 12 }`. `line`
-    /// names the line that is on while any key is closed.
+    /// Which relay or pin closes which key, by the key's label: `"5" = 5`, or `{ row = 5, column = 12 }`.
+    /// `line` names the line that is on while any key is closed.
     pub keys: Keys = default,
     /// Buttons beside the keypad.
     pub buttons: Named<ButtonText> = default,
@@ -218,6 +218,8 @@ pub struct SupplyText as "a supply" {
     pub driver: SupplyDriver,
     /// Its port.
     pub port: Spanned<String>,
+    /// Who it has to say that it is, or how that begins: `ACME,PS3005,1234`. Another one is no bench to go on with.
+    pub identity: Option<String>,
     /// The greatest voltage that the board under test bears; more is refused.
     pub highest: Spanned<Millivolts>,
     /// Current limit.

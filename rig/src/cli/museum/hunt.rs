@@ -520,7 +520,7 @@ pub(super) fn runs_of<'a>(
     let runs = scenario::plan(&loaded.value, lock)
         .map_err(|refused| Failure::refused(&[loaded.refused(refused)]))?;
     let runs = runs.into_iter().filter_map(|plan| {
-        let plan = lacking(&loaded.value, bench, Some(lock), plan);
+        let plan = lacking(&loaded.value, bench, Some(lock), plan, false);
         let script = match &plan.course {
             Course::Runs(script) => script.clone(),
             Course::Skipped(_) => return None,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::asking;
 use super::show::often;
 use super::{Act, Doing, Effect, PlannedRun, Script, each_variant};
 use crate::event::Nanos;
@@ -262,6 +263,7 @@ impl Expansion<'_> {
                     other => self.skip(format!("'{}' has no {other}", self.cylinder.id())),
                 };
             }
+            Action::Ask(ask) => return Some(asking(ask)),
             Action::Do(call) => return self.call(step, call, scope),
             Action::Enter(_) | Action::Press(_) | Action::Hold(_) | Action::Glitch(_) => {
                 return self.skip(lacks(self.cylinder, &Ability::Keypad));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::asking;
 use super::call::Call;
 use super::{Act, CodeUse, Doing, Expected, ResolvedSet, Script};
 use crate::profile::codes::Declared;
@@ -311,6 +312,7 @@ impl<'e> Expansion<'e> {
             }
             Action::Door(door) => Doing::Door(door.door.resolve(bindings, self.problems)?),
             Action::Bolt(bolt) => Doing::Bolt(bolt.bolt),
+            Action::Ask(ask) => asking(ask),
             Action::Wait(wait) => match self.wait(wait, scope)? {
                 Some(doing) => doing,
                 None => return Some(()),
