@@ -126,15 +126,22 @@ impl<'a> Subject<'a> {
         let mut faults = Vec::new();
         for (nth, port) in ports(&self.group.bench).into_iter().enumerate() {
             for kind in Kind::ALL {
+                let seed = seed
+                    .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                    .wrapping_add((moment * 16 + nth * 4 + kind as usize) as u64);
                 let fault = Fault {
                     port: port.to_owned(),
                     from,
                     until: from + LASTS,
                     what: kind.disturbance(),
                     one_in: ONE_IN,
-                    seed: seed
-                        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                        .wrapping_add((moment * 16 + nth * 4 + kind as usize) as u64),
+                    // Every other time a single byte, which is the hardest to notice.
+                    most: if moment.is_multiple_of(2) {
+                        1
+                    } else {
+                        u64::MAX
+                    },
+                    seed,
                 };
                 faults.push((kind, fault));
             }
@@ -278,4 +285,39 @@ fn at_rest(
         wrong.push(format!("going to rest took {rest}"));
     }
     rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_right;
+    use crate::verdict::Verdict::{self, *};
+
+    #[test]
+    fn a_fault_may_only_blame_the_bench() {
+        let all = [
+            Pass,
+            KnownFinding,
+            Fail,
+            Finding,
+            Broken,
+            Inconclusive,
+            Aborted,
+            Usage,
+            Bug,
+        ];
+        let right_in_place_of = |without: Verdict| -> Vec<Verdict> {
+            let mut right = all.to_vec();
+            right.retain(|with| is_right(without, *with));
+            right
+        };
+        assert_eq!(
+            right_in_place_of(Pass),
+            [Pass, Broken, Inconclusive, Aborted]
+        );
+        assert_eq!(
+            right_in_place_of(Fail),
+            [Fail, Broken, Inconclusive, Aborted]
+        );
+        assert_eq!(right_in_place_of(Broken), [Broken, Inconclusive, Aborted]);
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cli ──► scenario ──► profile
-//!   └───► campaign ──► run ──► bench ──► driver ──► port ──┬── real: serial, TCP, probe-rs
+//!   └───► campaign ──► run ──► bench ──► driver ──► port ──┬── real: serial, TCP, pins, probe-rs
 //!                       │                                  └── sim:  the virtual bench, lockrig-sim
 //!                       └──► event ──► trace ──► report ──► snapshot
 //! ```

@@ -325,6 +325,8 @@ pub struct Fault {
     pub what: Disturbance,
     /// One in so many bytes is hit, on average.
     pub one_in: u32,
+    /// After so many no other is.
+    pub most: u64,
     /// Which.
     pub seed: u64,
 }

@@ -24,7 +24,7 @@ use crate::bench::{Bench, Calibrated};
 use crate::driver::DeviceTrouble;
 use crate::event::{Event, FORMAT, FileHash, Nanos, What};
 use crate::judge;
-use crate::oracle::{Facts, Keeps, OnPowerCycle, Oracles};
+use crate::oracle::{self, Facts, Keeps, OnPowerCycle, Oracles};
 use crate::profile::codes::Code;
 use crate::profile::{
     self, Erased, Fact, Factory, FactoryStays, LearnsHanding, Product, Profile, Relock,
@@ -252,9 +252,9 @@ fn with_runner(
         }
     };
     let mut verdict = judge::verdict(recorder.events(), stopped, &known);
-    // What this machine did to the times is not the board's fault.
+    // What this machine did to the times, and wires to the words, is not the board's fault.
     if speaks_of_the_board(verdict.0)
-        && let Some(trouble) = late(bench)
+        && let Some(trouble) = late(bench).or_else(|| misheard(recorder.events()))
     {
         recorder.record(now, trouble);
         verdict = judge::verdict(recorder.events(), stopped, &known);
@@ -287,6 +287,21 @@ fn late(bench: &mut Bench) -> Option<What> {
         doing: "telling when things happened".to_owned(),
         saw: format!("it stood still for {stood}, and the bench file allows for {allowed}"),
         hint: "run less beside it, or write a greater 'uncertainty' into the bench file".to_owned(),
+    })
+}
+
+/// Trouble, if the console of a board with our firmware said what that never says.
+fn misheard(events: &[Event]) -> Option<What> {
+    let is_ours = |event: &Event| matches!(&event.what, What::Flashed { personality, .. } if personality.is_some());
+    let line = events
+        .iter()
+        .any(is_ours)
+        .then(|| oracle::damaged_line(events))??;
+    Some(What::Trouble {
+        device: "console".to_owned(),
+        doing: "listening to it".to_owned(),
+        saw: format!("'{line}', which this firmware does not print so"),
+        hint: "bytes were lost or changed on the way: check wires, ground and baud rate".to_owned(),
     })
 }
 

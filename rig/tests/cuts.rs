@@ -90,6 +90,9 @@ fn a_lock_that_keeps_one_copy_is_caught_and_the_scenario_that_shows_it_passes_on
         .map(|failure| format!("{} at {}", failure["because"], failure["cuts"][0]))
         .collect();
     assert_snapshot!("one-page", found.join("\n"));
+    let page = fs::read_to_string(desk.path().join("bad/cuts.html")).expect("a page");
+    assert!(page.contains("<strong>1 flow, 1 broken</strong>"));
+    assert!(page.contains("<a href=\"#flow-0\">"));
     let committed = here("one-page.yaml");
     let written = failures[0]["reproducer"].as_str().expect("a file");
     let written = fs::read_to_string(desk.path().join("bad").join(written)).expect("a scenario");

@@ -12,6 +12,7 @@ mod kept;
 mod lockout;
 mod opening;
 mod plug;
+mod sentence;
 mod timing;
 
 #[cfg(test)]
@@ -20,6 +21,8 @@ mod tests;
 use dyn_clone::DynClone;
 
 use crate::event::{Event, Judgement, Nanos, What};
+
+pub use sentence::damaged_line;
 
 /// What the oracles need to know of the product and the bench.
 #[derive(Clone, Debug)]

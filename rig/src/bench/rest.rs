@@ -46,7 +46,7 @@ impl Bench {
                 }
                 output => self.contacts_to_rest(*output),
             }
-            self.until_idle_or(until, PATIENCE, &mut rest.happenings);
+            self.until_outputs_idle(until, &mut rest.happenings);
         }
         self.until_idle(until, &mut rest.happenings);
         for output in outputs {
@@ -158,41 +158,47 @@ impl Bench {
         }
     }
 
-    /// Lets time pass until every output driver has its answers or has given up.
+    /// Lets time pass until every driver has its answers or has given up.
     pub(super) fn until_idle(&mut self, until: Nanos, seen: &mut Vec<Happening>) {
-        self.until_idle_or(until, Nanos::NEVER, seen);
+        loop {
+            self.pump();
+            seen.extend(self.happenings.drain(..));
+            let mut boards = self.sense_boards.iter();
+            let told = boards.all(|board| board.lost.is_some() || board.driver.is_idle());
+            if told && self.outputs_idle() || self.now() >= until {
+                return;
+            }
+            // Interrupted means: stop what you do. Going to rest is just that.
+            let _ = self.step(until);
+        }
     }
 
-    /// The same, but no longer than `patience` after the last confirmation.
-    fn until_idle_or(&mut self, until: Nanos, patience: Nanos, seen: &mut Vec<Happening>) {
-        let mut end = until.min(self.now() + patience);
+    /// The same for the drivers of outputs, and no longer than [`PATIENCE`] after the last confirmation.
+    fn until_outputs_idle(&mut self, until: Nanos, seen: &mut Vec<Happening>) {
+        let mut end = until.min(self.now() + PATIENCE);
         loop {
             self.pump();
             let is_progress = |happening: &Happening| {
                 matches!(happening.what, What::Switched { .. } | What::Fed { .. })
             };
             if self.happenings.iter().any(is_progress) {
-                end = until.min(self.now() + patience);
+                end = until.min(self.now() + PATIENCE);
             }
             seen.extend(self.happenings.drain(..));
-            if self.is_idle() || self.now() >= end {
+            if self.outputs_idle() || self.now() >= end {
                 return;
             }
-            // Interrupted means: stop what you do. Going to rest is just that.
             let _ = self.step(end);
         }
     }
 
-    /// Whether every output driver has its answers or has given up.
-    fn is_idle(&self) -> bool {
+    fn outputs_idle(&self) -> bool {
         let contacts = self.contacts.as_ref();
         let supply = self.supply.as_ref();
         let stage = self.stage.as_ref();
-        let mut boards = self.sense_boards.iter();
         contacts.is_none_or(Contacts::is_idle)
             && supply.is_none_or(|supply| supply.lost.is_some() || supply.driver.is_idle())
             && stage.is_none_or(|stage| stage.lost.is_some() || stage.driver.is_idle())
-            && boards.all(|board| board.lost.is_some() || board.driver.is_idle())
     }
 }
 

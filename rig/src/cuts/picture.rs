@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Explored, Mark, Outcome};
+use super::{Depth, Explored, Mark, Outcome};
 
 const LEFT: usize = 90;
 const WIDTH: usize = 900;
@@ -68,10 +68,11 @@ pub fn html(flows: &[&Explored]) -> String {
          way; then the lock was asked through its keypad which codes open. A column stands in the lane of \
          what its cuts left.</p>\n",
     );
-    for flow in flows {
+    summary(&mut out, flows);
+    for (nth, flow) in flows.iter().enumerate() {
         let _ = write!(
             out,
-            "<h2>{}</h2>\n<p><strong>{}</strong>: {}</p>\n",
+            "<h2 id=\"flow-{nth}\">{}</h2>\n<p><strong>{}</strong>: {}</p>\n",
             escaped(&flow.flow),
             flow.verdict,
             escaped(&flow.because)
@@ -106,6 +107,35 @@ pub fn html(flows: &[&Explored]) -> String {
     }
     out.push_str("</html>\n");
     out
+}
+
+/// What came of all flows, and where those are that did not hold.
+fn summary(out: &mut String, flows: &[&Explored]) {
+    let sum =
+        |of: fn(&Depth) -> u64| -> u64 { flows.iter().flat_map(|flow| &flow.depths).map(of).sum() };
+    let broken = |flow: &&&Explored| flow.verdict.exit_code() != 0;
+    let count = match flows.iter().filter(broken).count() {
+        0 => "none broken".to_owned(),
+        count => format!("{count} broken"),
+    };
+    let _ = write!(
+        out,
+        "<p><strong>{} {}, {count}</strong>: {} of {} cuts covered, {} states.</p>\n",
+        flows.len(),
+        if flows.len() == 1 { "flow" } else { "flows" },
+        sum(|depth| depth.covered),
+        sum(|depth| depth.exist),
+        sum(|depth| depth.states)
+    );
+    let broken = flows.iter().enumerate().filter(|(_, flow)| broken(flow));
+    for (nth, flow) in broken {
+        let _ = write!(
+            out,
+            "<p class=\"bad\"><a href=\"#flow-{nth}\">{}</a>: {}</p>\n",
+            escaped(&flow.flow),
+            escaped(&flow.because)
+        );
+    }
 }
 
 fn head(height: usize) -> String {

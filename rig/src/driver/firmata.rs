@@ -6,6 +6,12 @@
 //! From then on the board tells every change. An edge has the time at which its report arrived: later
 //! than it happened by one round of the sketch's loop, three bytes on the wire, and what adapter and
 //! system add. The bench file's `uncertainty` has to cover that.
+//!
+//! The protocol has no checksums and numbers nothing, so the driver asks: for a port's levels after every change,
+//! and several times a second. A level counts once two messages in a row agree on it, from the first of them on:
+//! bytes that were changed on the way make no edge, nor does what is shorter than a question and its answer.
+//! Bytes that are no message, an answer that does not come, a report without news mean that the board does not
+//! tell what its pins do, and no verdict may stand on it.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,6 +24,12 @@ pub const PINS: u8 = 128;
 pub const START_MAX: Nanos = Nanos::from_millis(4_500);
 /// How long between two questions whether it has started.
 const ASK_AGAIN: Nanos = Nanos::from_millis(500);
+/// How often each port is asked for its levels.
+const ASK_EVERY: Nanos = Nanos::from_millis(50);
+/// The same until it has confirmed a change.
+const ASK_AGAIN_EVERY: Nanos = Nanos::from_millis(10);
+/// How long the board may take for an answer.
+pub const ANSWER_MAX: Nanos = Nanos::from_millis(250);
 /// The longest message that is kept; the name of its firmware is longer than anything that matters.
 const MESSAGE_MAX: usize = 256;
 
@@ -50,14 +62,37 @@ pub enum Fact {
 #[derive(Clone, Debug)]
 pub struct Firmata {
     device: String,
-    /// The level of each pin that is used; none until the board told it.
-    pins: BTreeMap<u8, Option<bool>>,
+    /// The pins that are used.
+    pins: BTreeMap<u8, Pin>,
+    /// Their ports.
+    ports: BTreeMap<u8, Port>,
     stage: Stage,
     outbox: Vec<u8>,
     message: Vec<u8>,
     /// Bytes that belong to no message.
     garbage: usize,
     facts: VecDeque<(Nanos, Fact)>,
+}
+
+/// What is known of a pin.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Pin {
+    /// Its level, as two messages agreed on it; none until the board told it.
+    level: Option<bool>,
+    /// Its level in the last message, and since when messages say so.
+    heard: bool,
+    since: Nanos,
+}
+
+/// What a port was asked.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Port {
+    /// Since when nothing has confirmed its levels; none while they are confirmed.
+    open_since: Option<Nanos>,
+    /// Answers that may come. One that told a change is not known from a report, so some of them may not.
+    owed: u32,
+    /// When it is asked next.
+    next: Nanos,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,9 +112,11 @@ enum Stage {
 impl Firmata {
     /// A board that `device` names in messages, with these pins in use.
     pub fn new(device: impl Into<String>, pins: impl IntoIterator<Item = u8>) -> Firmata {
+        let pins: BTreeMap<u8, Pin> = pins.into_iter().map(|pin| (pin, Pin::default())).collect();
         Firmata {
             device: device.into(),
-            pins: pins.into_iter().map(|pin| (pin, None)).collect(),
+            ports: pins.keys().map(|pin| (pin / 8, Port::default())).collect(),
+            pins,
             stage: Stage::Apart,
             outbox: Vec::new(),
             message: Vec::new(),
@@ -97,20 +134,31 @@ impl Firmata {
         };
     }
 
-    /// Whether every level is known, or the board was given up.
+    /// Whether every level is known and confirmed, or the board was given up.
     pub fn is_idle(&self) -> bool {
-        matches!(self.stage, Stage::Known | Stage::GivenUp)
+        match self.stage {
+            Stage::GivenUp => true,
+            Stage::Known => self.ports.values().all(|port| port.open_since.is_none()),
+            _ => false,
+        }
     }
 
     /// The level that the board told last; none before it told any.
     pub fn level(&self, pin: u8) -> Option<bool> {
-        self.pins.get(&pin).copied().flatten()
+        self.pins.get(&pin)?.level
     }
 
-    fn ports(&self) -> Vec<u8> {
-        let mut ports: Vec<u8> = self.pins.keys().map(|pin| pin / 8).collect();
-        ports.dedup();
-        ports
+    /// Bytes that belong to no message; once the board is known there must be none.
+    fn waste(&mut self, at: Nanos, count: usize) {
+        self.garbage += count;
+        if count > 0 && self.stage == Stage::Known {
+            let trouble = self.trouble(
+                Trouble::Garbled,
+                format!("{count} bytes that are no message"),
+                "bytes were lost or changed on the way: check cable, adapter and baud rate",
+            );
+            self.give_up(at, trouble);
+        }
     }
 
     fn byte(&mut self, at: Nanos, byte: u8) {
@@ -121,11 +169,11 @@ impl Firmata {
             return;
         }
         if byte >= 0x80 && !in_sysex {
-            self.garbage += self.message.len();
+            self.waste(at, self.message.len());
             self.message.clear();
         }
         if self.message.is_empty() && byte < 0x80 || self.message.len() >= MESSAGE_MAX {
-            self.garbage += self.message.len() + 1;
+            self.waste(at, self.message.len() + 1);
             self.message.clear();
             return;
         }
@@ -140,7 +188,7 @@ impl Firmata {
                 self.report(at, command & 0x0f, low | high << 7);
             }
             command if command & 0xf0 == ANALOG_MESSAGE => {}
-            _ => self.garbage += self.message.len(),
+            _ => self.waste(at, self.message.len()),
         }
         self.message.clear();
     }
@@ -174,11 +222,11 @@ impl Firmata {
         for pin in self.pins.keys() {
             self.outbox.extend([SET_PIN_MODE, *pin, INPUT]);
         }
-        for port in self.ports() {
+        for port in self.ports.keys() {
             self.outbox.extend([REPORT_DIGITAL | port, 1]);
         }
         self.stage = Stage::Reporting { until };
-        self.settle();
+        self.settle(at);
     }
 
     /// The levels of a port's pins.
@@ -186,23 +234,104 @@ impl Firmata {
         if !matches!(self.stage, Stage::Reporting { .. } | Stage::Known) {
             return;
         }
+        let was_known = self.stage == Stage::Known;
+        let mut is_news = false;
+        let mut edges = Vec::new();
         for (pin, known) in &mut self.pins {
             if pin / 8 != port {
                 continue;
             }
             let high = levels >> (pin % 8) & 1 == 1;
-            // The first report says how things were found.
-            if known.replace(high).is_some_and(|before| before != high) {
-                self.facts.push_back((at, Fact::Edge { pin: *pin, high }));
+            if known.level.is_none() {
+                // The first report says how things were found.
+                (known.level, known.heard) = (Some(high), high);
+            } else if high != known.heard {
+                (known.heard, known.since) = (high, at);
+                is_news = true;
+            } else if known.level != Some(high) {
+                known.level = Some(high);
+                edges.push((known.since, Fact::Edge { pin: *pin, high }));
             }
         }
-        self.settle();
+        edges.sort_by_key(|(since, _)| *since);
+        self.facts.extend(edges);
+        if was_known {
+            self.answered(at, port, is_news);
+        } else {
+            self.settle(at);
+        }
     }
 
-    fn settle(&mut self) {
-        if matches!(self.stage, Stage::Reporting { .. }) && self.pins.values().all(Option::is_some)
+    /// A port told its levels, because it was asked or because one changed.
+    fn answered(&mut self, at: Nanos, port: u8, is_news: bool) {
+        let Some(known) = self.ports.get_mut(&port) else {
+            return;
+        };
+        if is_news {
+            known.open_since.get_or_insert(at);
+            if known.owed < 2 {
+                self.ask(at, port);
+            }
+        } else if known.owed > 0 {
+            known.owed -= 1;
+            known.open_since = None;
+            known.next = known.next.max(at + ASK_EVERY);
+        } else {
+            let trouble = self.trouble(
+                Trouble::Garbled,
+                "it told a change, and nothing had changed: the report before was lost".to_owned(),
+                "bytes were lost on the way: check cable and adapter",
+            );
+            self.give_up(at, trouble);
+        }
+    }
+
+    /// Asks a port for its levels.
+    fn ask(&mut self, now: Nanos, port: u8) {
+        if let Some(known) = self.ports.get_mut(&port) {
+            if known.open_since.is_none() {
+                // What could come of questions before has come.
+                known.owed = 0;
+            }
+            known.open_since.get_or_insert(now);
+            known.owed += 1;
+            known.next = now + ASK_AGAIN_EVERY;
+            self.outbox.extend([REPORT_DIGITAL | port, 1]);
+        }
+    }
+
+    /// Looks after answers that are missing, and questions that are due.
+    fn check(&mut self, now: Nanos) {
+        let is_late = |since: Nanos| since + ANSWER_MAX <= now;
+        if self
+            .ports
+            .values()
+            .any(|port| port.open_since.is_some_and(is_late))
         {
+            let trouble = self.trouble(
+                Trouble::Silent,
+                format!("no answer within {ANSWER_MAX}"),
+                "has it lost its power? check cable and adapter",
+            );
+            return self.give_up(now, trouble);
+        }
+        let due = self.ports.iter().filter(|(_, port)| port.next <= now);
+        let due: Vec<u8> = due.map(|(port, _)| *port).collect();
+        for port in due {
+            self.ask(now, port);
+        }
+    }
+
+    fn settle(&mut self, at: Nanos) {
+        let is_told = |pin: &Pin| pin.level.is_some();
+        if matches!(self.stage, Stage::Reporting { .. }) && self.pins.values().all(is_told) {
             self.stage = Stage::Known;
+            for port in self.ports.values_mut() {
+                *port = Port {
+                    next: at + ASK_EVERY,
+                    ..Port::default()
+                };
+            }
         }
     }
 
@@ -234,6 +363,7 @@ impl Driver for Firmata {
     fn tick(&mut self, now: Nanos) {
         let until = match self.stage {
             Stage::Asked { until, .. } | Stage::Reporting { until } => until,
+            Stage::Known => return self.check(now),
             _ => return,
         };
         if until <= now {
@@ -265,6 +395,14 @@ impl Driver for Firmata {
         match self.stage {
             Stage::Asked { again, until } => Some(again.min(until)),
             Stage::Reporting { until } => Some(until),
+            Stage::Known => {
+                let ports = self.ports.values();
+                let ports = ports.map(|port| match port.open_since {
+                    Some(since) => port.next.min(since + ANSWER_MAX),
+                    None => port.next,
+                });
+                ports.min()
+            }
             _ => None,
         }
     }
@@ -330,9 +468,56 @@ mod tests {
         let mut board = known();
         board.receive(Nanos(20), &[0x91, 0x06]);
         assert_eq!(facts(&mut board), []);
-        board.receive(Nanos(30), &[1, 0x91, 0x06, 1, 0xe0, 0, 0]);
+        board.receive(Nanos(30), &[1, 0xe0, 0, 0]);
         let edge = |pin, high| (30, Fact::Edge { pin, high });
+        assert_eq!(facts(&mut board), []);
+        assert_eq!(board.outbox(), [0xd1, 1], "is it so?");
+        assert!(!board.is_idle());
+        board.receive(Nanos(40), &[0x91, 0x06, 1]);
         assert_eq!(facts(&mut board), [edge(9, true), edge(10, true)]);
+        assert!(board.is_idle());
+        // What the next message denies was never so.
+        board.receive(Nanos(50), &[0x91, 0x04, 1]);
+        board.receive(Nanos(60), &[0x91, 0x06, 1]);
+        board.receive(Nanos(70), &[0x91, 0x06, 1]);
+        assert_eq!(facts(&mut board), []);
+    }
+
+    /// What a board that is known says next, and what that is taken for.
+    fn told_of(messages: &[&[u8]]) -> Vec<(u64, Trouble)> {
+        let mut board = known();
+        let mut now = Nanos::from_millis(10);
+        for message in messages {
+            now = now + Nanos::from_millis(1);
+            board.receive(now, message);
+        }
+        while let Some(next) = board.deadline()
+            && next < Nanos::from_secs(1)
+        {
+            board.tick(next);
+        }
+        facts(&mut board)
+            .into_iter()
+            .filter_map(|(at, fact)| match fact {
+                Fact::Trouble(trouble) => Some((at / 1_000_000, trouble.what)),
+                Fact::Edge { .. } => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_board_that_does_not_tell_what_its_pins_do_is_trouble() {
+        use Trouble::{Garbled, Silent};
+        let (low, high): (&[u8], &[u8]) = (&[0x91, 0, 0], &[0x91, 2, 0]);
+        // Half a message, and bytes that belong to none.
+        assert_eq!(told_of(&[&[0x91, 2, 0x91, 2, 0]]), [(11, Garbled)]);
+        assert_eq!(told_of(&[&[2, 0]]), [(11, Garbled)]);
+        // Nothing changed, and nobody asked: the change before is lost.
+        assert_eq!(told_of(&[low]), [(11, Garbled)]);
+        // Up and confirmed; then the next question is not answered.
+        assert_eq!(told_of(&[high, high]), [(300, Silent)]);
+        // A contact that bounces, and is closed in the end.
+        assert_eq!(told_of(&[high, low, high, high, high]), [(300, Silent)]);
     }
 
     #[test]

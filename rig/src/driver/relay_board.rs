@@ -482,7 +482,7 @@ fn show(span: Nanos) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Driver, FEEDBACK_MAX, Fact, Relay, RelayBoard};
+    use super::{Driver, FEEDBACK_MAX, Fact, REST_PATIENCE, Relay, RelayBoard};
     use crate::driver::Trouble;
     use crate::event::Nanos;
 
@@ -604,5 +604,43 @@ mod tests {
             .expect_err("channel 7 is in nobody's use");
         assert_eq!(trouble.what, Trouble::Absent);
         assert!(board.outbox().is_empty());
+    }
+
+    #[test]
+    fn on_the_way_to_rest_nobody_waits_long_for_an_answer() {
+        let mut board = board(None);
+        board.set(MS(0), 5, true).expect("channel 5 is in use");
+        board.outbox();
+        board.rest(MS(1), 5, false);
+        board.rest(MS(1), 13, false);
+        assert!(board.outbox().is_empty(), "an order is under way");
+        // The answer to it comes late, and is not taken for one to what follows.
+        board.tick(MS(1) + REST_PATIENCE);
+        assert_eq!(board.outbox(), [0xA0, 5, 2, 0xA7]);
+        board.receive(MS(32), &[0xA0, 5, 1, 0xA6]);
+        board.tick(MS(31) + REST_PATIENCE);
+        assert_eq!(board.outbox(), [0xA0, 13, 2, 0xAF]);
+        board.receive(MS(70), &[0xA0, 13, 0, 0xAD]);
+        assert!(board.is_known_to_be(13, false));
+        // What was not answered is ordered again.
+        assert_eq!(board.outbox(), [0xA0, 5, 2, 0xA7]);
+        assert!(!board.is_known_to_be(5, false));
+        board.receive(MS(80), &[0xA0, 5, 0, 0xA5]);
+        assert!(board.is_known_to_be(5, false) && board.is_idle());
+        assert_eq!(kinds(&mut board), []);
+    }
+
+    #[test]
+    fn a_board_that_stays_silent_on_the_way_to_rest_is_trouble_in_the_end() {
+        let mut board = board(None);
+        board.rest(MS(0), 5, false);
+        board.rest(MS(0), 13, false);
+        let mut orders = board.outbox().len() / 4;
+        while let Some(next) = board.deadline() {
+            board.tick(next);
+            orders += board.outbox().len() / 4;
+        }
+        assert_eq!(orders, 4, "each twice");
+        assert_eq!(kinds(&mut board), [Trouble::Silent, Trouble::Silent]);
     }
 }

@@ -33,6 +33,9 @@ const BY_LABEL: &str = "gpiochip:";
 /// What a path of a chip begins with.
 const BY_PATH: &str = "/dev/gpiochip";
 
+/// Pins cannot be looked at more often than this.
+pub const SAMPLE_MIN: Nanos = Nanos(100_000);
+
 /// How long before its time the thread stops sleeping and watches the clock.
 const WATCH: Duration = Duration::from_micros(150);
 /// How long the thread may take to answer.
@@ -353,7 +356,8 @@ impl Worker {
             let now = Instant::now();
             let drive = self.ordered.iter().map(|drive| drive.at).min();
             let sample = self.sampled().map(|(_, sampled)| sampled.next).min();
-            let wake = drive.map(|at| at - WATCH).into_iter().chain(sample).min();
+            let watch = drive.map(|at| at.checked_sub(WATCH).unwrap_or(at));
+            let wake = watch.into_iter().chain(sample).min();
             let sleep = wake.map_or(IDLE, |wake| wake.saturating_duration_since(now));
             match told.recv_timeout(sleep) {
                 Ok(request) => self.carry_out(request),

@@ -710,6 +710,12 @@ where
             let _ = self.release_all().and_then(|()| self.all(&script.finally));
         }
         let rest = self.bench.to_rest();
+        for happening in rest.happenings {
+            if let bench::What::Trouble(trouble) = happening.what {
+                // It ends no step any more; the verdict sees it.
+                let _ = self.broken::<()>(trouble);
+            }
+        }
         self.record(What::WentToRest {
             outputs: rest.outputs,
             unknown: rest.unknown,

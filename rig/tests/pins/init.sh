@@ -8,11 +8,12 @@ mount -t devtmpfs devtmpfs /dev
 mount -t tmpfs tmpfs /tmp
 chmod 1777 /tmp
 ifconfig lo 127.0.0.1 up
-nc -lk -p 5025 -e /root/supply.sh &
+nc -ll -p 5025 -e /root/supply.sh &
 cd /root
 [ -e modules.sh ] && . ./modules.sh
 export HOME=/root PS1= NO_COLOR=1
 tty=/dev/$(sed 's/.*console=\([^,]*\),.*/\1/' /proc/cmdline)
 stty -F "$tty" -echo -onlcr
-echo 'guest: ready' >"$tty"
+# The first byte that a port sends may be junk.
+printf '\nguest: ready\n' >"$tty"
 while true; do sh <"$tty" >"$tty" 2>&1; done

@@ -80,6 +80,26 @@ impl Pi {
         u64::from_str_radix(digits, 16).expect("qtest answers with a number") as u32
     }
 
+    /// Makes these lines high as resistors of the wiring do, while they are inputs still. QEMU tells edges of
+    /// outputs only, and takes each line for low that it has told nothing of: so they are outputs meanwhile.
+    pub fn pull_up(&mut self, pins: u32) {
+        let all_of = |function: u32| {
+            (0..3u32).map(move |register| {
+                let of_register = (0..10).filter(move |pin| pins >> (10 * register + pin) & 1 == 1);
+                let value = of_register.fold(0, |value, pin| value | function << (3 * pin));
+                format!("writel {:#x} {value:#x}", GPIO + 4 * u64::from(register))
+            })
+        };
+        for command in all_of(1) {
+            self.qtest.ask(&command);
+        }
+        self.qtest.ask(&format!("writel {GPSET0:#x} {pins:#x}"));
+        for command in all_of(0) {
+            self.qtest.ask(&command);
+        }
+        self.edges();
+    }
+
     /// Drives an input from outside.
     pub fn drive(&mut self, pin: u32, high: bool) {
         let register = if high { GPSET0 } else { GPCLR0 };

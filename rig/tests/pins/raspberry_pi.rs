@@ -8,6 +8,8 @@ use crate::wiring::{self, BEEPER, BOLT, PROGRAM, RED, RUN, outputs};
 
 /// How long the whole run may take in the guest.
 const RUN_MAX: Duration = Duration::from_secs(120);
+/// How long a short command may take.
+const COMMAND_MAX: Duration = Duration::from_secs(60);
 /// The longest pause between two edges of a run.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// By how much a hold that is seen from outside may differ from what the guest says: emulator, sockets and a
@@ -18,6 +20,12 @@ const FILES: [(&str, &[u8]); 2] = [
     ("bench.toml", include_bytes!("bench.toml")),
     ("scenario.yaml", include_bytes!("scenario.yaml")),
 ];
+
+fn boot() -> Pi {
+    let mut pi = Pi::boot(&FILES);
+    pi.pull_up(outputs());
+    pi
+}
 
 /// Starts the run, and plays the lock: once the whole code was pressed, red lamp and beeper go on and off so
 /// many times. Gives all edges of the outputs, and what the run printed with its exit code.
@@ -39,8 +47,9 @@ fn run_with_flashes(pi: &mut Pi, flashes: u32) -> (Vec<Edge>, String, i32) {
             std::thread::sleep(Duration::from_millis(250));
         }
     }
-    let said = pi.guest.said_before("guest: done ", RUN_MAX);
+    pi.guest.said_before("guest: done ", RUN_MAX);
     let code = pi.guest.rest_of_line().parse().expect("an exit code");
+    let (said, _) = pi.guest.run("cat /tmp/said", COMMAND_MAX);
     edges.extend(pi.edges());
     // What the test itself drove is reported like everything else.
     edges.retain(|edge| outputs() >> edge.pin & 1 == 1);
@@ -65,7 +74,7 @@ fn holds(edges: &[Edge], pin: u32) -> Vec<Duration> {
 #[test]
 #[ignore = "needs an emulated Raspberry Pi: call .ci/pins"]
 fn a_code_and_a_hold_are_seen_on_the_pins_and_inputs_decide_the_verdict() {
-    let mut pi = Pi::boot(&FILES);
+    let mut pi = boot();
     let (edges, said, code) = run_with_flashes(&mut pi, 3);
     assert_eq!(code, 0, "{said}");
 
@@ -73,9 +82,7 @@ fn a_code_and_a_hold_are_seen_on_the_pins_and_inputs_decide_the_verdict() {
     assert_eq!(words(&edges), expected, "exactly these, in this order");
     assert_eq!(pi.levels() & outputs(), outputs(), "all are high at rest");
 
-    let (trace, _) = pi
-        .guest
-        .run("cat /tmp/reports/*/events.jsonl", Duration::from_secs(60));
+    let (trace, _) = pi.guest.run("cat /tmp/reports/*/events.jsonl", COMMAND_MAX);
     let measured = measured(&trace, "hold of button program");
     let [seen] = holds(&edges, PROGRAM)[..] else {
         panic!("one hold");
@@ -103,7 +110,7 @@ fn a_code_and_a_hold_are_seen_on_the_pins_and_inputs_decide_the_verdict() {
 #[test]
 #[ignore = "needs an emulated Raspberry Pi: call .ci/pins"]
 fn what_is_killed_in_the_middle_of_a_hold_leaves_every_pin_at_rest() {
-    let mut pi = Pi::boot(&FILES);
+    let mut pi = boot();
     pi.drive(BOLT, true);
     pi.edges();
     pi.guest
@@ -130,7 +137,7 @@ fn a_chip_that_is_not_there_is_named_with_those_that_are() {
     let mut pi = Pi::boot(&[("elsewhere.toml", elsewhere.as_bytes()), FILES[0]]);
     let (said, code) = pi.guest.run(
         "lockrig press program --bench elsewhere.toml --profile kwikset-smartcode-909 2>&1",
-        Duration::from_secs(60),
+        COMMAND_MAX,
     );
     assert_eq!(code, 3, "{said}");
     assert!(said.contains("no chip is labelled 'pinctrl-rp1'"), "{said}");
@@ -143,10 +150,10 @@ fn a_chip_that_is_not_there_is_named_with_those_that_are() {
 #[test]
 #[ignore = "needs an emulated Raspberry Pi: call .ci/pins"]
 fn who_may_not_use_the_pins_is_told_what_to_do() {
-    let mut pi = Pi::boot(&FILES);
+    let mut pi = boot();
     let (said, code) = pi.guest.run(
         "su guest -c 'lockrig press program --bench /root/bench.toml --profile kwikset-smartcode-909' 2>&1",
-        Duration::from_secs(60),
+        COMMAND_MAX,
     );
     assert_eq!(code, 3, "{said}");
     assert!(said.contains("no permission for /dev/"), "{said}");

@@ -15,7 +15,8 @@ pub const BEEPER: u32 = 25;
 pub const BOLT: u32 = 18;
 
 /// Carries the scenario out.
-pub const RUN: &str = "lockrig run scenario.yaml --bench bench.toml --profile kwikset-smartcode-909 --seed 1 --report-dir /tmp/reports";
+pub const RUN: &str = "lockrig run scenario.yaml --bench bench.toml --profile kwikset-smartcode-909 \
+                       --seed 1 --report-dir /tmp/reports >/tmp/said 2>&1";
 
 /// All outputs, as a mask.
 pub fn outputs() -> u32 {

@@ -10,7 +10,6 @@ use super::{
 use crate::driver::firmata::PINS;
 use crate::driver::pin_board::Way;
 use crate::driver::stage::{self, Axis};
-use crate::event::Nanos;
 use crate::port::{Input, Level, real_pins, sim};
 use crate::quantity::Millidegrees;
 use crate::source::{Problem, Problems, Source, Span, Spanned, is_name};
@@ -555,15 +554,15 @@ impl<'t, 'p> Check<'t, 'p> {
     }
 
     fn input(&mut self, port: &PortText, line: &LineText) -> Input {
-        for span in [port.sample.as_ref(), line.debounce.as_ref()]
-            .into_iter()
-            .flatten()
+        if let Some(sample) = &port.sample
+            && sample.value < real_pins::SAMPLE_MIN
         {
-            if span.value == Nanos::ZERO {
-                self.add(
-                    Problem::new(span.span, "expected a time, found none").hint("leave it out"),
-                );
-            }
+            let least = real_pins::SAMPLE_MIN;
+            let message = format!(
+                "pins are looked at every {least} at most, not every {}",
+                **sample
+            );
+            self.add(Problem::new(sample.span, message).hint("1 ms does for lamps and switches"));
         }
         if let (Some(_), Some(debounce)) = (&port.sample, &line.debounce) {
             let problem = Problem::new(

@@ -22,6 +22,8 @@ struct Faulty {
     port: PortId,
     fault: Fault,
     random: fastrand::Rng,
+    /// How many bytes were hit.
+    hit: u64,
     /// Whether it was told that the port is lost.
     is_told: bool,
 }
@@ -40,7 +42,9 @@ impl Faulty {
 
     /// Whether this byte is hit.
     fn hits(&mut self) -> bool {
-        self.random.u32(0..self.fault.one_in.max(1)) == 0
+        let hits = self.hit < self.fault.most && self.random.u32(0..self.fault.one_in.max(1)) == 0;
+        self.hit += u64::from(hits);
+        hits
     }
 
     /// What is left of bytes that pass now, and by how much they are late.
@@ -70,6 +74,7 @@ impl Faults {
             port,
             random: fastrand::Rng::with_seed(fault.seed),
             fault,
+            hit: 0,
             is_told: false,
         });
     }
