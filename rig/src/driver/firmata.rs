@@ -488,7 +488,7 @@ mod tests {
         let mut board = known();
         let mut now = Nanos::from_millis(10);
         for message in messages {
-            now = now + Nanos::from_millis(1);
+            now += Nanos::from_millis(1);
             board.receive(now, message);
         }
         while let Some(next) = board.deadline()
