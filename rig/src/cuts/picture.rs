@@ -118,9 +118,9 @@ fn summary(out: &mut String, flows: &[&Explored]) {
         0 => "none broken".to_owned(),
         count => format!("{count} broken"),
     };
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<p><strong>{} {}, {count}</strong>: {} of {} cuts covered, {} states.</p>\n",
+        "<p><strong>{} {}, {count}</strong>: {} of {} cuts covered, {} states.</p>",
         flows.len(),
         if flows.len() == 1 { "flow" } else { "flows" },
         sum(|depth| depth.covered),
@@ -129,9 +129,9 @@ fn summary(out: &mut String, flows: &[&Explored]) {
     );
     let broken = flows.iter().enumerate().filter(|(_, flow)| broken(flow));
     for (nth, flow) in broken {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<p class=\"bad\"><a href=\"#flow-{nth}\">{}</a>: {}</p>\n",
+            "<p class=\"bad\"><a href=\"#flow-{nth}\">{}</a>: {}</p>",
             escaped(&flow.flow),
             escaped(&flow.because)
         );
