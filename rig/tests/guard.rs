@@ -695,14 +695,11 @@ fn disturbed_bytes_are_not_the_boards_fault(
     ];
     let (_, said) = table.lockrig(&[&run[..], &["--report-dir", "out"]].concat());
     let verdict = table.verdict();
-    eprintln!("{port} {what}, {code} code: {verdict}");
+    eprintln!("{port} {what}, {code} code: {verdict}\n{said}");
     let without = if code == "factory" { "pass" } else { "fail" };
     assert!(
         [without, "broken", "inconclusive"].contains(&&*verdict),
         "{verdict}: {said}"
     );
-    assert!(
-        is_at_rest(table.outputs().last().expect("they changed")),
-        "{said}"
-    );
+    assert!(table.outputs().last().is_none_or(is_at_rest), "{said}");
 }
