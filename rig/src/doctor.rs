@@ -5,19 +5,20 @@
 //! measured goes into a calibration record; what is wrong is a [`Fault`] each, in the order in which it
 //! was found. Nothing here knows a product, and no firmware has to be on the board.
 
+mod found;
+
 use std::collections::BTreeMap;
 
-use jiff::civil::Date;
-
-use crate::bench::calibration::{Point, ProbeRecord, Record, SupplyRecord, Timing, VERSION};
+use crate::bench::calibration::{Point, ProbeRecord};
 use crate::bench::file::Relays;
 use crate::bench::{Bench, Contact, Feed, Happening, What};
 use crate::driver::DeviceTrouble;
 use crate::driver::probe::{Attach, Probe, ProbeTrouble};
 use crate::event::Nanos;
 use crate::port::{PortProblem, PortTrouble, Waited};
-use crate::quantity::{Microamps, Millivolts};
-use crate::source::{Span, Spanned};
+use crate::quantity::Millivolts;
+
+pub use found::{ContactFound, Examination, Fault, LineFound, Moved, Spread, SupplyFound};
 
 /// How long lines are watched before anything is switched.
 const IDLE: Nanos = Nanos::from_millis(200);
@@ -45,103 +46,6 @@ const CONFIRM_MAX: Nanos = Nanos::from_secs(5);
 const READS: u64 = 20;
 /// CPUID, which every Cortex-M has (ARMv6-M Architecture Reference Manual, B3.2.3).
 const CPUID: u32 = 0xE000_ED00;
-
-/// What came of an examination.
-#[derive(Clone, Debug, Default)]
-pub struct Examination {
-    /// How often each contact was closed and opened.
-    pub rounds: u32,
-    /// The contacts, in the order of what closes them.
-    pub contacts: Vec<ContactFound>,
-    /// The lines, in the order of the bench file.
-    pub lines: Vec<LineFound>,
-    /// The supply; none where the bench has none.
-    pub supply: Option<SupplyFound>,
-    /// The probe; none where the bench has none, or where it was not reached.
-    pub probe: Option<ProbeRecord>,
-    /// What the board printed while it was powered.
-    pub printed: Vec<String>,
-    /// What is wrong.
-    pub faults: Vec<Fault>,
-    /// Whether somebody stopped it; then not everything was looked at.
-    pub stopped: bool,
-}
-
-/// What was found of a contact.
-#[derive(Clone, Debug)]
-pub struct ContactFound {
-    /// The contact.
-    pub contact: Contact,
-    /// What closes it: `channel 13`.
-    pub output: String,
-    /// The line that proves it, and how it moved there; none where nothing proves it, or it did not move.
-    pub line: Option<String>,
-    /// How it closed and opened.
-    pub moved: Option<Moved>,
-    /// Where it is wrong: its place in [`Examination::faults`].
-    pub fault: Option<usize>,
-}
-
-/// How a contact moved, over all rounds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Moved {
-    /// Closing.
-    pub closes: Spread,
-    /// Opening.
-    pub opens: Spread,
-}
-
-/// Of several measurements of one thing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Spread {
-    /// Mean time from the order to the line's first edge.
-    pub mean: Nanos,
-    /// Twice the standard deviation of one measurement.
-    pub uncertainty: Nanos,
-    /// The longest time from the first edge to the last.
-    pub bounce: Nanos,
-    /// The same, as it mostly was: the median.
-    pub usual_bounce: Nanos,
-}
-
-/// What was found of a line.
-#[derive(Clone, Debug)]
-pub struct LineFound {
-    /// Its name.
-    pub line: String,
-    /// Whether it was on while everything was at rest.
-    pub at_rest: bool,
-    /// The contacts that it followed.
-    pub followed: Vec<String>,
-    /// Whether it moved when the board was powered.
-    pub moved_with_power: bool,
-    /// Where it is wrong: its place in [`Examination::faults`].
-    pub fault: Option<usize>,
-}
-
-/// What was found of the supply.
-#[derive(Clone, Debug, Default)]
-pub struct SupplyFound {
-    /// Who it says it is.
-    pub identity: Option<String>,
-    /// From an order to its confirmation, the longest.
-    pub answers: Nanos,
-    /// The set-points that were tried, with the current that flowed.
-    pub points: Vec<(Point, Microamps)>,
-    /// Where it is wrong: its place in [`Examination::faults`].
-    pub fault: Option<usize>,
-}
-
-/// Something that is wrong with a bench.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fault {
-    /// With what: `button reset (channel 13)`.
-    pub what: String,
-    /// What was seen.
-    pub saw: String,
-    /// What to try.
-    pub hint: String,
-}
 
 /// What was seen between an order and quiet.
 struct Sight {
@@ -388,7 +292,7 @@ impl Doctor<'_> {
                 "is there a bridge between the two wires?".to_owned(),
             )),
             (Some(line), Some(Moved { closes, opens }), []) => {
-                let late = closes.mean.max(opens.mean);
+                let late = closes.median.max(opens.median);
                 let bounce = closes.usual_bounce.max(opens.usual_bounce);
                 if self.stood_still {
                     None
@@ -666,67 +570,4 @@ fn moved(line: &str, sights: &[(bool, Sight)]) -> Option<Moved> {
         closes: of(true)?,
         opens: of(false)?,
     })
-}
-
-impl Spread {
-    fn of(spans: &[(Nanos, Nanos)]) -> Option<Spread> {
-        let count = spans.len() as u64;
-        let mean = spans
-            .iter()
-            .map(|(after, _)| after.0)
-            .sum::<u64>()
-            .checked_div(count)?;
-        let squares = spans
-            .iter()
-            .map(|(after, _)| (after.0.abs_diff(mean) as f64).powi(2));
-        let mut bounces: Vec<Nanos> = spans.iter().map(|(_, bounce)| *bounce).collect();
-        bounces.sort_unstable();
-        // Of one measurement nothing is known.
-        let variance = squares.sum::<f64>() / count.saturating_sub(1).max(1) as f64;
-        Some(Spread {
-            mean: Nanos(mean),
-            uncertainty: Nanos((2.0 * variance.sqrt()) as u64),
-            bounce: *bounces.last()?,
-            usual_bounce: *bounces.get(bounces.len() / 2)?,
-        })
-    }
-}
-
-impl Examination {
-    /// The calibration record of a bench without faults; none of one with.
-    pub fn record(&self, bench: &str, date: Date) -> Option<Record> {
-        if !self.faults.is_empty() || self.stopped {
-            return None;
-        }
-        let contacts = self.contacts.iter().filter_map(|found| {
-            let moved = found.moved?;
-            Some(Timing {
-                name: found.contact.to_string(),
-                output: found.output.clone(),
-                line: found.line.clone()?,
-                closes: moved.closes.mean,
-                opens: moved.opens.mean,
-                uncertainty: moved.closes.uncertainty.max(moved.opens.uncertainty),
-                bounces: moved.closes.bounce.max(moved.opens.bounce),
-            })
-        });
-        Some(Record {
-            calibration: bench.to_owned(),
-            version: Spanned::new(VERSION, Span::default()),
-            date: Spanned::new(date.to_string(), Span::default()),
-            lockrig: env!("CARGO_PKG_VERSION").to_owned(),
-            rounds: self.rounds,
-            contact: contacts.collect(),
-            supply: self.supply.as_ref().map(|supply| SupplyRecord {
-                identity: supply.identity.clone(),
-                answers: supply.answers,
-                point: supply
-                    .points
-                    .iter()
-                    .map(|(point, _)| point.clone())
-                    .collect(),
-            }),
-            probe: self.probe.clone(),
-        })
-    }
 }

@@ -40,7 +40,7 @@ pub struct Record as "a calibration record" {
 }
 
 file_table! {
-/// How a contact moves. Times are from the order to what the line tells, means of all rounds.
+/// How a contact moves. Times are from the order to what the line tells, the medians of all rounds.
 pub struct Timing as "a contact" {
     /// What it stands for: `button reset`.
     pub name: String,
@@ -52,7 +52,7 @@ pub struct Timing as "a contact" {
     pub closes: Nanos,
     /// From the order to open to the first parting.
     pub opens: Nanos,
-    /// How far one of these may be from its mean (k = 2).
+    /// How far a single one may be from it (k = 2).
     pub uncertainty: Nanos,
     /// The longest time from first touch or parting until it lay still.
     pub bounces: Nanos,

@@ -222,7 +222,7 @@ fn times(contact: &ContactFound) -> String {
         );
     };
     let span =
-        |spread: &Spread| format!("{} ± {}", millis(spread.mean), millis(spread.uncertainty));
+        |spread: &Spread| format!("{} ± {}", millis(spread.median), millis(spread.uncertainty));
     let bounce = moved.closes.bounce.max(moved.opens.bounce);
     format!(
         "{:<23} {:<23} {:<9}",

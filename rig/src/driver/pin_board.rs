@@ -334,11 +334,14 @@ impl PinBoard {
 
     fn settle_waiting(&mut self, place: usize, now: Nanos) {
         let state = &self.contacts[place];
-        let mut pins = state.contact.way.outputs();
         let Some(order) = state.ordered.filter(|_| state.waits) else {
             return;
         };
-        if pins.any(|pin| self.outputs[&pin].until.is_some()) {
+        let outputs = || state.contact.way.outputs().map(|pin| &self.outputs[&pin]);
+        let all_done = outputs().all(|output| output.until.is_none());
+        // One output that is off opens it; a row may have to wait for another key.
+        let is_open = outputs().any(|output| output.until.is_none() && output.on == Some(false));
+        if !all_done && (order.closed || !is_open) {
             return;
         }
         self.contacts[place].waits = false;
@@ -594,12 +597,7 @@ mod tests {
                 board.drove(order.at, order.output, order.on);
             }
             carry_out(&mut board);
-            assert!(
-                board
-                    .outputs
-                    .values()
-                    .all(|output| output.on == Some(false))
-            );
+            assert!(board.outputs.values().all(|output| output.on != Some(true)));
             assert!(board.is_known_to_be(ONE, false) && board.is_known_to_be(TWO, false));
         }
     }
