@@ -270,6 +270,20 @@ fn a_bench_that_is_dropped_without_a_word_goes_to_rest() {
 }
 
 #[test]
+fn a_bench_whose_thread_panics_goes_to_rest() {
+    let (relays, supply) = (far_relay_board(), far_supply());
+    let mut bench = connect(&relays.address, &supply.address).expect("both answer");
+    bench.feed(NINE_VOLTS).expect("9 V is allowed");
+    bench.button("reset", true).expect("the button is wired");
+    let panicked = thread::spawn(move || {
+        wait_for(&mut bench, |what| matches!(what, What::Switched { .. }));
+        panic!("as a bug would");
+    });
+    assert!(panicked.join().is_err());
+    assert_eq!(coils(&relays), Vec::<usize>::new());
+}
+
+#[test]
 fn an_instrument_that_is_not_there_is_named_with_a_hint() {
     let relays = far_relay_board();
     let nobody = TcpListener::bind("127.0.0.1:0").expect("a free port");
