@@ -376,8 +376,9 @@ steps:
     for: 100 s
 ";
 
-/// What has to be over by then.
-const REST_WITHIN: Duration = Duration::from_millis(100);
+/// What has to be over by then, on a machine that may have other things to do; how long it took is printed. That
+/// it takes no more than 100 ms of bench time is what `faults` holds on the virtual bench.
+const REST_WITHIN: Duration = Duration::from_secs(1);
 /// Everything here is over long before.
 const LONG: Duration = Duration::from_secs(60);
 
