@@ -51,7 +51,7 @@ impl Contacts {
                 let channels: Vec<u8> = relays
                     .contacts
                     .values()
-                    .filter_map(|wired| wired.way.outputs().next()?.try_into().ok())
+                    .filter_map(|wired| u8::try_from(wired.way.outputs().next()?).ok())
                     .collect();
                 let used = relays.contacts.iter().zip(&channels);
                 let used = used.map(|((contact, wired), channel)| Relay {
