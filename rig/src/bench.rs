@@ -14,14 +14,15 @@ use std::time::Duration;
 
 use crate::driver::console::{Console, Ended};
 use crate::driver::firmata::{self, Firmata};
+use crate::driver::probe::{Attach, Probe, ProbeTrouble};
 use crate::driver::sense::{self, Sense, Source};
 use crate::driver::stage::{self, Motion, Stage};
 use crate::driver::supply::{self, Supply};
 use crate::driver::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
 use crate::port::{
-    Branch, CutPoint, Instruction, Interrupt, Level, Observation, Ports, ProbePort, Seen, Terminal,
-    Waited,
+    Branch, CutPoint, Instruction, Interrupt, Level, Observation, PortProblem, PortTrouble, Ports,
+    ProbePort, Seen, Terminal, Waited,
 };
 use crate::quantity::{Microamps, Millivolts};
 
@@ -348,6 +349,22 @@ impl Bench {
     pub fn take_asked(&mut self) -> Vec<Asked> {
         let operator = self.operator.as_mut();
         operator.map_or_else(Vec::new, |operator| operator.take_log())
+    }
+
+    /// Begins a session of a debug probe with the board's chip; the same holds as for
+    /// [`probe`](Bench::probe).
+    ///
+    /// # Errors
+    /// No probe, or a chip that does not answer.
+    pub fn attach(&mut self, probe: &mut Probe, how: Attach) -> Result<(), ProbeTrouble> {
+        let mut open = || {
+            self.probe().map_err(|absent| PortTrouble {
+                address: absent.device,
+                problem: PortProblem::Absent,
+                saw: absent.saw,
+            })
+        };
+        probe.attach(&mut open, how)
     }
 
     /// Lets time pass until something happens, until `until`, or until an interrupt.

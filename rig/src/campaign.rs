@@ -18,10 +18,10 @@ use tokio::task::JoinSet;
 use crate::bench::operator::{Asked, Operator};
 use crate::bench::{Bench, BenchFile, Feed};
 use crate::driver::DeviceTrouble;
-use crate::driver::probe::{Attach, Flashing, Probe, ProbeTrouble};
+use crate::driver::probe::{Attach, Flashing, Probe};
 use crate::event::{FileHash, Nanos, What};
 use crate::image::{ChipMap, Image};
-use crate::port::{Interrupt, PortProblem, PortTrouble, Ports, Waited};
+use crate::port::{Interrupt, Ports, Waited};
 use crate::profile::Product;
 use crate::profile::codes::Code;
 use crate::quantity::Millivolts;
@@ -423,19 +423,8 @@ fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What
         holds_under_load(bench, set)?;
     }
     let mut probe = Probe::new(&group.bench.name, image.chip());
-    let mut open = || {
-        bench.probe().map_err(|absent| PortTrouble {
-            address: absent.device,
-            problem: PortProblem::Absent,
-            saw: absent.saw,
-        })
-    };
-    probe
-        .attach(&mut open, Attach::default())
-        .map_err(trouble)?;
-    let receipt = probe
-        .flash(image, Flashing::default(), &mut |_| ())
-        .map_err(trouble)?;
+    bench.attach(&mut probe, Attach::default())?;
+    let receipt = probe.flash(image, Flashing::default(), &mut |_| ())?;
     drop(probe);
     Ok(What::Flashed {
         image: receipt.image,
@@ -458,16 +447,6 @@ fn pass(bench: &mut Bench, until: Nanos) -> Result<(), DeviceTrouble> {
             }
             Waited::Deadline | Waited::Interrupted => return Ok(()),
         }
-    }
-}
-
-fn trouble(probe: ProbeTrouble) -> DeviceTrouble {
-    DeviceTrouble {
-        device: probe.device,
-        doing: probe.doing,
-        what: crate::driver::Trouble::Refused,
-        saw: probe.saw,
-        hint: probe.hint,
     }
 }
 

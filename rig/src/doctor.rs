@@ -15,7 +15,7 @@ use crate::bench::{Bench, Contact, Feed, Happening, What};
 use crate::driver::DeviceTrouble;
 use crate::driver::probe::{Attach, Probe, ProbeTrouble};
 use crate::event::Nanos;
-use crate::port::{PortProblem, PortTrouble, Waited};
+use crate::port::Waited;
 use crate::quantity::Millivolts;
 
 pub use found::{ContactFound, Examination, Fault, LineFound, Moved, Spread, SupplyFound};
@@ -458,15 +458,7 @@ impl Doctor<'_> {
     }
 
     fn read_through(&mut self, probe: &mut Probe) -> Result<Nanos, ProbeTrouble> {
-        let bench = &mut *self.bench;
-        let mut open = || {
-            bench.probe().map_err(|absent| PortTrouble {
-                address: absent.device,
-                problem: PortProblem::Absent,
-                saw: absent.saw,
-            })
-        };
-        probe.attach(&mut open, Attach::default())?;
+        self.bench.attach(probe, Attach::default())?;
         let began = self.bench.now();
         for _ in 0..READS {
             probe.read_word(CPUID)?;

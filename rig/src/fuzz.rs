@@ -28,6 +28,7 @@ use crate::bench::Bench;
 use crate::campaign::{self, Group, Prepared};
 use crate::cuts::parallel::parallel;
 use crate::driver::DeviceTrouble;
+use crate::driver::probe::BREAKPOINTS;
 use crate::driver::probe::ProbeTrouble;
 use crate::event::{Event, FlashChange, Judgement, Nanos, What};
 use crate::port::sim::Branches;
@@ -40,7 +41,7 @@ use crate::verdict::Verdict;
 
 use blocks::Blocks;
 use grammar::{Grammar, Input, WORDS_MAX, Word};
-use watching::{BREAKPOINTS, Watched};
+use watching::Watched;
 
 /// How many inputs are tried before what they showed is looked at.
 pub const ROUND: usize = 32;

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use serialport::{SerialPort, TTYPort};
 use tempfile::TempDir;
 
-use served::{Served, lockrig, text};
+use served::{OPENS, Served, lockrig, text};
 
 const SAFE: &str = "stack-on-red-button";
 
@@ -651,19 +651,6 @@ fn disturbed(port: &str, baud: u32, what: &'static str, seed: u64) -> String {
     });
     path
 }
-
-/// Some seconds: the lock is powered, and its first code opens it.
-const OPENS: &str = "\
-scenario: opens
-version: 1
-intent: The factory code opens.
-needs: [keypad, bolt, supply]
-covers: [R11]
-codes: { box: factory }
-given: { door: open, supply: fresh }
-steps:
-  - opens: $box
-";
 
 #[rstest]
 #[case("relay", 9_600, "dropped")]

@@ -233,6 +233,17 @@ fn what_was_found_on_the_virtual_bench_shows_on_a_real_one() {
     );
 }
 
+/// A lock with one page loses its codes between the erase, its first write, and the second; which write it was
+/// decides.
+#[rstest]
+#[case("flash-op 1, mode: dropped-before", Verdict::Pass)]
+#[case("flash-op 1, mode: dropped-after", Verdict::Fail)]
+#[case("flash-op 2, mode: dropped-before", Verdict::Fail)]
+fn the_supply_goes_at_the_write_that_was_named(#[case] cut: &str, #[case] verdict: Verdict) {
+    let (ran, _) = run(&change(&format!("{{ at: {cut} }}")), "museum-one-page");
+    assert_eq!(ran.summary.verdict, verdict, "{}", ran.summary.because);
+}
+
 #[test]
 fn a_write_that_does_not_come_is_said_to_be_none() {
     let (ran, _) = run(

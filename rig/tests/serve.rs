@@ -23,7 +23,7 @@ use probe_rs::probe::list::Lister;
 use probe_rs::{CoreStatus, HaltReason, MemoryInterface, Permissions};
 use serde_json::Value;
 
-use served::{CHIP, Served, attach, gdb, image, lockrig, text};
+use served::{CHIP, OPENS, Served, attach, gdb, image, lockrig, text};
 
 /// Everything here is over long before.
 const LONG: Duration = Duration::from_secs(20);
@@ -255,19 +255,6 @@ fn a_bench_is_driven_over_real_ports_in_real_time() {
 }
 
 const SAFE: &str = "stack-on-red-button";
-
-/// Some seconds: the lock is powered, and its first code opens it.
-const OPENS: &str = "\
-scenario: opens
-version: 1
-intent: The factory code opens.
-needs: [keypad, bolt, supply]
-covers: [R11]
-codes: { box: factory }
-given: { door: open, supply: fresh }
-steps:
-  - opens: $box
-";
 
 #[test]
 #[ignore = "in real time, on a machine that does nothing else: see .ci/run"]

@@ -22,6 +22,7 @@ use probe_rs::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::{DeviceTrouble, Trouble};
 use crate::image::{Image, Segment, registry};
 use crate::port::{PortProblem, PortTrouble};
 
@@ -40,6 +41,9 @@ const RTT_ID: &[u8; 16] = b"SEGGER RTT\0\0\0\0\0\0";
 
 /// Below this the chip is not running, whatever the probe's own threshold for a good level is.
 const TARGET_MILLIVOLTS_MIN: u32 = 1_700;
+
+/// The hardware breakpoints of a Cortex-M0 on an nRF51.
+pub const BREAKPOINTS: usize = 4;
 
 /// A probe, and the session with the chip behind it while there is one.
 pub struct Probe {
@@ -266,6 +270,18 @@ impl Fault {
     /// Whether the caller asked for something impossible, rather than the bench being broken.
     pub fn is_usage(self) -> bool {
         matches!(self, Fault::Order | Fault::NotAttached)
+    }
+}
+
+impl From<ProbeTrouble> for DeviceTrouble {
+    fn from(probe: ProbeTrouble) -> DeviceTrouble {
+        DeviceTrouble {
+            device: probe.device,
+            doing: probe.doing,
+            what: Trouble::Refused,
+            saw: probe.saw,
+            hint: probe.hint,
+        }
     }
 }
 

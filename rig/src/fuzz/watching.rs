@@ -6,12 +6,8 @@
 
 use crate::bench::Bench;
 use crate::driver::probe::{Attach, CoreState, Fault, Halt, Probe, ProbeTrouble, Register};
-use crate::port::{PortProblem, PortTrouble};
 use crate::run::{self, Setup};
 use crate::scenario::Act;
-
-/// The breakpoints of a Cortex-M0 on an nRF51.
-pub const BREAKPOINTS: usize = 4;
 
 /// What a probe saw.
 pub struct Watched {
@@ -59,18 +55,11 @@ fn attached(probe: &mut Probe, bench: &mut Bench, addresses: &[u32]) -> Result<(
     if probe.is_attached() && probe.state().is_ok() {
         return Ok(());
     }
-    let mut open = || {
-        bench.probe().map_err(|absent| PortTrouble {
-            address: absent.device,
-            problem: PortProblem::Absent,
-            saw: absent.saw,
-        })
-    };
     let once = Attach {
         attempts_max: 1,
         ..Attach::default()
     };
-    probe.attach(&mut open, once)?;
+    bench.attach(probe, once)?;
     addresses
         .iter()
         .try_for_each(|address| probe.set_breakpoint(*address))

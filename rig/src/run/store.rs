@@ -9,10 +9,9 @@
 //! an erase, which takes milliseconds. A word is written in 46 µs, which no relay can divide.
 
 use crate::bench::Bench;
-use crate::driver::DeviceTrouble;
-use crate::driver::probe::{Attach, CoreState, Halt, Probe, ProbeTrouble};
+use crate::driver::probe::{Attach, BREAKPOINTS, CoreState, Halt, Probe, ProbeTrouble};
 use crate::event::{Nanos, What};
-use crate::port::{Change, CutPoint, PortProblem, PortTrouble};
+use crate::port::{Change, CutPoint};
 use crate::scenario::{Act, Doing, Script};
 use crate::step::{Cut, CutAt, CutKind, CutMode};
 
@@ -21,8 +20,6 @@ use super::runner::{Runner, Step, Stop};
 
 /// How often it is asked whether the core stands at a breakpoint. Nothing tells it by itself.
 const LOOK: Nanos = Nanos::from_millis(2);
-/// The breakpoints of a Cortex-M0 on an nRF51.
-const BREAKPOINTS_MAX: usize = 4;
 
 /// A write to flash, as it was rehearsed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,9 +139,9 @@ impl<P> Runner<'_, P> {
         let Some(chip) = self.bench.file().chip.clone() else {
             return self.broken(super::cut::not_virtual());
         };
-        if stores.len() > BREAKPOINTS_MAX {
+        if stores.len() > BREAKPOINTS {
             let why = format!(
-                "{} instructions of this image write to flash, and the chip has {BREAKPOINTS_MAX} breakpoints",
+                "{} instructions of this image write to flash, and the chip has {BREAKPOINTS} breakpoints",
                 stores.len()
             );
             return self.no_such_point(format!("cutting {}", cut.at), why);
@@ -161,7 +158,7 @@ impl<P> Runner<'_, P> {
                 });
                 Ok(())
             }
-            Err(trouble) => self.broken(told(trouble)),
+            Err(trouble) => self.broken(trouble.into()),
         }
     }
 
@@ -187,7 +184,7 @@ impl<P> Runner<'_, P> {
         match looked {
             Ok(false) => Ok(()),
             Ok(true) => self.lose_at_store(),
-            Err(trouble) => self.broken(told(trouble)),
+            Err(trouble) => self.broken(trouble.into()),
         }
     }
 
@@ -202,10 +199,13 @@ impl<P> Runner<'_, P> {
         else {
             return Ok(());
         };
+        let part = match mode {
+            CutMode::Percent(percent) => Nanos(write.lasts.0 * u64::from(percent) / 100),
+            _ => Nanos::ZERO,
+        };
         let how = match mode {
             CutMode::DroppedAfter => probe.step().map(|_| "the write was over".to_owned()),
-            CutMode::Percent(percent) => probe.run().map(|()| {
-                let part = Nanos(write.lasts.0 * u64::from(percent) / 100);
+            CutMode::Percent(_) => probe.run().map(|()| {
                 format!(
                     "the supply was told {part} after the erase began, of {}",
                     write.lasts
@@ -215,12 +215,9 @@ impl<P> Runner<'_, P> {
         };
         let how = match how {
             Ok(how) => how,
-            Err(trouble) => return self.broken(told(trouble)),
+            Err(trouble) => return self.broken(trouble.into()),
         };
-        if let CutMode::Percent(percent) = mode {
-            let part = Nanos(write.lasts.0 * u64::from(percent) / 100);
-            self.wait(part)?;
-        }
+        self.wait(part)?;
         self.interrupted(at, format!("{mode}, a true cut: {how}"));
         self.set_supply(None)?;
         self.wait_for_no_power()?;
@@ -241,25 +238,8 @@ impl<P> Runner<'_, P> {
 }
 
 fn set(probe: &mut Probe, bench: &mut Bench, stores: &[u32]) -> Result<(), ProbeTrouble> {
-    let mut open = || {
-        bench.probe().map_err(|absent| PortTrouble {
-            address: absent.device,
-            problem: PortProblem::Absent,
-            saw: absent.saw,
-        })
-    };
-    probe.attach(&mut open, Attach::default())?;
+    bench.attach(probe, Attach::default())?;
     stores
         .iter()
         .try_for_each(|store| probe.set_breakpoint(*store))
-}
-
-fn told(trouble: ProbeTrouble) -> DeviceTrouble {
-    DeviceTrouble {
-        device: trouble.device,
-        doing: trouble.doing,
-        what: crate::driver::Trouble::Refused,
-        saw: trouble.saw,
-        hint: trouble.hint,
-    }
 }

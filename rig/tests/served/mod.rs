@@ -150,3 +150,16 @@ pub fn gdb(served: &Served, commands: &[&str]) -> Option<String> {
 pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
+
+/// Some seconds: the lock is powered, and its first code opens it.
+pub const OPENS: &str = "\
+scenario: opens
+version: 1
+intent: The factory code opens.
+needs: [keypad, bolt, supply]
+covers: [R11]
+codes: { box: factory }
+given: { door: open, supply: fresh }
+steps:
+  - opens: $box
+";
