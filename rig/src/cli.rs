@@ -15,6 +15,7 @@ mod fuzz;
 mod glitch;
 mod guard;
 mod init;
+mod lacks;
 mod layers;
 mod list;
 mod museum;

@@ -23,7 +23,7 @@ const FLAGSHIPS: [&str; 3] = ["forgotten-code", "battery-drop-mid-reset", "rekey
 const LONGEST: Duration = Duration::from_secs(600);
 
 #[test]
-#[ignore = "takes six minutes of real time"]
+#[ignore = "six minutes of real time, on a machine that does nothing else: see above"]
 fn each_flagship_passes_over_real_ports() {
     let desk = TempDir::new().expect("a folder for the test");
     let folder = desk.path();
@@ -89,7 +89,7 @@ fn each_flagship_passes_over_real_ports() {
 }
 
 #[test]
-#[ignore = "takes some seconds of real time"]
+#[ignore = "some seconds of real time: see .ci/run"]
 fn a_supply_that_sags_under_load_is_found_before_the_board_is_flashed() {
     let desk = TempDir::new().expect("a folder for the test");
     let folder = desk.path();

@@ -13,7 +13,7 @@ use super::error::Failure;
 use super::files::{Library, Selection};
 use super::flows::{Exploration, Flows, Wanted};
 use super::run::unusable;
-use crate::campaign::{self, write_json};
+use crate::campaign::write_json;
 use crate::cuts::{Detail, Explored, Explorer, Options, Outcome, flow_of, picture, reproducer};
 use crate::event::Nanos;
 use crate::report::{Summary, junit};
@@ -170,14 +170,7 @@ impl Cuts {
             instructions: self.every_instruction,
             skip: !self.start_every_state,
         };
-        let interrupt = exploration.interrupt.clone();
-        let prepared = campaign::prepare(
-            group,
-            &board::opener(None, "losing the supply at every point"),
-            self.seed,
-            interrupt,
-        )
-        .map_err(board::broken)?;
+        let prepared = exploration.prepare(group, "losing the supply at every point", self.seed)?;
         let mut explorer = Explorer::new(prepared, lock, options, Arc::clone(&exploration.stop));
         let mut done = Vec::new();
         for (flow, text) in flows {

@@ -11,8 +11,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::board;
 use super::error::Failure;
 use super::files::Library;
-use super::run::{id, lacking, report_folder};
-use crate::campaign::Group;
+use super::lacks::lacking;
+use super::run::{id, report_folder};
+use crate::campaign::{self, Group, Prepared};
 use crate::cuts::Flow;
 use crate::cuts::parallel::parallel;
 use crate::port::Interrupt;
@@ -185,6 +186,18 @@ impl Exploration {
         let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
         bar.set_prefix(format!("[{number}/{}] {}", self.planned, flow.name));
         Line(bar)
+    }
+
+    /// The board of a group, flashed; `doing` is what for.
+    pub(super) fn prepare(
+        &self,
+        group: &Group,
+        doing: &str,
+        seed: u64,
+    ) -> Result<Prepared, Failure> {
+        let interrupt = self.interrupt.clone();
+        campaign::prepare(group, &board::opener(None, doing), seed, interrupt)
+            .map_err(board::broken)
     }
 
     pub(super) fn is_stopped(&self) -> bool {

@@ -13,7 +13,7 @@ use super::error::Failure;
 use super::files::{Library, Selection};
 use super::flows::{Exploration, Flows, Wanted};
 use super::run::unusable;
-use crate::campaign::{self, write_json};
+use crate::campaign::write_json;
 use crate::event::Nanos;
 use crate::glitch::{Explored, Explorer, Options, Outcome, Timing, flow_of, picture, reproducer};
 use crate::image::Lines;
@@ -179,14 +179,7 @@ impl GlitchCommand {
             Some(name) => Lines::read(&library.project.image(name).map_err(Failure::usage)?.bytes),
             None => Lines::default(),
         };
-        let interrupt = exploration.interrupt.clone();
-        let prepared = campaign::prepare(
-            group,
-            &board::opener(None, "letting instructions go wrong"),
-            self.seed,
-            interrupt,
-        )
-        .map_err(board::broken)?;
+        let prepared = exploration.prepare(group, "letting instructions go wrong", self.seed)?;
         let explorer = Explorer::new(prepared, &lines, options, Arc::clone(&exploration.stop));
         let mut done = Vec::new();
         for (flow, text) in flows {

@@ -15,20 +15,20 @@ use tokio::sync::mpsc;
 use super::board;
 use super::error::Failure;
 use super::files::{Behaviour, Library, Loaded, Selection};
+use super::lacks::{is_of_another_kind, lacking};
 use super::operator::Terminal;
 use super::signals;
 use crate::bench::{BenchFile, Calibrated};
 use crate::campaign::{Attend, Campaign, Group, Job, Ran, Report, write_json};
 use crate::event::{FileHash, Nanos};
 use crate::port::Interrupt;
-use crate::profile::{Product, Profile, codes};
+use crate::profile::{Product, codes};
 use crate::project::Project;
 use crate::report::difference::Told;
 use crate::report::{StepUnderWay, Summary, html, junit, terminal};
-use crate::scenario::{self, Course, PlannedRun, Scenario};
+use crate::scenario::{self, Course, PlannedRun};
 use crate::snapshot::{self, Key, Outcome, Snapshots};
 use crate::source::Refused;
-use crate::step::Ability;
 use crate::verdict::{self, Verdict};
 
 /// Carry out scenarios and judge what was seen
@@ -516,7 +516,7 @@ impl Run {
         let asks = groups
             .iter()
             .flat_map(|group| &group.jobs)
-            .any(|job| asks(&job.script));
+            .any(|job| !job.script.questions().is_empty());
         let attend = asks.then(|| {
             let terminal = Terminal::new(self.operator.as_deref());
             Arc::new(move |run: &str| terminal.for_run(run)) as Attend
@@ -771,117 +771,6 @@ impl Plan {
             snapshot: None,
         });
     }
-}
-
-/// A run on a bench that lacks what the scenario needs is skipped, and says what is missing.
-pub(super) fn lacking(
-    scenario: &Scenario,
-    bench: &BenchFile,
-    profile: Option<&Profile>,
-    run: PlannedRun,
-    attended: bool,
-) -> PlannedRun {
-    let has = bench.abilities();
-    let missing: Vec<String> = scenario
-        .needs
-        .iter()
-        .filter(|need| is_of_the_bench(&need.value) && !has.contains(&need.value.to_string()))
-        .map(|need| format!("the bench '{}' has no {}", bench.name, need.value))
-        .chain(beyond(&run, bench))
-        .chain(virtual_only(&run, bench))
-        .chain(ghosts(&run, bench, profile))
-        .chain(questions(&run).filter(|_| !attended))
-        .collect();
-    match missing.is_empty() {
-        true => run,
-        false => PlannedRun {
-            course: Course::Skipped(missing.join("; ")),
-            ..run
-        },
-    }
-}
-
-/// Whether a run asks a person.
-fn asks(script: &scenario::Script) -> bool {
-    !script.questions().is_empty()
-}
-
-/// What a run asks a person where nobody attends.
-fn questions(run: &PlannedRun) -> Option<String> {
-    let Course::Runs(script) = &run.course else {
-        return None;
-    };
-    let questions = script.questions();
-    let question = questions.first()?;
-    Some(format!(
-        "it asks a person ('{question}'), and nobody attends"
-    ))
-}
-
-/// Keys that a run presses together and that the wiring cannot press so.
-fn ghosts(run: &PlannedRun, bench: &BenchFile, profile: Option<&Profile>) -> Vec<String> {
-    let (Course::Runs(script), Some(profile)) = (&run.course, profile) else {
-        return Vec::new();
-    };
-    let together = crate::run::chords(script, profile).into_iter();
-    let ghosts = together.filter(|contacts| !bench.can_close_together(contacts));
-    ghosts
-        .map(|contacts| {
-            let names: Vec<String> = contacts.iter().map(ToString::to_string).collect();
-            format!(
-                "the bench '{}' cannot close {} together: its crosspoint would close other keys too",
-                bench.name,
-                names.join(" and ")
-            )
-        })
-        .collect()
-}
-
-/// What a run asks of a stage that this one cannot do.
-fn beyond(run: &PlannedRun, bench: &BenchFile) -> Vec<String> {
-    let (Course::Runs(script), Some(stage)) = (&run.course, &bench.stage) else {
-        return Vec::new();
-    };
-    crate::run::beyond(script, stage)
-        .into_iter()
-        .map(|what| format!("the bench '{}' {what}", bench.name))
-        .collect()
-}
-
-/// Why a run is of virtual benches only.
-fn virtual_only(run: &PlannedRun, bench: &BenchFile) -> Option<String> {
-    let Course::Runs(script) = &run.course else {
-        return None;
-    };
-    if bench.emulates.is_some() {
-        return None;
-    }
-    if crate::run::is_rehearsed(script) && (bench.probe.is_none() || bench.chip.is_none()) {
-        return Some(format!(
-            "the bench '{}' has no probe that could stop at a write",
-            bench.name
-        ));
-    }
-    crate::run::virtual_only(script)
-}
-
-/// Whether a scenario is for cylinders and the bench for boards, or the other way round.
-fn is_of_another_kind(scenario: &Scenario, bench: &BenchFile) -> bool {
-    let mut needs = scenario.needs.iter().map(|need| &need.value);
-    needs.any(is_of_a_stage) != bench.stage.is_some()
-}
-
-fn is_of_a_stage(need: &Ability) -> bool {
-    matches!(need, Ability::Stage | Ability::KeyExchange)
-}
-
-/// What a bench has to have; everything else is the product's.
-fn is_of_the_bench(need: &Ability) -> bool {
-    is_of_a_stage(need)
-        || matches!(
-            need,
-            Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door
-        )
 }
 
 /// The run's name, which is also its folder's: nothing in it needs quoting in a shell.

@@ -1,0 +1,112 @@
+//! What a bench lacks for a run, in words: such a run is skipped, and says why.
+
+use crate::bench::BenchFile;
+use crate::profile::Profile;
+use crate::scenario::{Course, PlannedRun, Scenario};
+use crate::step::Ability;
+
+/// A run on a bench that lacks what the scenario needs is skipped, and says what is missing.
+pub(super) fn lacking(
+    scenario: &Scenario,
+    bench: &BenchFile,
+    profile: Option<&Profile>,
+    run: PlannedRun,
+    attended: bool,
+) -> PlannedRun {
+    let has = bench.abilities();
+    let missing: Vec<String> = scenario
+        .needs
+        .iter()
+        .filter(|need| is_of_the_bench(&need.value) && !has.contains(&need.value.to_string()))
+        .map(|need| format!("the bench '{}' has no {}", bench.name, need.value))
+        .chain(beyond(&run, bench))
+        .chain(virtual_only(&run, bench))
+        .chain(ghosts(&run, bench, profile))
+        .chain(questions(&run).filter(|_| !attended))
+        .collect();
+    match missing.is_empty() {
+        true => run,
+        false => PlannedRun {
+            course: Course::Skipped(missing.join("; ")),
+            ..run
+        },
+    }
+}
+
+/// What a run asks a person where nobody attends.
+fn questions(run: &PlannedRun) -> Option<String> {
+    let Course::Runs(script) = &run.course else {
+        return None;
+    };
+    let questions = script.questions();
+    let question = questions.first()?;
+    Some(format!(
+        "it asks a person ('{question}'), and nobody attends"
+    ))
+}
+
+/// Keys that a run presses together and that the wiring cannot press so.
+fn ghosts(run: &PlannedRun, bench: &BenchFile, profile: Option<&Profile>) -> Vec<String> {
+    let (Course::Runs(script), Some(profile)) = (&run.course, profile) else {
+        return Vec::new();
+    };
+    let together = crate::run::chords(script, profile).into_iter();
+    let ghosts = together.filter(|contacts| !bench.can_close_together(contacts));
+    ghosts
+        .map(|contacts| {
+            let names: Vec<String> = contacts.iter().map(ToString::to_string).collect();
+            format!(
+                "the bench '{}' cannot close {} together: its crosspoint would close other keys too",
+                bench.name,
+                names.join(" and ")
+            )
+        })
+        .collect()
+}
+
+/// What a run asks of a stage that this one cannot do.
+fn beyond(run: &PlannedRun, bench: &BenchFile) -> Vec<String> {
+    let (Course::Runs(script), Some(stage)) = (&run.course, &bench.stage) else {
+        return Vec::new();
+    };
+    crate::run::beyond(script, stage)
+        .into_iter()
+        .map(|what| format!("the bench '{}' {what}", bench.name))
+        .collect()
+}
+
+/// Why a run is of virtual benches only.
+fn virtual_only(run: &PlannedRun, bench: &BenchFile) -> Option<String> {
+    let Course::Runs(script) = &run.course else {
+        return None;
+    };
+    if bench.emulates.is_some() {
+        return None;
+    }
+    if crate::run::is_rehearsed(script) && (bench.probe.is_none() || bench.chip.is_none()) {
+        return Some(format!(
+            "the bench '{}' has no probe that could stop at a write",
+            bench.name
+        ));
+    }
+    crate::run::virtual_only(script)
+}
+
+/// Whether a scenario is for cylinders and the bench for boards, or the other way round.
+pub(super) fn is_of_another_kind(scenario: &Scenario, bench: &BenchFile) -> bool {
+    let mut needs = scenario.needs.iter().map(|need| &need.value);
+    needs.any(is_of_a_stage) != bench.stage.is_some()
+}
+
+fn is_of_a_stage(need: &Ability) -> bool {
+    matches!(need, Ability::Stage | Ability::KeyExchange)
+}
+
+/// What a bench has to have; everything else is the product's.
+fn is_of_the_bench(need: &Ability) -> bool {
+    is_of_a_stage(need)
+        || matches!(
+            need,
+            Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door
+        )
+}
