@@ -119,6 +119,7 @@ impl Tools {
             // The caller's own wishes for its host must not reach the image.
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_BUILD_RUSTFLAGS")
+            .env_remove("CARGO_INCREMENTAL")
             .env_remove("CARGO_TARGET_DIR");
         // Profiles can be changed from outside as well.
         for (name, _) in env::vars_os() {
