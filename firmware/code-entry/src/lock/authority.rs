@@ -41,3 +41,28 @@ impl Authority {
 pub(super) fn tampered() -> ! {
     panic!("tampered with")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Authority, Look};
+
+    #[test]
+    fn only_two_good_looks_are_enough() {
+        for (first, second) in [(false, false), (false, true), (true, false), (true, true)] {
+            let mut authority = Authority::NONE;
+            assert!(!authority.is_whole());
+            authority.add(Look::First, first);
+            assert!(!authority.is_whole());
+            authority.add(Look::Second, second);
+            assert_eq!(authority.is_whole(), first && second);
+        }
+    }
+
+    #[test]
+    fn one_look_does_not_stand_for_the_other() {
+        let mut authority = Authority::NONE;
+        authority.add(Look::First, true);
+        authority.add(Look::First, true);
+        assert!(!authority.is_whole());
+    }
+}

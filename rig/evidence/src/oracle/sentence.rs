@@ -88,6 +88,56 @@ mod tests {
     #[case(&["lockout stage=1 left="], Some("lockout stage=1 left="))]
     #[case(&["attempt fai", "boot reason=power-on image=safe product=x"], None)]
     fn what_no_firmware_says_is_damaged(#[case] lines: &[&str], #[case] damaged: Option<&str>) {
+        assert_eq!(damaged_line(&printed(lines)), damaged);
+    }
+
+    #[rstest]
+    fn every_sentence_is_known(
+        #[values(
+            "idle",
+            "timeout",
+            "lockout over",
+            "change accepted",
+            "bolt jammed",
+            "reset done",
+            "fault storage",
+            "accepted slot=1",
+            "codes users=2",
+            "supply level=low mv=4200",
+            "state changing-2 failures=0 users=1 lockout=15000"
+        )]
+        line: &str,
+    ) {
+        assert_eq!(damaged_line(&printed(&[line])), None);
+    }
+
+    #[rstest]
+    fn one_wrong_word_is_enough(
+        #[values(
+            "reset d@ne",
+            "fault ",
+            "accepted slot=x",
+            "codes users=-1",
+            "lockout stage=1 left=x",
+            "lockout stage=x left=1",
+            "change refused reason=mis match",
+            "change refused reason=MISMATCH",
+            "supply level=LOW mv=4200",
+            "supply level=low mv=42OO",
+            "state idl! failures=0 users=1 lockout=0",
+            "state idle failures=x users=1 lockout=0",
+            "state idle failures=0 users=x lockout=0",
+            "state idle failures=0 users=1 lockout=x",
+            "boot reason=On image=safe product=x",
+            "boot reason=pin image=Safe product=x",
+            "boot reason=pin image=safe product=X"
+        )]
+        line: &str,
+    ) {
+        assert_eq!(damaged_line(&printed(&[line])), Some(line));
+    }
+
+    fn printed(lines: &[&str]) -> Vec<Event> {
         let event = |(seq, text): (u64, &&str)| Event {
             seq,
             at: Nanos(seq),
@@ -95,7 +145,6 @@ mod tests {
                 text: (*text).to_owned(),
             },
         };
-        let events: Vec<Event> = (0..).zip(lines).map(event).collect();
-        assert_eq!(damaged_line(&events), damaged);
+        (0..).zip(lines).map(event).collect()
     }
 }
