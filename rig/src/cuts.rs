@@ -22,7 +22,7 @@ pub mod reproducer;
 mod starts;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +35,7 @@ use crate::driver::DeviceTrouble;
 use crate::event::{Event, Nanos, What};
 use crate::oracle::Facts;
 use crate::port::Change;
+use crate::port::sim::state_hasher;
 use crate::profile::codes::Code;
 use crate::profile::{Product, Profile};
 use crate::run::{self, Answer, Point, Setup};
@@ -456,7 +457,7 @@ fn state_after(bench: &mut Bench, mode: CutMode, volatile: impl Hash) -> Option<
     let mut fork = bench.fork()?;
     run::cut(&mut fork, mode);
     let state = fork.branch()?.lasting_state();
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = state_hasher();
     match mode {
         CutMode::Bounce(_) => (state, mode).hash(&mut hasher),
         CutMode::Sag(_) => (state, mode, volatile).hash(&mut hasher),

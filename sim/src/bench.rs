@@ -17,7 +17,7 @@ mod fault;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use educe::Educe;
@@ -31,6 +31,7 @@ use crate::chip::edges::Edges;
 use crate::chip::glitch::{Glitch, Instruction};
 use crate::chip::nvmc::{FlashOperation, Torn};
 use crate::chip::{Chip, Stopped};
+use crate::hash::state_hasher;
 use crate::instrument::header::Header;
 use crate::instrument::power_supply::{PowerSupply, Reading};
 use crate::instrument::relay_board::{CHANNELS, RelayBoard};
@@ -511,7 +512,7 @@ impl VirtualBench {
     /// The same with some pages of flash, by their first addresses, left out, and as if one page, by its
     /// first address, held other words.
     pub fn lasting_state_but(&self, without: &[u32], with: Option<(u32, &[u32])>) -> u64 {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = state_hasher();
         self.chip.hash_lasting(&mut hasher, without, with);
         self.board.withdrawn_permille().hash(&mut hasher);
         for ((touch, _), contact) in self.spec.relays.iter().zip(&self.contacts) {
@@ -530,7 +531,7 @@ impl VirtualBench {
     /// A hash of everything but flash: what the chip, the board and the instruments are in the middle of.
     /// Benches for which it is equal, and that read the same words of flash from now on, go on alike.
     pub fn passing_state(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = state_hasher();
         self.hash(&mut hasher);
         hasher.finish()
     }

@@ -9,6 +9,7 @@
 //! - [`probe`] is a debug probe, for those who reach the chip over a wire.
 //! - [`bench`](mod@bench) puts them together, lets time pass, forks, and cuts the supply;
 //!   [`bench::cylinder`] is the bench that has no chip.
+//! - [`hash`] tells their states apart.
 //!
 //! Nothing here knows the rig: what crosses the border is bytes, edges and debug-port registers.
 
@@ -16,6 +17,7 @@ pub mod bench;
 pub mod board;
 pub mod chip;
 pub mod cylinder;
+pub mod hash;
 pub mod instrument;
 pub mod probe;
 pub mod time;

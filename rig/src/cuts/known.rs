@@ -4,11 +4,12 @@
 //! A state that agrees in these words, and in everything outside the erased pages, comes to rest in the
 //! same way, and need not be started.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap as HashMap;
 
+use crate::port::sim::state_hasher;
 use crate::port::{Branch, Dependence};
 
 /// Bytes of a page of flash, the unit of erasure.
@@ -120,7 +121,7 @@ impl Prints {
     fn of(&mut self, bench: View<'_>, shape: usize, on: &Dependence) -> u64 {
         let page = |word: &u32| word & !(PAGE_BYTES - 1);
         let other = bench.with.map(|(page, _)| page);
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = state_hasher();
         let is_erased = other.is_none_or(|page| on.erased.contains(&page));
         let outside = match is_erased {
             true => *self
@@ -133,7 +134,7 @@ impl Prints {
         for words in on.words.chunk_by(|word, next| page(word) == page(next)) {
             let hash = match bench.with {
                 Some((page, with)) if page == words[0] & !(PAGE_BYTES - 1) => {
-                    let mut hasher = DefaultHasher::new();
+                    let mut hasher = state_hasher();
                     for word in words {
                         with[(word - page) as usize / 4].hash(&mut hasher);
                     }
@@ -143,7 +144,7 @@ impl Prints {
                     .pages
                     .entry((shape, page(&words[0])))
                     .or_insert_with(|| {
-                        let mut hasher = DefaultHasher::new();
+                        let mut hasher = state_hasher();
                         for run in words.chunk_by(|word, next| word + 4 == *next) {
                             let held = bench.branch.flash_after_power_on(run[0], run.len());
                             for word in held {

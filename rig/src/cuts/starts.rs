@@ -8,7 +8,7 @@
 //!
 //! How many lanes there are is fixed, so that the same starts are made however many jobs there are.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -22,6 +22,7 @@ use rustc_hash::FxHashMap as HashMap;
 use crate::bench::{Bench, Contact};
 use crate::driver::DeviceTrouble;
 use crate::event::Nanos;
+use crate::port::sim::state_hasher;
 use crate::port::{CutPoint, Dependence};
 use crate::run::{self, Halt, Recovering, Recovery};
 use crate::step::{Cut, CutAt, CutMode};
@@ -240,7 +241,7 @@ impl Work<'_> {
         if context == 0 {
             return state;
         }
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = state_hasher();
         (state, context).hash(&mut hasher);
         hasher.finish()
     }
@@ -542,7 +543,7 @@ impl Lane {
 /// What a start is in the middle of, and what was seen of it.
 fn passing(state: u64, recovering: &Recovering) -> u64 {
     let seen = recovering.seen();
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = state_hasher();
     (state, run::words(seen)).hash(&mut hasher);
     for (since, _) in seen {
         since.hash(&mut hasher);

@@ -3,9 +3,10 @@
 //! part of it.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
 use crate::event::{Event, Nanos, What};
+use crate::port::sim::state_hasher;
 
 /// Everything that was shown, each thing once.
 pub fn shown(events: &[Event]) -> Vec<u64> {
@@ -73,7 +74,7 @@ impl Seen {
     }
 
     fn note(&mut self, thing: impl Hash) {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = state_hasher();
         thing.hash(&mut hasher);
         self.shown.push(hasher.finish());
     }

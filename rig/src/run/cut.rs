@@ -6,13 +6,14 @@
 //! [`answers`](super::answers::answers) asks it through its keypad.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::sync::Mutex;
 
 use crate::bench::{self, Bench, Contact, Feed, Happening};
 use crate::driver::{DeviceTrouble, Trouble};
 use crate::event::{Event, Judgement, Nanos, What};
 use crate::oracle::{Oracles, word};
+use crate::port::sim::state_hasher;
 use crate::port::{CutPoint, Torn, Waited};
 use crate::profile::Profile;
 use crate::quantity::Millivolts;
@@ -559,7 +560,7 @@ pub struct Recovery {
 impl Recovery {
     /// Equal for locks that hold the same and have shown the same.
     pub fn key(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = state_hasher();
         (self.state, self.is_withdrawn, words(&self.seen)).hash(&mut hasher);
         hasher.finish()
     }
@@ -718,7 +719,7 @@ pub fn recover(
 
 /// A hash of what was seen, times left out.
 pub fn words(seen: &[(Nanos, What)]) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = state_hasher();
     for (_, what) in seen {
         match what {
             What::LineChanged { line, high } => (line, high).hash(&mut hasher),
