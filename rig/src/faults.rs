@@ -4,17 +4,19 @@
 //! Each faulty run starts from a fork of the board from which the run without a fault started, and differs from
 //! it in the fault alone. Its verdict has to be that of the run without, or to blame the bench: broken,
 //! inconclusive or aborted. What it calls at rest has to be so, what can be reached has to be so soon, and its
-//! report has to be whole. Everything else is wrong, and a bug of the rig.
+//! report has to be whole. Everything else is wrong, and a bug of the rig. The probe is used before a run, so
+//! that it is lost while the board is flashed.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::bench::{Bench, BenchFile};
-use crate::campaign::{self, Group, Job, Prepared};
+use crate::campaign::{self, Group, Job, Opener, Prepared};
 use crate::event::{Event, Nanos, What};
-use crate::port::{Disturbance, Fault, Outputs};
+use crate::port::sim::SimPorts;
+use crate::port::{Branch, Disturbance, Fault, Interrupt, Outputs, Ports};
 use crate::trace;
 use crate::verdict::Verdict;
 
@@ -73,6 +75,8 @@ pub struct Subject<'a> {
     pub verdict: Verdict,
     /// When something happened in that run.
     pub moments: Vec<Nanos>,
+    /// When its board was flashed.
+    pub flashed: Nanos,
 }
 
 /// What came of a run with a fault.
@@ -101,12 +105,14 @@ impl<'a> Subject<'a> {
         board: &'a mut Prepared,
         folder: &Path,
     ) -> Result<Subject<'a>, String> {
+        let flashed = board.bench.now();
         let mut subject = Subject {
             group,
             job,
             board: Mutex::new(board),
             verdict: Verdict::Broken,
             moments: Vec::new(),
+            flashed,
         };
         let (outcome, events) = subject.run(None, folder);
         subject.verdict = outcome.verdict;
@@ -152,13 +158,69 @@ impl<'a> Subject<'a> {
     /// Carries the run out with a fault; its report goes into the folder.
     pub fn carry_out(&self, fault: &Fault, folder: &Path) -> Outcome {
         let (mut outcome, _) = self.run(Some(fault), folder);
-        if !is_right(self.verdict, outcome.verdict) {
-            outcome.wrong.push(format!(
-                "{} in place of {}: {}",
-                outcome.verdict, self.verdict, outcome.because
-            ));
-        }
+        let wrong = self.is_wrong(outcome.verdict, &outcome.because);
+        outcome.wrong.extend(wrong);
         outcome
+    }
+
+    /// Losses of the probe while the board is flashed: so many, evenly spread.
+    pub fn probe_losses(&self, count: u64) -> Vec<Fault> {
+        let Some(probe) = &self.group.bench.probe else {
+            return Vec::new();
+        };
+        let losses = (0..count).map(|nth| Fault {
+            port: probe.at.clone(),
+            from: Nanos(self.flashed.0 * nth / count),
+            until: Nanos::NEVER,
+            what: Disturbance::Lose,
+            one_in: 1,
+            most: 0,
+            seed: 0,
+        });
+        losses.collect()
+    }
+
+    /// Flashes the board of a new bench with a fault, and carries the run out if that works; its report goes
+    /// into the folder.
+    pub fn flash_and_carry_out(&self, fault: &Fault, folder: &Path) -> Outcome {
+        let name = self.group.bench.emulates.as_deref().unwrap_or_default();
+        let mut ports = SimPorts::new(name, self.job.seed, Interrupt::default())
+            .expect("the bench was opened before");
+        ports.fault(fault.clone());
+        let handle = ports.handle().expect("the bench has a board");
+        let ports = Mutex::new(Some(Box::new(ports) as Box<dyn Ports>));
+        let once: Opener = Arc::new(move |_: &BenchFile, _: u64, _: Interrupt| {
+            let ports = ports.lock().unwrap_or_else(PoisonError::into_inner).take();
+            Ok(ports.expect("a bench is connected once"))
+        });
+        let (group, job) = (self.group, self.job);
+        let prepared = campaign::prepare(group, &once, job.seed, Interrupt::default());
+        let ran = match prepared {
+            Ok(mut board) => {
+                let receipt = board.receipt;
+                campaign::one(group, job, &mut board.bench, receipt, &[], folder, None)
+            }
+            Err(trouble) => campaign::unable(group, job, &trouble, folder),
+        };
+        let (verdict, because) = (ran.summary.verdict, ran.summary.because);
+        let left_on = on(&group.bench, &handle.outputs()).into_iter();
+        let mut wrong: Vec<String> = left_on
+            .map(|(output, _)| format!("{output} is not at rest"))
+            .collect();
+        wrong.extend(whole(folder, verdict).err());
+        wrong.extend(self.is_wrong(verdict, &because));
+        Outcome {
+            verdict,
+            because,
+            hit: 0,
+            rest: Nanos::ZERO,
+            wrong,
+        }
+    }
+
+    fn is_wrong(&self, verdict: Verdict, because: &str) -> Option<String> {
+        (!is_right(self.verdict, verdict))
+            .then(|| format!("{verdict} in place of {}: {because}", self.verdict))
     }
 
     fn run(&self, fault: Option<&Fault>, folder: &Path) -> (Outcome, Vec<Event>) {
@@ -234,6 +296,27 @@ fn whole(folder: &Path, verdict: Verdict) -> Result<Vec<Event>, String> {
     Ok(events)
 }
 
+/// What the instruments do not hold at rest, and the port that it is behind.
+fn on<'a>(file: &'a BenchFile, held: &Outputs) -> Vec<(String, &'a str)> {
+    let mut on = Vec::new();
+    if let Some(relays) = &file.relays {
+        let contacts = relays.contacts.iter();
+        let off = contacts.filter(|(_, wired)| {
+            let mut channels = wired.way.outputs();
+            let closed = channels.all(|one| held.relays.iter().any(|held| u16::from(*held) == one));
+            closed != wired.rest_closed
+        });
+        let at = relays.via.at();
+        on.extend(off.map(|(contact, _)| (contact.to_string(), at)));
+    }
+    if let Some(supply) = &file.supply
+        && held.millivolts != supply.rest.map(|voltage| voltage.0)
+    {
+        on.push(("supply".to_owned(), &supply.port.at));
+    }
+    on
+}
+
 /// How long after the run something still changed; what is not as it is said to be goes to `wrong`.
 fn at_rest(
     events: &[Event],
@@ -251,29 +334,12 @@ fn at_rest(
         wrong.push("it never went to rest".to_owned());
         return Nanos::ZERO;
     };
-    let file = bench.file();
     let is_lost =
         |at: &str| fault.is_some_and(|fault| fault.what == Disturbance::Lose && fault.port == at);
-    let mut on = Vec::new();
-    if let Some(relays) = &file.relays {
-        let contacts = relays.contacts.iter();
-        let off = contacts.filter(|(_, wired)| {
-            let mut channels = wired.way.outputs();
-            let closed = channels.all(|one| held.relays.iter().any(|held| u16::from(*held) == one));
-            closed != wired.rest_closed
-        });
-        let at = relays.via.at();
-        on.extend(off.map(|(contact, _)| (contact.to_string(), is_lost(at))));
-    }
-    if let Some(supply) = &file.supply
-        && held.millivolts != supply.rest.map(|voltage| voltage.0)
-    {
-        on.push(("supply".to_owned(), is_lost(&supply.port.at)));
-    }
-    for (output, is_lost) in on {
+    for (output, at) in on(bench.file(), &held) {
         if outputs.contains(&output) {
             wrong.push(format!("{output} is said to be at rest and is not"));
-        } else if fault.is_none_or(|fault| fault.what == Disturbance::Lose) && !is_lost {
+        } else if fault.is_none_or(|fault| fault.what == Disturbance::Lose) && !is_lost(at) {
             wrong.push(format!("{output} can be reached and is not at rest"));
         }
     }

@@ -291,8 +291,8 @@ pub trait Branch {
     /// When a word of a page of flash was first read since.
     fn first_read(&self, page: u32) -> Option<Nanos>;
 
-    /// From `fault.from` on something is wrong with a byte port, as on a real bench; forks have it too. False,
-    /// if there is no such port.
+    /// From `fault.from` on something is wrong with a port, as on a real bench; forks have it too. A probe can
+    /// only be lost. False, if there is no such port.
     fn fault(&mut self, fault: Fault) -> bool;
 
     /// What the instruments hold on, whatever ports and drivers say; with when that last changed, from the
@@ -312,7 +312,7 @@ pub struct Outputs {
     pub millivolts: Option<u32>,
 }
 
-/// Something that is wrong with a byte port for a while.
+/// Something that is wrong with a port for a while.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
     /// The port's address.
@@ -331,7 +331,7 @@ pub struct Fault {
     pub seed: u64,
 }
 
-/// What can be wrong with a byte port.
+/// What can be wrong with a port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Disturbance {
     /// The port is gone, whichever bytes pass.

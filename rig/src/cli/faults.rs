@@ -23,7 +23,8 @@ use crate::source::Source;
 ///
 /// A run on a virtual bench is carried out again and again. Each time one port is lost at one event, or its
 /// bytes are dropped, garbled or late for a while. The verdict must be that of the run without the fault, or
-/// blame the bench. Lines come through the sense board, as on a real bench.
+/// blame the bench. The probe is lost while the board is flashed. Lines come through the sense board, as on a
+/// real bench.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Faults {
@@ -60,11 +61,16 @@ Examples:
 
 Exit codes: 0, no verdict is wrong; 101, one is, which is a bug in lockrig; 2, nothing ran.";
 
+/// How often the probe is lost while a board is flashed.
+const PROBE_LOSSES: u64 = 200;
+
 /// One faulty run.
 struct Case {
     kind: Kind,
     fault: Fault,
     name: String,
+    /// Whether it begins before the board is flashed.
+    flashes: bool,
 }
 
 /// Faulty runs of one kind on one port.
@@ -176,15 +182,23 @@ impl Faults {
         let every = self.every as usize;
         let first = self.seed as usize % every;
         let moments = (0..subject.moments.len()).skip(first).step_by(every);
+        let case = |kind: Kind, fault: Fault, flashes, moment| Case {
+            name: format!("{}-{}-{moment}", kind.word(), fault.port.replace(':', "-")),
+            kind,
+            fault,
+            flashes,
+        };
+        let losses = subject.probe_losses(PROBE_LOSSES).into_iter().enumerate();
+        let losses = losses
+            .skip(first % PROBE_LOSSES as usize)
+            .step_by(every)
+            .map(|(nth, fault)| case(Kind::Lost, fault, true, nth));
         moments
             .flat_map(|moment| {
                 let faults = subject.faults(moment, self.seed).into_iter();
-                faults.map(move |(kind, fault)| Case {
-                    name: format!("{}-{}-{moment}", kind.word(), fault.port.replace(':', "-")),
-                    kind,
-                    fault,
-                })
+                faults.map(move |(kind, fault)| case(kind, fault, false, moment))
             })
+            .chain(losses)
             .collect()
     }
 
@@ -205,7 +219,10 @@ impl Faults {
             |_| (),
             |case: &Case| {
                 let own = folder.join(&case.name);
-                let outcome = subject.carry_out(&case.fault, &own);
+                let outcome = match case.flashes {
+                    false => subject.carry_out(&case.fault, &own),
+                    true => subject.flash_and_carry_out(&case.fault, &own),
+                };
                 if outcome.wrong.is_empty() {
                     // What cannot be removed is only in the way.
                     let _ = std::fs::remove_dir_all(&own);

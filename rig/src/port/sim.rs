@@ -17,13 +17,14 @@ use lockrig_sim::board::Line;
 use lockrig_sim::chip::edges::Edges;
 use lockrig_sim::chip::glitch;
 use lockrig_sim::chip::nvmc::{self, FlashChange, FlashOperation};
+pub use lockrig_sim::hash::state_hasher;
 use lockrig_sim::instrument::header::{FIRST_OUTPUT, LAST_OUTPUT};
 use lockrig_sim::time::Ticks;
 
 use super::{
-    Branch, Change, CutPoint, Dependence, Fault, Glitch, Input, Instruction, Interrupt, Level,
-    LineId, Observation, OutputId, Outputs, PortId, PortProblem, PortTrouble, Ports, ProbePort,
-    Seen, Spent, Terminal, Torn, Waited, sim_probe,
+    Branch, Change, CutPoint, Dependence, Disturbance, Fault, Glitch, Input, Instruction,
+    Interrupt, Level, LineId, Observation, OutputId, Outputs, PortId, PortProblem, PortTrouble,
+    Ports, ProbePort, Seen, Spent, Terminal, Torn, Waited, sim_probe,
 };
 use crate::event::Nanos;
 
@@ -38,6 +39,9 @@ pub const NAMES: [&str; 3] = [
 
 /// The highest pin of the header that is an output; the lowest is 1.
 pub const OUTPUT_MAX: u16 = LAST_OUTPUT;
+
+/// The address of the probe.
+const PROBE: &str = "sim:swd";
 
 /// A long wait looks at the interrupt this often, in bench time: some milliseconds of wall time.
 const LOOK: Ticks = Ticks::from_millis(1_000);
@@ -75,11 +79,20 @@ pub struct Handle(Arc<Mutex<VirtualBench>>);
 impl Handle {
     /// The bench as it stands at this moment, which goes its own way from here.
     pub fn fork(&self) -> VirtualBench {
-        // A bench on which somebody panicked stands between two events, which is as good as any moment.
-        let bench = self.0.lock();
-        bench
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .clone()
+        lock(&self.0).clone()
+    }
+
+    /// What its instruments hold on.
+    pub fn outputs(&self) -> Outputs {
+        outputs(&lock(&self.0))
+    }
+}
+
+fn outputs(bench: &VirtualBench) -> Outputs {
+    let outputs = bench.outputs();
+    Outputs {
+        relays: outputs.relays,
+        millivolts: outputs.millivolts,
     }
 }
 
@@ -187,11 +200,8 @@ impl SimPorts {
     }
 
     fn outputs_now(&self) -> Outputs {
-        let outputs = self.world.board().map(|board| board.outputs());
-        outputs.map_or(Outputs::default(), |outputs| Outputs {
-            relays: outputs.relays,
-            millivolts: outputs.millivolts,
-        })
+        let board = self.world.board();
+        board.map_or(Outputs::default(), |board| outputs(&board))
     }
 
     /// The board's bench that these ports lead to, for those who look at it from beside; none where
@@ -429,7 +439,10 @@ impl Ports for SimPorts {
 
     fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {
         match &self.world {
-            World::Board(bench) => Ok(sim_probe::probe(Arc::clone(bench))),
+            World::Board(bench) => Ok(sim_probe::probe_until(
+                Arc::clone(bench),
+                ticks_up(self.faults.probe_lost()),
+            )),
             World::Cylinder(_) => Err(PortTrouble {
                 address: address.to_owned(),
                 problem: PortProblem::Absent,
@@ -681,6 +694,10 @@ impl Branch for SimPorts {
     }
 
     fn fault(&mut self, fault: Fault) -> bool {
+        if fault.port == PROBE && fault.what == Disturbance::Lose {
+            self.faults.lose_probe(fault.from);
+            return true;
+        }
         let port = self.bytes(&fault.port, 0);
         port.map(|port| self.faults.add(port, fault)).is_ok()
     }

@@ -7,9 +7,11 @@
 //! core run on, which is why its polling ends within a few reads.
 
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use lockrig_sim::chip::debug::{DebugFault, DebugPort, Target};
+use lockrig_sim::time::Ticks;
 use probe_rs::CoreStatus;
 use probe_rs::architecture::arm::sequences::ArmDebugSequence;
 use probe_rs::architecture::arm::{
@@ -39,11 +41,21 @@ const LINE_RESET_BITS: u32 = 50;
 /// Whoever else holds `target` sees bench time pass with each access. It must not be locked while
 /// the probe is used.
 pub fn probe<T: Target + Send + 'static>(target: Arc<Mutex<T>>) -> Probe {
-    Probe::new(SimProbe { target, ones: 0 })
+    probe_until(target, Ticks::NEVER)
+}
+
+/// The same, and its cable comes out at a time of the bench.
+pub fn probe_until<T: Target + Send + 'static>(target: Arc<Mutex<T>>, lost_at: Ticks) -> Probe {
+    Probe::new(SimProbe {
+        target,
+        lost_at,
+        ones: 0,
+    })
 }
 
 struct SimProbe<T> {
     target: Arc<Mutex<T>>,
+    lost_at: Ticks,
     /// How many ones in a row the last raw sequences ended with.
     ones: u32,
 }
@@ -55,15 +67,23 @@ impl<T> fmt::Debug for SimProbe<T> {
 }
 
 impl<T: Target> SimProbe<T> {
-    fn lock(&self) -> MutexGuard<'_, T> {
+    /// The target, as long as the probe is there.
+    fn lock(&self) -> Result<MutexGuard<'_, T>, DebugProbeError> {
         // A bench on which somebody panicked is stopped between two accesses; the run is lost anyway.
-        self.target
+        let mut target = self
+            .target
             .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if target.chip().now() < self.lost_at {
+            return Ok(target);
+        }
+        let gone = io::Error::new(io::ErrorKind::NotConnected, "the probe is gone");
+        Err(DebugProbeError::Usb(gone))
     }
 
-    fn hold_reset(&self, held: bool) {
-        self.lock().chip().set_reset(held);
+    fn hold_reset(&self, held: bool) -> Result<(), DebugProbeError> {
+        self.lock()?.chip().set_reset(held);
+        Ok(())
     }
 }
 
@@ -103,7 +123,7 @@ fn refusal(port: &mut DebugPort<'_>, fault: DebugFault) -> ArmError {
 
 impl<T: Target + Send + 'static> RawDapAccess for SimProbe<T> {
     fn raw_read_register(&mut self, address: RegisterAddress) -> Result<u32, ArmError> {
-        read(&mut DebugPort::new(&mut *self.lock()), address)
+        read(&mut DebugPort::new(&mut *self.lock()?), address)
     }
 
     fn raw_read_block(
@@ -111,7 +131,7 @@ impl<T: Target + Send + 'static> RawDapAccess for SimProbe<T> {
         address: RegisterAddress,
         values: &mut [u32],
     ) -> Result<(), ArmError> {
-        let mut target = self.lock();
+        let mut target = self.lock()?;
         let mut port = DebugPort::new(&mut *target);
         for value in values {
             *value = read(&mut port, address)?;
@@ -120,7 +140,7 @@ impl<T: Target + Send + 'static> RawDapAccess for SimProbe<T> {
     }
 
     fn raw_write_register(&mut self, address: RegisterAddress, value: u32) -> Result<(), ArmError> {
-        write(&mut DebugPort::new(&mut *self.lock()), address, value)
+        write(&mut DebugPort::new(&mut *self.lock()?), address, value)
     }
 
     fn raw_write_block(
@@ -128,7 +148,7 @@ impl<T: Target + Send + 'static> RawDapAccess for SimProbe<T> {
         address: RegisterAddress,
         values: &[u32],
     ) -> Result<(), ArmError> {
-        let mut target = self.lock();
+        let mut target = self.lock()?;
         let mut port = DebugPort::new(&mut *target);
         values
             .iter()
@@ -146,7 +166,7 @@ impl<T: Target + Send + 'static> RawDapAccess for SimProbe<T> {
             self.ones = if one { self.ones.saturating_add(1) } else { 0 };
             if self.ones == LINE_RESET_BITS && before < LINE_RESET_BITS {
                 // Nobody acknowledges a line reset, so a chip without supply shows later.
-                let _ = DebugPort::new(&mut *self.lock()).line_reset();
+                let _ = DebugPort::new(&mut *self.lock()?).line_reset();
             }
         }
         Ok(())
@@ -159,7 +179,7 @@ impl<T: Target + Send + 'static> RawDapAccess for SimProbe<T> {
         _pin_wait: u32,
     ) -> Result<u32, DebugProbeError> {
         if pin_select & RESET_PIN != 0 {
-            self.hold_reset(pin_out & RESET_PIN == 0);
+            self.hold_reset(pin_out & RESET_PIN == 0)?;
         }
         Ok(pin_out & pin_select)
     }
@@ -197,19 +217,16 @@ impl<T: Target + Send + 'static> DebugProbe for SimProbe<T> {
     }
 
     fn target_reset(&mut self) -> Result<(), DebugProbeError> {
-        self.hold_reset(true);
-        self.hold_reset(false);
-        Ok(())
+        self.hold_reset(true)?;
+        self.hold_reset(false)
     }
 
     fn target_reset_assert(&mut self) -> Result<(), DebugProbeError> {
-        self.hold_reset(true);
-        Ok(())
+        self.hold_reset(true)
     }
 
     fn target_reset_deassert(&mut self) -> Result<(), DebugProbeError> {
-        self.hold_reset(false);
-        Ok(())
+        self.hold_reset(false)
     }
 
     fn select_protocol(&mut self, protocol: WireProtocol) -> Result<(), DebugProbeError> {
@@ -244,7 +261,7 @@ impl<T: Target + Send + 'static> DebugProbe for SimProbe<T> {
 
     /// It senses whether there is supply, not how much.
     fn get_target_voltage(&mut self) -> Result<Option<f32>, DebugProbeError> {
-        Ok(if self.lock().chip().is_supplied() {
+        Ok(if self.lock()?.chip().is_supplied() {
             None
         } else {
             Some(0.0)

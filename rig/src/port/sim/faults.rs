@@ -12,6 +12,8 @@ pub(super) struct Faults {
     ports: Vec<Faulty>,
     /// What is on its way, by the time at which it arrives.
     late: VecDeque<(Nanos, Late)>,
+    /// When the probe's cable comes out.
+    probe_lost: Option<Nanos>,
     /// Bytes that were dropped, garbled or held back.
     pub(super) disturbed: u64,
 }
@@ -79,6 +81,15 @@ impl Faults {
         });
     }
 
+    pub(super) fn lose_probe(&mut self, at: Nanos) {
+        self.probe_lost = Some(at);
+    }
+
+    pub(super) fn probe_lost(&self) -> Nanos {
+        self.probe_lost.unwrap_or(Nanos::NEVER)
+    }
+
+    /// Whether bytes pass undisturbed for ever.
     pub(super) fn are_none(&self) -> bool {
         self.ports.is_empty()
     }
