@@ -8,7 +8,7 @@
 //! A bench knows nothing of scenarios, profiles or verdicts.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::driver::stage::{self, Motion, Stage};
 use crate::driver::supply::{self, Supply};
 use crate::driver::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
+use crate::port::sim::state_hasher;
 use crate::port::{
     Branch, CutPoint, Instruction, Interrupt, Level, Observation, PortProblem, PortTrouble, Ports,
     ProbePort, Seen, Terminal, Waited,
@@ -32,7 +33,7 @@ use operator::{Answer, Asked, Operator};
 
 pub use crate::driver::supply::Feed;
 pub use connect::{CONNECT_MAX, CONNECT_STAGE_MAX};
-pub use file::{BenchFile, Calibrated, Contact, Cut, Output, Via, schema};
+pub use file::{BenchFile, Calibrated, Contact, Cut, Output, Via, WhenLocked, schema};
 pub use rest::{REST_MAX, Rest};
 
 mod attached;
@@ -357,14 +358,23 @@ impl Bench {
     /// # Errors
     /// No probe, or a chip that does not answer.
     pub fn attach(&mut self, probe: &mut Probe, how: Attach) -> Result<(), ProbeTrouble> {
-        let mut open = || {
-            self.probe().map_err(|absent| PortTrouble {
-                address: absent.device,
-                problem: PortProblem::Absent,
-                saw: absent.saw,
-            })
-        };
-        probe.attach(&mut open, how)
+        probe.attach(&mut || self.probe_port(), how)
+    }
+
+    /// Erases a chip that is locked; whether it was. See [`Probe::unlock`].
+    ///
+    /// # Errors
+    /// No probe, a chip that does not answer, or one that stays as it is.
+    pub fn unlock(&mut self, probe: &mut Probe) -> Result<bool, ProbeTrouble> {
+        probe.unlock(&mut || self.probe_port())
+    }
+
+    fn probe_port(&mut self) -> Result<ProbePort, PortTrouble> {
+        self.probe().map_err(|absent| PortTrouble {
+            address: absent.device,
+            problem: PortProblem::Absent,
+            saw: absent.saw,
+        })
     }
 
     /// Lets time pass until something happens, until `until`, or until an interrupt.
@@ -433,7 +443,7 @@ impl Bench {
     pub fn passing_state(&mut self) -> Option<u64> {
         let board = self.ports.branch()?.passing_state();
         let console = self.console.as_ref().map(|console| &console.driver);
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = state_hasher();
         (board, format!("{console:?} {:?}", self.sense)).hash(&mut hasher);
         Some(hasher.finish())
     }

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::bench::operator::{Asked, Operator};
-use crate::bench::{Bench, BenchFile, Feed};
+use crate::bench::{Bench, BenchFile, Feed, WhenLocked};
 use crate::driver::DeviceTrouble;
 use crate::driver::probe::{Attach, Flashing, Probe};
 use crate::event::{FileHash, Nanos, What};
@@ -405,26 +405,30 @@ pub fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTro
 }
 
 fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What, DeviceTrouble> {
-    let mut set = None;
-    if bench.file().supply.is_some()
-        && let Some(profile) = group.profile.lock()
-    {
-        let voltage = profile.supply.fresh.value;
-        bench.feed(Feed::On {
-            voltage,
-            resistance: None,
-        })?;
-        set = Some(voltage);
-    }
-    let until = bench.now() + SETTLE;
-    pass(bench, until)?;
+    let profile = group
+        .profile
+        .lock()
+        .filter(|_| bench.file().supply.is_some());
+    let set = profile.map(|profile| profile.supply.fresh.value);
+    feed(bench, set)?;
     // An emulated board is as good as its files, and its supply is the doctor's business.
     if let Some(set) = set.filter(|_| bench.file().emulates.is_none()) {
         holds_under_load(bench, set)?;
     }
     let mut probe = Probe::new(&group.bench.name, image.chip());
+    if bench.file().when_locked == WhenLocked::Erase && bench.unlock(&mut probe)? && set.is_some() {
+        bench.feed(Feed::Off)?;
+        let until = bench.now() + SETTLE;
+        pass(bench, until)?;
+        feed(bench, set)?;
+    }
     bench.attach(&mut probe, Attach::default())?;
-    let receipt = probe.flash(image, Flashing::default(), &mut |_| ())?;
+    let flashing = Flashing {
+        // Flash of a real board wears out; an emulated one begins erased.
+        spare: bench.file().emulates.is_none(),
+        ..Flashing::default()
+    };
+    let receipt = probe.flash(image, flashing, &mut |_| ())?;
     drop(probe);
     Ok(What::Flashed {
         image: receipt.image,
@@ -433,7 +437,20 @@ fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What
         chip: receipt.chip,
         bytes: receipt.flash_bytes + receipt.settings_bytes,
         verified: receipt.verified,
+        already: receipt.already,
     })
+}
+
+/// Feeds a board, if there is a voltage to feed it with, and lets it start.
+fn feed(bench: &mut Bench, set: Option<Millivolts>) -> Result<(), DeviceTrouble> {
+    if let Some(voltage) = set {
+        bench.feed(Feed::On {
+            voltage,
+            resistance: None,
+        })?;
+    }
+    let until = bench.now() + SETTLE;
+    pass(bench, until)
 }
 
 /// Lets time pass, and stops at trouble.
@@ -515,7 +532,7 @@ fn rehearse(
 }
 
 /// A run that could not begin, because its bench could not be prepared.
-fn unable(group: &Group, job: &Job, trouble: &DeviceTrouble, folder: &Path) -> Ran {
+pub fn unable(group: &Group, job: &Job, trouble: &DeviceTrouble, folder: &Path) -> Ran {
     written(group, job, folder, None, |trace| {
         let (events, traced) = run::unable(
             &job.plan,

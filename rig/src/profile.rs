@@ -29,7 +29,7 @@ pub use cylinder::{Cylinder, CylinderFile, CylinderKind, Plug};
 pub use fact::Fact;
 pub use sections::{
     AfterReset, Asked, AuthorisingCode, Bolt, Button, Change, CodeRules, CountedFrom,
-    CountedWithin, DigitRange, Document, EffectOf, Erased, Erases, Factory, FactoryCode,
+    CountedWithin, DebugPort, DigitRange, Document, EffectOf, Erased, Erases, Factory, FactoryCode,
     FactoryStays, HoldRange, HoldWindow, Keypad, KeysDuring, LearnsHanding, Lockout, MasterCodes,
     MasterState, OnPowerCycle, Parameter, Procedure, ProductKind, ProfileFile, Reference,
     ReferenceBolt, ReferenceCodes, ReferenceLockout, ReferenceReset, ReferenceSupply, Relock,
@@ -149,6 +149,7 @@ impl Profile {
             Ability::Bolt,
             Ability::Supply,
             Ability::Door,
+            Ability::Probe,
         ];
         let supply = &self.supply;
         let factory = match &self.codes.factory {
@@ -243,6 +244,10 @@ impl Profile {
                     )
                 }),
                 Ability::KeptUserCodes,
+            ),
+            (
+                self.debug_port == Fact::Known(DebugPort::Closed),
+                Ability::ClosedDebugPort,
             ),
             (
                 supply.low.known().is_some() || supply.refuses_opening_below.known().is_some(),

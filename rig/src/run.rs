@@ -13,6 +13,7 @@ mod cylinder;
 mod glitch;
 mod pattern;
 mod penalty;
+mod readout;
 mod runner;
 mod steps;
 mod store;

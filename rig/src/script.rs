@@ -289,6 +289,7 @@ fn verb(action: &step::Action) -> &'static str {
         step::Action::Glitch(_) => "glitch",
         step::Action::Settles(_) => "settles",
         step::Action::Ask(_) => "ask",
+        step::Action::Readout(_) => "readout",
         step::Action::Expect(_) => "expect",
     }
 }

@@ -16,9 +16,11 @@ pub use cut::{CutAt, CutKind, CutMode};
 pub use glitch::{GlitchMode, InstructionAt};
 pub use verbs::{
     Action, Ask, Bolt, Cut, Do, Door, Enter, Expect, Glitch, Glitched, Hold, Insert, Interrupt,
-    Interruption, Opens, Plunge, Press, Refuses, Settles, Step, Supply, Turn, Wait, Withdraw,
+    Interruption, Opens, Plunge, Press, Readout, Refuses, Settles, Step, Supply, Turn, Wait,
+    Withdraw,
 };
 pub use words::{
-    Ability, BoltState, CodeKind, CodeSet, DoorState, Drop, ExpectedSignal, HoldFor, KeyKind,
-    KnownCode, Phase, PhaseLabel, Pulled, Pushed, Refusal, SupplyLevel, Times, WaitFor, YesNo,
+    Ability, Access, BoltState, CodeKind, CodeSet, DoorState, Drop, ExpectedSignal, HoldFor,
+    KeyKind, KnownCode, Phase, PhaseLabel, Pulled, Pushed, Refusal, SupplyLevel, Times, WaitFor,
+    YesNo,
 };

@@ -245,7 +245,9 @@ fn the_plan_is_the_same_each_time() {
 #[test]
 fn every_scenario_runs_somewhere_and_every_run_has_its_codes() {
     let profiles = profiles();
-    for scenario in scenarios() {
+    // No source of a shipped product says that its debug port is closed: rig/tests/readout.rs runs that one.
+    let promised = |scenario: &Scenario| scenario.id() != "debug-port-closed";
+    for scenario in scenarios().into_iter().filter(promised) {
         let mut runs = 0;
         for profile in &profiles {
             for run in plan(&scenario, profile).expect("planned above") {

@@ -62,11 +62,16 @@ fn counter() -> Image {
 
 /// The same with a record for a customer's register in the UICR.
 fn counter_with_uicr(word: [u8; 4]) -> Image {
+    counter_with(0x10C0, word)
+}
+
+/// The same with a record for a register in the UICR, by the lower half of its address.
+fn counter_with(register: u16, word: [u8; 4]) -> Image {
     let end = images::record(0, 1, &[]);
     let mut text = hex(0, &counter().segments()[0].bytes);
     text.truncate(text.len() - end.len());
     text += &images::record(0, 4, &[0x10, 0x00]);
-    text += &images::record(0x10C0, 0, &word);
+    text += &images::record(register, 0, &word);
     image(&(text + &end))
 }
 
@@ -175,13 +180,60 @@ fn records_for_the_uicr_are_flashed_too() {
         let image = counter_with_uicr(word);
         let how = Flashing {
             erase,
-            verify: true,
+            ..Flashing::default()
         };
         let receipt = probe.flash(&image, how, &mut |_| {}).expect("flash works");
         assert_eq!(receipt.settings_bytes, 4);
         let read = probe.read_word(0x1000_10C0).expect("UICR");
         assert_eq!(read, u32::from_le_bytes(word));
     }
+}
+
+#[test]
+fn a_locked_chip_is_left_as_it_is_until_somebody_asks_for_it_to_be_erased() {
+    let chip = bare_chip();
+    let mut probe = attached(&chip, Attach::default());
+    // The lock holds from the next reset on, so that what was written could be read back.
+    let locking = counter_with(0x1004, [0xFF, 0x00, 0xFF, 0xFF]);
+    probe
+        .flash(&locking, Flashing::default(), &mut |_| {})
+        .expect("flash works");
+    assert_eq!(probe.is_locked(), Ok(true));
+    assert_eq!(probe.read_word(0x40), Ok(0));
+    probe.run().expect("the core reads its code as ever");
+    assert_ne!(probe.read_word(0x2000_0100), Ok(0));
+
+    let trouble = probe
+        .flash(&counter(), Flashing::default(), &mut |_| {})
+        .expect_err("nobody asked for it to be erased");
+    assert_eq!(trouble.fault, Fault::Locked);
+    insta::assert_snapshot!(format!("error: {trouble}\nhint: {}", trouble.hint), @r#"
+    error: probe "swd" on nRF51822_xxAA: flashing "test.hex": the chip is protected from being read
+    hint: erasing all of it unlocks it: 'lockrig flash --unlock', or 'when-locked = "erase"' under [probe] in the bench file
+    "#);
+    drop(probe);
+    assert_eq!(
+        chip.lock()
+            .expect("nobody panicked")
+            .memory()
+            .flash_word(0x40),
+        0x4902_2000
+    );
+
+    let mut probe = Probe::new("swd", CHIP);
+    let mut open = || Ok(sim_probe::probe(Arc::clone(&chip)));
+    assert_eq!(probe.unlock(&mut open), Ok(true));
+    assert_eq!(probe.unlock(&mut open), Ok(false));
+    let mut probe = attached(&chip, Attach::default());
+    assert_eq!(probe.is_locked(), Ok(false));
+    assert_eq!(probe.read_word(0x40), Ok(u32::MAX));
+    let spare = Flashing {
+        spare: true,
+        ..Flashing::default()
+    };
+    probe
+        .flash(&counter(), spare, &mut |_| {})
+        .expect("flash works");
 }
 
 #[test]
@@ -198,6 +250,7 @@ fn pages_that_the_image_leaves_out_are_kept_or_erased_as_told() {
             let how = Flashing {
                 erase,
                 verify: false,
+                spare: false,
             };
             let receipt = probe.flash(&image, how, &mut |_| {});
             assert!(!receipt.expect("flash works").verified);
@@ -207,6 +260,51 @@ fn pages_that_the_image_leaves_out_are_kept_or_erased_as_told() {
         assert_eq!(flash(Erase::Chip), u32::MAX);
         assert_eq!(probe.read_word(0x1000_1080), Ok(u32::MAX));
     }
+}
+
+#[test]
+fn what_is_there_already_is_spared() {
+    let chip = bare_chip();
+    let mut probe = attached(&chip, Attach::default());
+    let spare = Flashing {
+        spare: true,
+        ..Flashing::default()
+    };
+    let image = counter_with_uicr([1, 2, 3, 4]);
+    let mut flash = |image: &Image| {
+        let receipt = probe.flash(image, spare, &mut |_| {});
+        let receipt = receipt.expect("flash works");
+        assert!(receipt.verified);
+        (receipt.already, receipt.pages)
+    };
+    let change = |address: u32, word: u32| {
+        let mut chip = chip.lock().expect("nobody panicked");
+        chip.memory_mut().set_flash_word(address, word);
+    };
+    let word = |address| {
+        let chip = chip.lock().expect("nobody panicked");
+        chip.memory().flash_word(address)
+    };
+    assert_eq!(flash(&image), (false, 2));
+    assert_eq!(flash(&image), (true, 0));
+    // What firmware stored elsewhere goes, page by page.
+    change(0x3_C000, 0x1234);
+    change(0x3_C400, 0x5678);
+    assert_eq!(flash(&image), (true, 0));
+    assert_eq!((word(0x3_C000), word(0x3_C400)), (u32::MAX, u32::MAX));
+    // In the image's own page, in the settings, and of the image itself a word is too much.
+    for (address, other, right) in [
+        (0x200, 0x1234, u32::MAX),
+        (0x1000_1080, 0x1234, u32::MAX),
+        (0x44, 0, 0x6008_3001),
+    ] {
+        change(address, other);
+        assert_eq!(flash(&image), (false, 2), "{address:#x}");
+        assert_eq!(word(address), right);
+    }
+    // The settings are a page of their own.
+    assert_eq!(flash(&counter()), (true, 0));
+    assert_eq!(word(0x1000_10C0), u32::MAX);
 }
 
 #[test]

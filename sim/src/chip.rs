@@ -35,6 +35,10 @@ use self::peripherals::{Outcome, Peripherals, Processor, ResetCause};
 use crate::time::Ticks;
 
 /// From a reset's cause to the core's first instruction. The reference manual gives no figure for
+/// Readback protection, in the UICR; its bits for all of code flash are ones where there is none.
+const RBPCONF: u32 = 0x1000_1004;
+const RBPCONF_PALL: u32 = 0xff00;
+
 /// soft resets; what matters is that a chip that resets for ever lets time pass.
 const RESET_TIME: Ticks = Ticks::from_micros(10);
 
@@ -137,6 +141,8 @@ pub struct Chip {
     peripherals: Peripherals,
     port: PortState,
     halting: Halting,
+    /// The debugger reads nothing of code flash, since the last reset.
+    readback_protected: bool,
     /// The reset pin is held low.
     held: bool,
     /// Until when the core is held in reset.
@@ -169,6 +175,7 @@ impl Chip {
             peripherals: Peripherals::new(seed),
             port: PortState::new(),
             halting: Halting::default(),
+            readback_protected: false,
             held: false,
             core_busy: Ticks::ZERO,
             flash_busy: Ticks::ZERO,
@@ -428,6 +435,7 @@ impl Chip {
             .reset(self.memory.flash_word(0), self.memory.flash_word(4));
         self.core_busy = self.now + RESET_TIME;
         self.futile_reset = None;
+        self.readback_protected = self.memory.flash_word(RBPCONF) & RBPCONF_PALL != RBPCONF_PALL;
         self.held = false;
         self.stops.pins = true;
         self.catch_reset();
@@ -773,8 +781,12 @@ impl Chip {
         self.catch_hard_fault();
     }
 
-    /// A probe's read of 1, 2 or 4 bytes.
+    /// A probe's read of 1, 2 or 4 bytes. Code that is protected reads as zero; everything else goes on as ever,
+    /// so that the chip can still be erased (nRF51 Series Reference Manual 3.0, UICR and NVMC).
     fn probe_load(&mut self, address: u32, size: u32) -> Option<u32> {
+        if self.readback_protected && address < FLASH_BYTES {
+            return Some(0);
+        }
         self.probe_access(|bus| match size {
             1 => bus.load::<1>(address),
             2 => bus.load::<2>(address),

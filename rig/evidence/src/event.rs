@@ -15,8 +15,12 @@ use crate::verdict::Verdict;
 /// The version of the trace format that this program writes. A reader refuses a newer one.
 ///
 /// Format 2 added `supply-read` and `flash-changed`, format 3 `glitched`, format 4 `uncalibrated`, `asked` and what
-/// was `asked` of a hold.
-pub const FORMAT: u32 = 4;
+/// was `asked` of a hold, format 5 whether an image was there `already`.
+pub const FORMAT: u32 = 5;
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
 
 /// Bench time in nanoseconds: a moment since the bench was made, or a span.
 #[derive(
@@ -155,7 +159,7 @@ pub enum What {
         /// SHA-256 of the files that were read, by the role of each.
         files: Vec<FileHash>,
     },
-    /// The image was written and read back. Runs that start from a fork of the flashed board carry
+    /// The image was written and read back, or found there. Runs that start from a fork of the flashed board carry
     /// the receipt of the flash that they stand on.
     Flashed {
         /// Name of the image.
@@ -166,10 +170,13 @@ pub enum What {
         personality: Option<String>,
         /// Chip, in the probe's terms.
         chip: String,
-        /// Bytes written.
+        /// Its bytes.
         bytes: u64,
         /// Whether everything was read back and compared.
         verified: bool,
+        /// Nothing of it was written: the chip, read back, held it.
+        #[serde(default, skip_serializing_if = "is_false")]
+        already: bool,
     },
     /// The run went on although its bench goes by no calibration record.
     Uncalibrated {

@@ -17,7 +17,7 @@ use crate::source::{Problems, Read, Refused, Source};
 
 use check::Check;
 use text::BenchText;
-pub use text::{Channel, Cut, LockKind, schema};
+pub use text::{Channel, Cut, LockKind, WhenLocked, schema};
 
 /// The version of the format that this program reads.
 pub const VERSION: u32 = 1;
@@ -55,6 +55,8 @@ pub struct BenchFile {
     pub console: Option<Port>,
     /// The probe's port.
     pub probe: Option<Port>,
+    /// What is done before flashing a chip that is locked.
+    pub when_locked: WhenLocked,
     /// The motion stage.
     pub stage: Option<Stage>,
     /// The outputs in the order in which they go to rest.

@@ -36,13 +36,23 @@ impl Board {
     /// Reads the files and connects the bench, with `image` flashed onto its board.
     pub fn prepare(&self, image: Option<&str>) -> Result<(Group, Prepared), Failure> {
         let (library, bench) = self.load()?;
+        self.prepare_on(&library, &bench, image)
+    }
+
+    /// Connects this bench, with `image` flashed onto its board.
+    pub fn prepare_on(
+        &self,
+        library: &Library,
+        bench: &BenchFile,
+        image: Option<&str>,
+    ) -> Result<(Group, Prepared), Failure> {
         let profile = library
             .profiles
             .iter()
             .map(|loaded| &loaded.value)
-            .find(|profile| fits(&bench, profile))
-            .ok_or_else(|| no_profile(&bench))?;
-        let group = group(&library.project, &bench, profile, None, image)?;
+            .find(|profile| fits(bench, profile))
+            .ok_or_else(|| no_profile(bench))?;
+        let group = group(&library.project, bench, profile, None, image)?;
         let open = opener(None, "a command by hand");
         let prepared =
             campaign::prepare(&group, &open, self.seed, Interrupt::default()).map_err(broken)?;

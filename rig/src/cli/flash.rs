@@ -3,6 +3,7 @@
 use super::board::{Board, to_rest};
 use super::error::Failure;
 use super::files::print;
+use crate::bench::WhenLocked;
 use crate::event::What;
 
 /// Write an image onto a bench's board and read it back
@@ -10,13 +11,20 @@ use crate::event::What;
 pub struct Flash {
     /// An ELF or Intel HEX file, or the name of a shipped image
     image: String,
+    /// Erase the whole chip first if it is protected from being read; all that is on it is lost
+    #[arg(long)]
+    unlock: bool,
     #[command(flatten)]
     board: Board,
 }
 
 impl Flash {
     pub fn execute(self) -> Result<u8, Failure> {
-        let (_, mut prepared) = self.board.prepare(Some(&self.image))?;
+        let (library, mut bench) = self.board.load()?;
+        if self.unlock {
+            bench.when_locked = WhenLocked::Erase;
+        }
+        let (_, mut prepared) = self.board.prepare_on(&library, &bench, Some(&self.image))?;
         to_rest(&mut prepared.bench)?;
         let Some(What::Flashed {
             image,
@@ -25,6 +33,7 @@ impl Flash {
             chip,
             bytes,
             verified,
+            already,
         }) = prepared.receipt
         else {
             return Err(Failure::usage(format!(
@@ -41,8 +50,12 @@ impl Flash {
         } else {
             "not read back"
         };
+        let done = match already {
+            true => format!("'{image}' is on {chip} already"),
+            false => format!("flashed '{image}' onto {chip}"),
+        };
         print(&format!(
-            "flashed '{image}' onto {chip}: {bytes} bytes, {verified}\nimage        SHA-256 {sha256}\npersonality  {personality}\n"
+            "{done}: {bytes} bytes, {verified}\nimage        SHA-256 {sha256}\npersonality  {personality}\n"
         ))
     }
 }

@@ -107,6 +107,6 @@ fn is_of_the_bench(need: &Ability) -> bool {
     is_of_a_stage(need)
         || matches!(
             need,
-            Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door
+            Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door | Ability::Probe
         )
 }

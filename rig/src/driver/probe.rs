@@ -7,11 +7,14 @@
 //! [`Probe::attach`] makes the next session.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use probe_rs::architecture::arm::{ArmError, DapError};
+use probe_rs::config::{FlashProperties, NvmRegion};
 use probe_rs::flashing::{
-    DownloadOptions, FlashError, FlashProgress, ProgressEvent, ProgressOperation, erase_all,
+    DownloadOptions, FlashError, FlashProgress, ProgressEvent, ProgressOperation,
+    erase as erase_range, erase_all,
 };
 use probe_rs::probe::{DebugProbeError, WireProtocol};
 use probe_rs::rtt::{Rtt, ScanRegion};
@@ -41,6 +44,10 @@ const RTT_ID: &[u8; 16] = b"SEGGER RTT\0\0\0\0\0\0";
 
 /// Below this the chip is not running, whatever the probe's own threshold for a good level is.
 const TARGET_MILLIVOLTS_MIN: u32 = 1_700;
+
+/// The nRF51's readback protection (UICR.RBPCONF), and its bits for all of flash: ones where there is none.
+const NRF51_RBPCONF: u32 = 0x1000_1004;
+const NRF51_PALL: u32 = 0xff00;
 
 /// The hardware breakpoints of a Cortex-M0 on an nRF51.
 pub const BREAKPOINTS: usize = 4;
@@ -80,6 +87,9 @@ pub struct Flashing {
     pub erase: Erase,
     /// Whether everything is read back and compared.
     pub verify: bool,
+    /// Whether flash is read first, and written only where it must be: an image that is there stays, and of
+    /// [`Erase::Chip`] only what is not erased is. It spares the flash, and mostly time.
+    pub spare: bool,
 }
 
 impl Default for Flashing {
@@ -87,6 +97,7 @@ impl Default for Flashing {
         Flashing {
             erase: Erase::Chip,
             verify: true,
+            spare: false,
         }
     }
 }
@@ -124,6 +135,8 @@ pub struct Receipt {
     pub pages: u32,
     /// Every byte was read back and compared.
     pub verified: bool,
+    /// Nothing of the image was written, because it was there.
+    pub already: bool,
 }
 
 /// How far flashing has come.
@@ -250,6 +263,8 @@ pub enum Fault {
     Timeout,
     /// The flash algorithm failed, or could not be run.
     Flash,
+    /// The chip is protected from being read, and nobody asked for it to be erased.
+    Locked,
     /// Flash does not hold what was written to it.
     Mismatch {
         /// The first address that differs.
@@ -319,6 +334,15 @@ impl Probe {
         open: &mut dyn FnMut() -> Result<probe_rs::probe::Probe, PortTrouble>,
         how: Attach,
     ) -> Result<(), ProbeTrouble> {
+        self.attach_with(open, how, &Permissions::new())
+    }
+
+    fn attach_with(
+        &mut self,
+        open: &mut dyn FnMut() -> Result<probe_rs::probe::Probe, PortTrouble>,
+        how: Attach,
+        permissions: &Permissions,
+    ) -> Result<(), ProbeTrouble> {
         self.detach();
         let doing = if how.under_reset {
             "attaching under reset"
@@ -327,7 +351,7 @@ impl Probe {
         };
         let mut attempt = 1;
         loop {
-            match self.attach_once(open, how, doing) {
+            match self.attach_once(open, how, permissions.clone(), doing) {
                 Ok(session) => {
                     self.session = Some(session);
                     return Ok(());
@@ -350,6 +374,7 @@ impl Probe {
         &mut self,
         open: &mut dyn FnMut() -> Result<probe_rs::probe::Probe, PortTrouble>,
         how: Attach,
+        permissions: Permissions,
         doing: &str,
     ) -> Result<Session, ProbeTrouble> {
         let mut probe = open().map_err(|trouble| ProbeTrouble {
@@ -374,7 +399,6 @@ impl Probe {
             .select_protocol(WireProtocol::Swd)
             .map_err(|error| self.explain(doing, error.into()))?;
         let registry = registry(&self.chip);
-        let permissions = Permissions::new();
         let session = if how.under_reset {
             probe.attach_under_reset_with_registry(self.chip.as_str(), permissions, &registry)
         } else {
@@ -385,6 +409,39 @@ impl Probe {
             lost if lost.fault == Fault::Lost => self.trouble(doing, Fault::NoAnswer, lost.saw),
             trouble => trouble,
         })
+    }
+
+    /// Whether the chip keeps its flash from probes. Chips that lock out the probe itself cannot be attached
+    /// to, which says [`Fault::Locked`]; the nRF51 lets one in, which then reads zeros.
+    pub fn is_locked(&mut self) -> Result<bool, ProbeTrouble> {
+        if !self.chip.starts_with("nRF51") {
+            return Ok(false);
+        }
+        Ok(self.read_word(NRF51_RBPCONF)? & NRF51_PALL != NRF51_PALL)
+    }
+
+    /// Attaches, and erases the whole chip if it is locked, which unlocks it; whether it was. The session is
+    /// over then, and the supply should be cut before the next one: what the old firmware started, such as a
+    /// watchdog, outlives its flash.
+    pub fn unlock(
+        &mut self,
+        open: &mut dyn FnMut() -> Result<probe_rs::probe::Probe, PortTrouble>,
+    ) -> Result<bool, ProbeTrouble> {
+        let doing = "erasing a locked chip";
+        self.attach_with(
+            open,
+            Attach::default(),
+            &Permissions::new().allow_erase_all(),
+        )?;
+        let was_locked = self.is_locked()?;
+        if was_locked {
+            let session = self.session(doing)?;
+            let erased = erase_all(session, &mut FlashProgress::empty(), false);
+            erased.map_err(|error| self.explain_flash(doing, &error))?;
+            self.reset_and_halt()?;
+        }
+        self.detach();
+        Ok(was_locked)
     }
 
     /// Whether there is a session, as far as is known without asking the chip.
@@ -406,7 +463,7 @@ impl Probe {
     /// Erases, programs, and reads back; `watch` is told how far it is.
     ///
     /// Afterwards the chip has been reset and is halted before its first instruction. After an error
-    /// its flash holds anything, and it must not be run.
+    /// its flash holds anything, and it must not be run; a locked chip is left as it is.
     pub fn flash(
         &mut self,
         image: &Image,
@@ -419,6 +476,13 @@ impl Probe {
             return Err(self.trouble(&doing, Fault::Order, saw));
         }
         self.rtt = None;
+        if self.is_locked()? {
+            let saw = "the chip is protected from being read".into();
+            return Err(self.trouble(&doing, Fault::Locked, saw));
+        }
+        if how.spare && self.clean_around(&doing, image, how.erase)? {
+            return self.flashed(&doing, image, how.erase, true, 0);
+        }
         let session = self.session(&doing)?;
         let mut loader = session.target().flash_loader();
         for segment in image.segments().iter().chain(image.settings()) {
@@ -449,8 +513,22 @@ impl Probe {
             Err(FlashError::Verify) => return Err(self.mismatch(&doing, image)),
             Err(error) => return Err(self.explain_flash(&doing, &error)),
         }
+        let mut receipt = self.flashed(&doing, image, how.erase, false, pages)?;
+        receipt.verified = how.verify;
+        Ok(receipt)
+    }
+
+    /// Leaves the chip as flashing leaves it.
+    fn flashed(
+        &mut self,
+        doing: &str,
+        image: &Image,
+        erase: Erase,
+        already: bool,
+        pages: u32,
+    ) -> Result<Receipt, ProbeTrouble> {
         self.reset_and_halt()?;
-        self.with_core(&doing, clear_rtt)?;
+        self.with_core(doing, clear_rtt)?;
         let bytes = |segments: &[Segment]| segments.iter().map(|s| s.bytes.len() as u64).sum();
         Ok(Receipt {
             image: image.name().to_owned(),
@@ -460,10 +538,70 @@ impl Probe {
             probe: self.probe.clone(),
             flash_bytes: bytes(image.segments()),
             settings_bytes: bytes(image.settings()),
-            erase: how.erase,
+            erase,
             pages,
-            verified: how.verify,
+            verified: true,
+            already,
         })
+    }
+
+    /// If the chip holds the image: erases what else is to be erased and is not. False, if the image has to be
+    /// written.
+    fn clean_around(
+        &mut self,
+        doing: &str,
+        image: &Image,
+        erase: Erase,
+    ) -> Result<bool, ProbeTrouble> {
+        if self.first_difference(doing, image)?.is_some() {
+            return Ok(false);
+        }
+        if erase == Erase::Pages {
+            return Ok(true);
+        }
+        let target = self.session(doing)?.target();
+        let regions = target.memory_map.iter();
+        let regions: Vec<NvmRegion> = regions
+            .filter_map(|region| region.as_nvm_region().cloned())
+            .filter(|region| !region.is_alias)
+            .collect();
+        let algorithms = target.flash_algorithms.iter();
+        let layouts: Vec<_> = algorithms
+            .map(|algorithm| algorithm.flash_properties.clone())
+            .collect();
+        let mut dirty = Vec::new();
+        for region in regions {
+            let mut layouts = layouts.iter();
+            let layout = layouts.find(|one| one.address_range.contains(&region.range.start));
+            let Some(layout) = layout else {
+                continue;
+            };
+            for sector in sectors(layout, &region.range) {
+                let mut bytes = vec![0; (sector.end - sector.start) as usize];
+                self.with_core(doing, |core| core.read(sector.start, &mut bytes))?;
+                let erased = layout.erased_byte_value;
+                let holds_image = take_out(image, &mut bytes, sector.start, erased);
+                if bytes.iter().all(|byte| *byte == erased) {
+                    continue;
+                }
+                if holds_image {
+                    return Ok(false);
+                }
+                dirty.push(sector);
+            }
+        }
+        for sector in dirty {
+            let session = self.session(doing)?;
+            let erased = erase_range(
+                session,
+                &mut FlashProgress::empty(),
+                sector.start,
+                sector.end,
+                false,
+            );
+            erased.map_err(|error| self.explain_flash(doing, &error))?;
+        }
+        Ok(true)
     }
 
     /// Compares flash with `image`, without changing it.
@@ -696,6 +834,40 @@ impl Probe {
     }
 }
 
+/// The sectors of a region of flash.
+fn sectors(layout: &FlashProperties, region: &Range<u64>) -> Vec<Range<u64>> {
+    let mut sectors = Vec::new();
+    let mut at = layout.address_range.start;
+    while at < region.end.min(layout.address_range.end) {
+        let offset = at - layout.address_range.start;
+        let size = layout
+            .sectors
+            .iter()
+            .rfind(|sector| sector.address <= offset)
+            .map_or(1, |sector| sector.size.max(1));
+        if at >= region.start {
+            sectors.push(at..at + size);
+        }
+        at += size;
+    }
+    sectors
+}
+
+/// Takes the image's bytes out of those of a sector; whether there were any.
+fn take_out(image: &Image, bytes: &mut [u8], sector: u64, erased: u8) -> bool {
+    let mut any = false;
+    for segment in image.segments().iter().chain(image.settings()) {
+        let from = u64::from(segment.address).max(sector);
+        let to = u64::from(segment.address) + segment.bytes.len() as u64;
+        let to = to.min(sector + bytes.len() as u64);
+        if from < to {
+            bytes[(from - sector) as usize..(to - sector) as usize].fill(erased);
+            any = true;
+        }
+    }
+    any
+}
+
 /// Takes away what looks like RTT control blocks. Those of the firmware before stay in RAM, and so do
 /// the flash algorithm's page buffers: a block that an image keeps in flash, to copy it into RAM,
 /// would be found in them before the firmware has made its own.
@@ -746,10 +918,12 @@ fn fault_of(error: &probe_rs::Error) -> Fault {
     match error {
         Error::Timeout => Fault::Timeout,
         Error::ChipNotFound(_) => Fault::OtherChip,
+        Error::MissingPermissions(_) => Fault::Locked,
         Error::Arm(error) => match error {
             ArmError::Timeout => Fault::Timeout,
             ArmError::NoArmTarget | ArmError::ApDoesNotExist(_) => Fault::OtherChip,
             ArmError::NoTargetResponse { .. } => Fault::NoAnswer,
+            ArmError::MissingPermissions(_) => Fault::Locked,
             ArmError::CoreNotHalted
             | ArmError::AddressOutOf32BitAddressSpace
             | ArmError::OutOfBounds
@@ -810,6 +984,9 @@ fn hint(fault: Fault) -> &'static str {
         Fault::Timeout => "is the chip held in reset, or asleep with its debug port off?",
         Fault::Flash => {
             "erase the whole chip; is its supply above 1.8 V, and is the flash protected?"
+        }
+        Fault::Locked => {
+            "erasing all of it unlocks it: 'lockrig flash --unlock', or 'when-locked = \"erase\"' under [probe] in the bench file"
         }
         Fault::Mismatch { .. } => "erase the whole chip and flash again; is the supply steady?",
         Fault::Order => "compare the order with the chip's memory map and the core's state",

@@ -41,6 +41,8 @@ file_table! {
         pub reset: Option<Reset>,
         /// Its battery.
         pub supply: SupplyRules,
+        /// Whether somebody with a probe can read it.
+        pub debug_port: Fact<DebugPort> = default,
         /// What it shows and sounds.
         pub signals: Signals,
         /// What its owner can do with it, step by step.
@@ -162,6 +164,16 @@ file_table! {
         pub submit: Option<Spanned<String>>,
         /// Keys that close within this time of each other are pressed together.
         pub together_within: Fact<Nanos>,
+    }
+}
+
+file_words! {
+    /// What a product's debug port does for strangers.
+    pub enum DebugPort as "what a debug port does" {
+        /// It gives nothing of what is stored.
+        Closed,
+        /// It gives everything.
+        Open,
     }
 }
 

@@ -15,6 +15,11 @@ pub fn of(what: &What) -> String {
         } => format!("the run began: {scenario} with {profile} on {bench}, seed {seed}"),
         What::Flashed {
             image,
+            already: true,
+            ..
+        } => format!("{image} was on the chip already, read back and compared"),
+        What::Flashed {
+            image,
             bytes,
             verified,
             ..

@@ -98,6 +98,7 @@ impl CarryOut for Runner<'_> {
                 self.check(wanted, format!("it was {is}"), is == *state)
             }
             Doing::Ask { question, within } => self.ask(question, *within),
+            Doing::Readout(wanted) => self.read_out(*wanted),
             Doing::Wait {
                 until,
                 share,

@@ -16,8 +16,8 @@ use crate::profile::{Button, Product, Profile, Signal};
 use crate::quantity::{Millivolts, Percent};
 use crate::source::{Problems, Refused};
 use crate::step::{
-    Ability, Bindings, BoltState, Bound, Cut, DoorState, Drop, GlitchMode, InstructionAt, KeyKind,
-    KnownCode, Phase, PhaseLabel, Refusal, Times, WaitFor,
+    Ability, Access, Bindings, BoltState, Bound, Cut, DoorState, Drop, GlitchMode, InstructionAt,
+    KeyKind, KnownCode, Phase, PhaseLabel, Refusal, Times, WaitFor,
 };
 
 use super::Scenario;
@@ -144,6 +144,8 @@ pub enum Doing {
         /// By when they have to answer.
         within: Nanos,
     },
+    /// Tries to read flash through the debug port.
+    Readout(Access),
     /// Lets time pass.
     Wait {
         /// What for.

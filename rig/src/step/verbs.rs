@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::argument::undeclared;
 use super::{
-    Ability, Arg, Bindings, BoltState, CodeSet, CodeWord, CutAt, CutMode, DoorState, Drop,
+    Ability, Access, Arg, Bindings, BoltState, CodeSet, CodeWord, CutAt, CutMode, DoorState, Drop,
     ExpectedSignal, GlitchMode, HoldFor, InstructionAt, KeyWord, Phase, PhaseLabel, Pulled, Pushed,
     Refusal, SupplyLevel, Times, WaitFor, Written, YesNo,
 };
@@ -234,6 +234,12 @@ verbs! {
         /// By when they have to answer.
         pub within: Nanos,
     }
+    /// Tries to read the lock's flash through its debug port, as somebody would who opened the lock. On the
+    /// nRF51 that begins debug mode, which ends when the supply is cut.
+    Readout as "a 'readout' step" {
+        /// What must come of it.
+        pub readout: Access,
+    }
     /// Waits until the lock has shown something.
     Expect as "an 'expect' step" {
         /// What.
@@ -304,6 +310,7 @@ impl Step {
             | Action::Turn(_)
             | Action::Plunge(_)
             | Action::Ask(_)
+            | Action::Readout(_)
             | Action::Settles(_) => None,
         }
     }
@@ -329,6 +336,7 @@ impl Step {
             | Action::Withdraw(_)
             | Action::Turn(_)
             | Action::Plunge(_)
+            | Action::Readout(_)
             | Action::Settles(_) => None,
         }
     }
@@ -458,7 +466,7 @@ impl Step {
                 step.times.resolve(bindings, problems);
                 step.refused.resolve(bindings, problems);
             }
-            Action::Bolt(_) | Action::Expect(_) => {}
+            Action::Bolt(_) | Action::Expect(_) | Action::Readout(_) => {}
         }
         if let (Some(expected), None) = (self.expect(), self.within())
             && expected.value == ExpectedSignal::Nothing

@@ -106,6 +106,16 @@ file_words! {
 }
 
 file_words! {
+    /// What the debug port does for somebody who wants to read flash.
+    pub enum Access as "what the debug port does" {
+        /// It gives nothing.
+        Refused,
+        /// It gives what is there.
+        Allowed,
+    }
+}
+
+file_words! {
     /// How a key is cut.
     pub enum KeyKind as "a kind of key" {
         /// It turns the cylinder when the run begins.
@@ -301,6 +311,10 @@ pub enum Ability {
     ChangeByOldCode,
     /// A code for resets alone, with keys that are pressed together.
     PairedResetCode,
+    /// A probe reaches its debug port.
+    Probe,
+    /// Nobody reads it through its debug port.
+    ClosedDebugPort,
     /// A stage turns its key.
     Stage,
     /// And changes one key for another.
@@ -340,6 +354,8 @@ impl Ability {
         ("codes.weak-refused", Ability::WeakRefused),
         ("change.by-old-code", Ability::ChangeByOldCode),
         ("reset-code.pair", Ability::PairedResetCode),
+        ("probe", Ability::Probe),
+        ("debug-port.closed", Ability::ClosedDebugPort),
         ("stage", Ability::Stage),
         ("key-exchange", Ability::KeyExchange),
     ];

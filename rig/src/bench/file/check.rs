@@ -100,6 +100,10 @@ impl<'t, 'p> Check<'t, 'p> {
             supply,
             console,
             probe,
+            when_locked: text
+                .probe
+                .as_ref()
+                .map_or(WhenLocked::default(), |probe| probe.when_locked),
             stage,
             rest,
         })

@@ -246,6 +246,20 @@ file_table! {
 pub struct ProbeText as "a probe" {
     /// Its port.
     pub port: Spanned<String>,
+    /// What is done before flashing a chip that is protected from being read.
+    pub when_locked: WhenLocked = default,
+}
+}
+
+file_words! {
+/// What is done with a locked chip.
+#[derive(Default)]
+pub enum WhenLocked as "what is done with a locked chip" {
+    /// Nothing: whoever wants it flashed is told.
+    #[default]
+    Refuse,
+    /// It is erased whole, which unlocks it; all that is on it is lost.
+    Erase,
 }
 }
 

@@ -338,13 +338,15 @@ pub fn made_from(events: &[Event]) -> Markup {
                                 div { dt { (file.role) } dd { "SHA-256 " code { (file.sha256) } } }
                             }
                         }
-                        What::Flashed { image, sha256, personality, chip, bytes, verified } => {
+                        What::Flashed { image, sha256, personality, chip, bytes, verified, already } => {
                             div { dt { "image" } dd { (image) ", SHA-256 " code { (sha256) } } }
                             @if let Some(personality) = personality {
                                 div { dt { "personality" } dd { "SHA-256 " code { (personality) } } }
                             }
                             div { dt { "flash" } dd {
-                                (bytes) " bytes written to " (chip) ", "
+                                (bytes) " bytes "
+                                @if *already { "found on " } @else { "written to " }
+                                (chip) ", "
                                 @if *verified { "read back and compared" } @else { "not read back" }
                             } }
                         }

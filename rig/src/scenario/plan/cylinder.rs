@@ -271,6 +271,7 @@ impl Expansion<'_> {
             Action::Supply(_) => return self.skip(lacks(self.cylinder, &Ability::Supply)),
             Action::Door(_) => return self.skip(lacks(self.cylinder, &Ability::Door)),
             Action::Bolt(_) => return self.skip(lacks(self.cylinder, &Ability::Bolt)),
+            Action::Readout(_) => return self.skip(lacks(self.cylinder, &Ability::Probe)),
             Action::Expect(_) => return self.skip(lacks(self.cylinder, &Ability::LowBattery)),
         }))
     }

@@ -61,7 +61,10 @@ pub(super) fn lacks(profile: &Profile, ability: &Ability) -> String {
         Ability::ChangeByOldCode => format!("no change of '{id}' asks for the old code"),
         Ability::PairedResetCode => format!("the sources of '{id}' document no reset code"),
         Ability::Stage | Ability::KeyExchange => format!("'{id}' is no mechanical cylinder"),
-        Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door => {
+        Ability::ClosedDebugPort => {
+            format!("no source says that the debug port of '{id}' is closed")
+        }
+        Ability::Keypad | Ability::Bolt | Ability::Supply | Ability::Door | Ability::Probe => {
             format!("'{id}' has no {ability}")
         }
     }
@@ -313,6 +316,7 @@ impl<'e> Expansion<'e> {
             Action::Door(door) => Doing::Door(door.door.resolve(bindings, self.problems)?),
             Action::Bolt(bolt) => Doing::Bolt(bolt.bolt),
             Action::Ask(ask) => asking(ask),
+            Action::Readout(readout) => Doing::Readout(readout.readout),
             Action::Wait(wait) => match self.wait(wait, scope)? {
                 Some(doing) => doing,
                 None => return Some(()),

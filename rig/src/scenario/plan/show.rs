@@ -104,6 +104,7 @@ impl fmt::Display for Doing {
             }
             Self::Door(state) => write!(f, "leave the door {state}"),
             Self::Bolt(state) => write!(f, "find the bolt {state}"),
+            Self::Readout(_) => f.write_str("read flash through the debug port"),
             Self::Ask { question, .. } => write!(f, "ask: {question}"),
             Self::Wait { until, share, .. } => {
                 f.write_str("wait ")?;
