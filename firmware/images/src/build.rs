@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fmt, fs, io};
+use std::{env, fmt, fs, io, thread};
 
 use crate::manifest::Toolchain;
 use crate::{Image, Project};
@@ -96,9 +96,32 @@ impl Tools {
         Ok(self.build_std || Path::new(folder.trim()).is_dir())
     }
 
-    /// Builds an image; gives the file's bytes.
-    pub fn build(&self, project: &Project, image: &Image) -> Result<Vec<u8>, BuildError> {
-        let folder = project.root().join("target/firmware");
+    /// Builds images, as many at once as there are cores; gives each file's bytes, in the same order.
+    pub fn build(&self, project: &Project, images: &[Image]) -> Result<Vec<Vec<u8>>, BuildError> {
+        let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
+        let lanes = images.chunks(images.len().div_ceil(cores).max(1));
+        thread::scope(|scope| {
+            let lanes: Vec<_> = (0..)
+                .zip(lanes)
+                .map(|(lane, images)| {
+                    scope.spawn(move || {
+                        let built = images.iter().map(|image| self.one(project, image, lane));
+                        built.collect::<Result<Vec<_>, _>>()
+                    })
+                })
+                .collect();
+            let mut all = Vec::new();
+            for lane in lanes {
+                let built = lane.join();
+                all.extend(built.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            }
+            Ok(all)
+        })
+    }
+
+    /// Builds an image in a folder of the lane's own.
+    fn one(&self, project: &Project, image: &Image, lane: usize) -> Result<Vec<u8>, BuildError> {
+        let folder = project.root().join(format!("target/firmware/{lane}"));
         let profile = if image.is_museum_piece {
             "museum"
         } else {

@@ -52,9 +52,10 @@ fn run(arguments: Vec<String>) -> Result<ExitCode, String> {
 }
 
 fn build(project: &Project, tools: &Tools) -> Result<ExitCode, String> {
+    let every = project.every_image().map_err(text)?;
+    let built = tools.build(project, &every).map_err(text)?;
     let mut images = Vec::new();
-    for image in &project.every_image().map_err(text)? {
-        let bytes = tools.build(project, image).map_err(text)?;
+    for (image, bytes) in every.iter().zip(built) {
         let path = project.image(image);
         fs::write(&path, &bytes).map_err(text)?;
         println!("{}: {} bytes", image.name, bytes.len());
@@ -94,8 +95,9 @@ fn check(project: &Project, tools: &Tools) -> Result<ExitCode, String> {
         );
         return Ok(ExitCode::SUCCESS);
     }
-    for image in &project.every_image().map_err(text)? {
-        let bytes = tools.build(project, image).map_err(text)?;
+    let every = project.every_image().map_err(text)?;
+    let built = tools.build(project, &every).map_err(text)?;
+    for (image, bytes) in every.iter().zip(built) {
         let committed = fs::read(project.image(image)).map_err(text)?;
         if committed != bytes {
             println!(
