@@ -10,6 +10,8 @@
 //! The protocol has no checksums and numbers nothing, so the driver asks: for a port's levels after every change,
 //! and several times a second. A level counts once two messages in a row agree on it, from the first of them on:
 //! bytes that were changed on the way make no edge, nor does what is shorter than a question and its answer.
+//! Before each answer the board says whether a pin of the port is still an input: a byte that became a reset on
+//! the way makes outputs of all of them, which read low.
 //! Bytes that are no message, an answer that does not come, a report without news mean that the board does not
 //! tell what its pins do, and no verdict may stand on it.
 
@@ -40,6 +42,8 @@ const SYSEX: u8 = 0xf0;
 const SYSEX_END: u8 = 0xf7;
 const SET_PIN_MODE: u8 = 0xf4;
 const VERSION: u8 = 0xf9;
+const PIN_STATE: u8 = 0x6d;
+const PIN_STATE_ANSWER: u8 = 0x6e;
 const INPUT: u8 = 0;
 /// The protocol that is spoken here.
 const PROTOCOL: u8 = 2;
@@ -164,8 +168,8 @@ impl Firmata {
     fn byte(&mut self, at: Nanos, byte: u8) {
         let in_sysex = self.message.first() == Some(&SYSEX);
         if in_sysex && byte == SYSEX_END {
-            // Names, capabilities: nothing that is needed here.
-            self.message.clear();
+            let message = std::mem::take(&mut self.message);
+            self.exclusive(at, &message[1..]);
             return;
         }
         if byte >= 0x80 && !in_sysex {
@@ -191,6 +195,26 @@ impl Firmata {
             _ => self.waste(at, self.message.len()),
         }
         self.message.clear();
+    }
+
+    /// A system-exclusive message: what a pin is. Names and capabilities are not needed here.
+    fn exclusive(&mut self, at: Nanos, message: &[u8]) {
+        if message.iter().any(|byte| *byte >= 0x80) {
+            // Its end was lost, and what follows is in it.
+            return self.waste(at, message.len());
+        }
+        if let [PIN_STATE_ANSWER, pin, mode, ..] = *message
+            && self.stage == Stage::Known
+            && self.pins.contains_key(&pin)
+            && mode != INPUT
+        {
+            let trouble = self.trouble(
+                Trouble::Lost,
+                format!("pin {pin} is no input any more: it was reset"),
+                "bytes were changed on the way, or another program uses its port",
+            );
+            self.give_up(at, trouble);
+        }
     }
 
     /// The board said which protocol it speaks, by itself after a start or because it was asked.
@@ -296,6 +320,9 @@ impl Firmata {
             known.open_since.get_or_insert(now);
             known.owed += 1;
             known.next = now + ASK_AGAIN_EVERY;
+            let pin = self.pins.keys().find(|pin| **pin / 8 == port);
+            let pin = pin.copied().unwrap_or(port * 8);
+            self.outbox.extend([SYSEX, PIN_STATE, pin, SYSEX_END]);
             self.outbox.extend([REPORT_DIGITAL | port, 1]);
         }
     }
@@ -471,7 +498,8 @@ mod tests {
         board.receive(Nanos(30), &[1, 0xe0, 0, 0]);
         let edge = |pin, high| (30, Fact::Edge { pin, high });
         assert_eq!(facts(&mut board), []);
-        assert_eq!(board.outbox(), [0xd1, 1], "is it so?");
+        let question = [0xf0, 0x6d, 9, 0xf7, 0xd1, 1];
+        assert_eq!(board.outbox(), question, "is it so, and is pin 9 an input?");
         assert!(!board.is_idle());
         board.receive(Nanos(40), &[0x91, 0x06, 1]);
         assert_eq!(facts(&mut board), [edge(9, true), edge(10, true)]);
@@ -507,13 +535,23 @@ mod tests {
 
     #[test]
     fn a_board_that_does_not_tell_what_its_pins_do_is_trouble() {
-        use Trouble::{Garbled, Silent};
+        use Trouble::{Garbled, Lost, Silent};
         let (low, high): (&[u8], &[u8]) = (&[0x91, 0, 0], &[0x91, 2, 0]);
         // Half a message, and bytes that belong to none.
         assert_eq!(told_of(&[&[0x91, 2, 0x91, 2, 0]]), [(11, Garbled)]);
         assert_eq!(told_of(&[&[2, 0]]), [(11, Garbled)]);
         // Nothing changed, and nobody asked: the change before is lost.
         assert_eq!(told_of(&[low]), [(11, Garbled)]);
+        // Pin 9 is an input, and then it is an output; or where it is told that is lost.
+        assert_eq!(
+            told_of(&[&[0xf0, 0x6e, 9, 0, 0, 0xf7], high, high]),
+            [(300, Silent)]
+        );
+        assert_eq!(told_of(&[&[0xf0, 0x6e, 9, 1, 0, 0xf7]]), [(11, Lost)]);
+        assert_eq!(
+            told_of(&[&[0xf0, 0x6e, 9, 0, 0, 0x91, 2, 0, 0xf7]]),
+            [(11, Garbled)]
+        );
         // Up and confirmed; then the next question is not answered.
         assert_eq!(told_of(&[high, high]), [(300, Silent)]);
         // A contact that bounces, and is closed in the end.
