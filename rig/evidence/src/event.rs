@@ -18,10 +18,6 @@ use crate::verdict::Verdict;
 /// was `asked` of a hold, format 5 whether an image was there `already`.
 pub const FORMAT: u32 = 5;
 
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
 /// Bench time in nanoseconds: a moment since the bench was made, or a span.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
@@ -175,7 +171,7 @@ pub enum What {
         /// Whether everything was read back and compared.
         verified: bool,
         /// Nothing of it was written: the chip, read back, held it.
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         already: bool,
     },
     /// The run went on although its bench goes by no calibration record.
