@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -100,6 +100,15 @@ pub struct Ran {
 /// How ports are opened: given from outside, so that nothing here knows what a bench is made of.
 pub type Opener =
     Arc<dyn Fn(&BenchFile, u64, Interrupt) -> Result<Box<dyn Ports>, DeviceTrouble> + Send + Sync>;
+
+/// Opens ports that are open already, for the one bench that is connected to them.
+pub fn opened(ports: Box<dyn Ports>) -> Opener {
+    let ports = Mutex::new(Some(ports));
+    Arc::new(move |_: &BenchFile, _: u64, _: Interrupt| {
+        let ports = ports.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(ports.expect("a bench is connected once"))
+    })
+}
 
 /// What a campaign needs besides its groups.
 pub struct Campaign {
@@ -437,7 +446,7 @@ fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What
         chip: receipt.chip,
         bytes: receipt.flash_bytes + receipt.settings_bytes,
         verified: receipt.verified,
-        already: receipt.already,
+        already: receipt.pages == 0,
     })
 }
 

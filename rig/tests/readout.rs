@@ -10,6 +10,7 @@ use std::path::Path;
 
 use ihex::Record;
 use lockrig::image::{ChipMap, Image};
+use rstest::rstest;
 use tempfile::TempDir;
 
 use desk::{lockrig, root, text};
@@ -57,45 +58,24 @@ fn desk() -> TempDir {
     desk
 }
 
-fn run(desk: &TempDir, profile: &str, more: &[&str]) -> (Option<i32>, String) {
+#[rstest]
+#[case::of_a_locked_chip("closed.yaml", &["--image", "locked.hex"], 0, "1 pass")]
+#[case::of_an_open_one("closed.yaml", &[], 1, "of the first 1024 bytes")]
+#[case::that_nobody_promises("stack-on-red-button", &[], 2, "no source says that the debug port")]
+fn the_debug_port_is_judged(
+    #[case] profile: &str,
+    #[case] more: &[&str],
+    #[case] code: i32,
+    #[case] words: &str,
+) {
+    let desk = desk();
     let scenario = root().join("scenarios/debug-port-closed.yaml");
     let scenario = scenario.to_str().expect("its path is text");
-    let run = [
-        "run",
-        scenario,
-        "--bench",
-        "virtual-safe",
-        "--profile",
-        profile,
-    ];
-    let ran = lockrig(desk, &[&run[..], more].concat());
+    let bench = ["--bench", "virtual-safe", "--profile", profile];
+    let ran = lockrig(&desk, &[&["run", scenario], &bench[..], more].concat());
     let said = text(&ran.stdout) + &text(&ran.stderr);
-    (ran.status.code(), said)
-}
-
-#[test]
-fn a_board_that_locks_its_chip_gives_nothing() {
-    let desk = desk();
-    let (code, said) = run(&desk, "closed.yaml", &["--image", "locked.hex"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("1 pass"), "{said}");
-}
-
-#[test]
-fn a_board_that_can_be_read_fails() {
-    let desk = desk();
-    let (code, said) = run(&desk, "closed.yaml", &[]);
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("of the first 1024 bytes"), "{said}");
-}
-
-#[test]
-fn where_no_source_promises_it_nothing_is_run() {
-    let desk = desk();
-    let (code, said) = run(&desk, "stack-on-red-button", &[]);
-    assert_eq!(code, Some(2), "{said}");
-    let why = "no source says that the debug port of 'stack-on-red-button' is closed";
-    assert!(said.contains(why), "{said}");
+    assert_eq!(ran.status.code(), Some(code), "{said}");
+    assert!(said.contains(words), "{said}");
 }
 
 #[cfg(unix)]
@@ -117,15 +97,15 @@ fn a_locked_board_is_flashed_where_somebody_asks_for_it() {
         let ran = lockrig(&desk, &[&flash[..], more].concat());
         (ran.status.code(), text(&ran.stdout) + &text(&ran.stderr))
     };
-    let (code, said) = flash("locked.hex", &[]);
-    assert_eq!(code, Some(0), "{said}");
-    let (code, said) = flash("reference-safe", &[]);
-    assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("protected from being read"), "{said}");
-    assert!(said.contains("--unlock"), "{said}");
-    let (code, said) = flash("reference-safe", &["--unlock"]);
-    assert_eq!(code, Some(0), "{said}");
-    let (code, said) = flash("reference-safe", &[]);
-    assert_eq!(code, Some(0), "{said}");
+    for (image, more, code, words) in [
+        ("locked.hex", &[][..], 0, "flashed 'locked.hex'"),
+        ("reference-safe", &[], 3, "is protected from being read"),
+        ("reference-safe", &["--unlock"], 0, "flashed '"),
+        ("reference-safe", &[], 0, "is on nRF51822_xxAA already"),
+    ] {
+        let (got, said) = flash(image, more);
+        assert_eq!(got, Some(code), "{said}");
+        assert!(said.contains(words), "{said}");
+    }
     drop(served);
 }

@@ -1,7 +1,7 @@
 //! One bench, opened for a command that works on a single board.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::error::Failure;
 use super::files::{Library, Loaded, Selection};
@@ -138,13 +138,9 @@ impl Virtual {
     /// Connects a virtual bench and flashes its board; `text` is its file's.
     pub fn prepare(group: &Group, seed: u64, text: String) -> Result<Virtual, Failure> {
         let (ports, handle) = virtual_ports(&group.bench, seed)?;
-        let ports = Mutex::new(Some(ports));
-        let once: Opener = Arc::new(move |_: &BenchFile, _: u64, _: Interrupt| {
-            let ports = ports.lock().unwrap_or_else(PoisonError::into_inner).take();
-            Ok(ports.expect("a bench is connected once"))
-        });
+        let opened = campaign::opened(ports);
         let prepared =
-            campaign::prepare(group, &once, seed, Interrupt::default()).map_err(broken)?;
+            campaign::prepare(group, &opened, seed, Interrupt::default()).map_err(broken)?;
         Ok(Virtual {
             bench: prepared.bench,
             image: image_file(group),
