@@ -10,13 +10,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::bench::{Bench, BenchFile};
-use crate::campaign::{self, Group, Job, Opener, Prepared};
+use crate::campaign::{self, Group, Job, Prepared};
 use crate::event::{Event, Nanos, What};
 use crate::port::sim::SimPorts;
-use crate::port::{Branch, Disturbance, Fault, Interrupt, Outputs, Ports};
+use crate::port::{Branch, Disturbance, Fault, Interrupt, Outputs};
 use crate::trace;
 use crate::verdict::Verdict;
 
@@ -76,7 +76,7 @@ pub struct Subject<'a> {
     /// When something happened in that run.
     pub moments: Vec<Nanos>,
     /// When its board was flashed.
-    pub flashed: Nanos,
+    flashed: Nanos,
 }
 
 /// What came of a run with a fault.
@@ -155,46 +155,49 @@ impl<'a> Subject<'a> {
         faults
     }
 
-    /// Carries the run out with a fault; its report goes into the folder.
+    /// Carries the run out with a fault; its report goes into the folder. A probe fails while the board of a new
+    /// bench is flashed.
     pub fn carry_out(&self, fault: &Fault, folder: &Path) -> Outcome {
-        let (mut outcome, _) = self.run(Some(fault), folder);
-        let wrong = self.is_wrong(outcome.verdict, &outcome.because);
-        outcome.wrong.extend(wrong);
+        let probe = self.group.bench.probe.as_ref();
+        let mut outcome = match probe.is_some_and(|probe| probe.at == fault.port) {
+            true => self.flash_and_run(fault, folder),
+            false => self.run(Some(fault), folder).0,
+        };
+        if !is_right(self.verdict, outcome.verdict) {
+            outcome.wrong.push(format!(
+                "{} in place of {}: {}",
+                outcome.verdict, self.verdict, outcome.because
+            ));
+        }
         outcome
     }
 
     /// Losses of the probe while the board is flashed: so many, evenly spread.
-    pub fn probe_losses(&self, count: u64) -> Vec<Fault> {
+    pub fn probe_losses(&self, count: u64) -> Vec<(Kind, Fault)> {
         let Some(probe) = &self.group.bench.probe else {
             return Vec::new();
         };
-        let losses = (0..count).map(|nth| Fault {
+        let loss = |nth| Fault {
             port: probe.at.clone(),
             from: Nanos(self.flashed.0 * nth / count),
             until: Nanos::NEVER,
-            what: Disturbance::Lose,
+            what: Kind::Lost.disturbance(),
             one_in: 1,
             most: 0,
             seed: 0,
-        });
-        losses.collect()
+        };
+        (0..count).map(|nth| (Kind::Lost, loss(nth))).collect()
     }
 
-    /// Flashes the board of a new bench with a fault, and carries the run out if that works; its report goes
-    /// into the folder.
-    pub fn flash_and_carry_out(&self, fault: &Fault, folder: &Path) -> Outcome {
+    fn flash_and_run(&self, fault: &Fault, folder: &Path) -> Outcome {
         let name = self.group.bench.emulates.as_deref().unwrap_or_default();
         let mut ports = SimPorts::new(name, self.job.seed, Interrupt::default())
             .expect("the bench was opened before");
         ports.fault(fault.clone());
         let handle = ports.handle().expect("the bench has a board");
-        let ports = Mutex::new(Some(Box::new(ports) as Box<dyn Ports>));
-        let once: Opener = Arc::new(move |_: &BenchFile, _: u64, _: Interrupt| {
-            let ports = ports.lock().unwrap_or_else(PoisonError::into_inner).take();
-            Ok(ports.expect("a bench is connected once"))
-        });
+        let opened = campaign::opened(Box::new(ports));
         let (group, job) = (self.group, self.job);
-        let prepared = campaign::prepare(group, &once, job.seed, Interrupt::default());
+        let prepared = campaign::prepare(group, &opened, job.seed, Interrupt::default());
         let ran = match prepared {
             Ok(mut board) => {
                 let receipt = board.receipt;
@@ -204,23 +207,14 @@ impl<'a> Subject<'a> {
         };
         let (verdict, because) = (ran.summary.verdict, ran.summary.because);
         let left_on = on(&group.bench, &handle.outputs()).into_iter();
-        let mut wrong: Vec<String> = left_on
-            .map(|(output, _)| format!("{output} is not at rest"))
-            .collect();
-        wrong.extend(whole(folder, verdict).err());
-        wrong.extend(self.is_wrong(verdict, &because));
+        let left_on = left_on.map(|(output, _)| format!("{output} is not at rest"));
         Outcome {
             verdict,
             because,
             hit: 0,
             rest: Nanos::ZERO,
-            wrong,
+            wrong: left_on.chain(whole(folder, verdict).err()).collect(),
         }
-    }
-
-    fn is_wrong(&self, verdict: Verdict, because: &str) -> Option<String> {
-        (!is_right(self.verdict, verdict))
-            .then(|| format!("{verdict} in place of {}: {because}", self.verdict))
     }
 
     fn run(&self, fault: Option<&Fault>, folder: &Path) -> (Outcome, Vec<Event>) {

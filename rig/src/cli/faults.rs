@@ -69,8 +69,6 @@ struct Case {
     kind: Kind,
     fault: Fault,
     name: String,
-    /// Whether it begins before the board is flashed.
-    flashes: bool,
 }
 
 /// Faulty runs of one kind on one port.
@@ -182,23 +180,19 @@ impl Faults {
         let every = self.every as usize;
         let first = self.seed as usize % every;
         let moments = (0..subject.moments.len()).skip(first).step_by(every);
-        let case = |kind: Kind, fault: Fault, flashes, moment| Case {
-            name: format!("{}-{}-{moment}", kind.word(), fault.port.replace(':', "-")),
-            kind,
-            fault,
-            flashes,
-        };
+        let faults = moments.flat_map(|moment| {
+            let faults = subject.faults(moment, self.seed).into_iter();
+            faults.map(move |fault| (moment, fault))
+        });
         let losses = subject.probe_losses(PROBE_LOSSES).into_iter().enumerate();
-        let losses = losses
-            .skip(first % PROBE_LOSSES as usize)
-            .step_by(every)
-            .map(|(nth, fault)| case(Kind::Lost, fault, true, nth));
-        moments
-            .flat_map(|moment| {
-                let faults = subject.faults(moment, self.seed).into_iter();
-                faults.map(move |(kind, fault)| case(kind, fault, false, moment))
-            })
+        let losses = losses.skip(first % PROBE_LOSSES as usize).step_by(every);
+        faults
             .chain(losses)
+            .map(|(moment, (kind, fault))| Case {
+                name: format!("{}-{}-{moment}", kind.word(), fault.port.replace(':', "-")),
+                kind,
+                fault,
+            })
             .collect()
     }
 
@@ -219,10 +213,7 @@ impl Faults {
             |_| (),
             |case: &Case| {
                 let own = folder.join(&case.name);
-                let outcome = match case.flashes {
-                    false => subject.carry_out(&case.fault, &own),
-                    true => subject.flash_and_carry_out(&case.fault, &own),
-                };
+                let outcome = subject.carry_out(&case.fault, &own);
                 if outcome.wrong.is_empty() {
                     // What cannot be removed is only in the way.
                     let _ = std::fs::remove_dir_all(&own);
