@@ -10,8 +10,8 @@
 //! The protocol has no checksums and numbers nothing, so the driver asks: for a port's levels after every change,
 //! and several times a second. A level counts once two messages in a row agree on it, from the first of them on:
 //! bytes that were changed on the way make no edge, nor does what is shorter than a question and its answer.
-//! Before each answer the board says whether a pin of the port is still an input: a byte that became a reset on
-//! the way makes outputs of all of them, which read low.
+//! A byte that became a reset on the way makes outputs of all pins, and those read low. So the board says several
+//! times a second, and before a pin is believed to be low, whether the port's pins are still inputs.
 //! Bytes that are no message, an answer that does not come, a report without news mean that the board does not
 //! tell what its pins do, and no verdict may stand on it.
 
@@ -89,7 +89,7 @@ struct Pin {
 }
 
 /// What a port was asked.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 struct Port {
     /// Since when nothing has confirmed its levels; none while they are confirmed.
     open_since: Option<Nanos>,
@@ -97,6 +97,8 @@ struct Port {
     owed: u32,
     /// When it is asked next.
     next: Nanos,
+    /// Questions whether its pins are inputs: when each was asked, and the edges that wait for its answer.
+    unsure: VecDeque<(Nanos, Vec<(Nanos, Fact)>)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,6 +113,14 @@ enum Stage {
     Known,
     /// It did not answer.
     GivenUp,
+}
+
+impl Port {
+    /// Since when an answer is awaited; none while there is no question.
+    fn waits_since(&self) -> Option<Nanos> {
+        let unsure = self.unsure.front().map(|(asked, _)| *asked);
+        self.open_since.into_iter().chain(unsure).min()
+    }
 }
 
 impl Firmata {
@@ -142,7 +152,7 @@ impl Firmata {
     pub fn is_idle(&self) -> bool {
         match self.stage {
             Stage::GivenUp => true,
-            Stage::Known => self.ports.values().all(|port| port.open_since.is_none()),
+            Stage::Known => self.ports.values().all(|port| port.waits_since().is_none()),
             _ => false,
         }
     }
@@ -203,11 +213,16 @@ impl Firmata {
             // Its end was lost, and what follows is in it.
             return self.waste(at, message.len());
         }
-        if let [PIN_STATE_ANSWER, pin, mode, ..] = *message
-            && self.stage == Stage::Known
-            && self.pins.contains_key(&pin)
-            && mode != INPUT
-        {
+        let [PIN_STATE_ANSWER, pin, mode, ..] = *message else {
+            return;
+        };
+        let Some(port) = self.ports.get_mut(&(pin / 8)) else {
+            return;
+        };
+        if mode == INPUT {
+            let (_, sure) = port.unsure.pop_front().unwrap_or_default();
+            self.facts.extend(sure);
+        } else {
             let trouble = self.trouble(
                 Trouble::Lost,
                 format!("pin {pin} is no input any more: it was reset"),
@@ -278,11 +293,33 @@ impl Firmata {
             }
         }
         edges.sort_by_key(|(since, _)| *since);
-        self.facts.extend(edges);
+        self.tell(at, port, edges);
         if was_known {
             self.answered(at, port, is_news);
         } else {
             self.settle(at);
+        }
+    }
+
+    /// Tells edges on which the board has agreed: at once, or when its pins are known to be inputs.
+    fn tell(&mut self, now: Nanos, port: u8, edges: Vec<(Nanos, Fact)>) {
+        let falls = |(_, fact): &(Nanos, Fact)| matches!(fact, Fact::Edge { high: false, .. });
+        let unsure = self.ports.get_mut(&port).map(|port| &mut port.unsure);
+        if edges.iter().any(falls) {
+            self.ask_for_inputs(now, port, edges);
+        } else if let Some((_, before)) = unsure.and_then(|unsure| unsure.back_mut()) {
+            before.extend(edges);
+        } else {
+            self.facts.extend(edges);
+        }
+    }
+
+    /// Asks whether a port's pins are inputs, one for all of them; `edges` wait for the answer.
+    fn ask_for_inputs(&mut self, now: Nanos, port: u8, edges: Vec<(Nanos, Fact)>) {
+        let pin = self.pins.keys().find(|pin| **pin / 8 == port);
+        if let (Some(pin), Some(known)) = (pin, self.ports.get_mut(&port)) {
+            known.unsure.push_back((now, edges));
+            self.outbox.extend([SYSEX, PIN_STATE, *pin, SYSEX_END]);
         }
     }
 
@@ -320,9 +357,6 @@ impl Firmata {
             known.open_since.get_or_insert(now);
             known.owed += 1;
             known.next = now + ASK_AGAIN_EVERY;
-            let pin = self.pins.keys().find(|pin| **pin / 8 == port);
-            let pin = pin.copied().unwrap_or(port * 8);
-            self.outbox.extend([SYSEX, PIN_STATE, pin, SYSEX_END]);
             self.outbox.extend([REPORT_DIGITAL | port, 1]);
         }
     }
@@ -330,11 +364,8 @@ impl Firmata {
     /// Looks after answers that are missing, and questions that are due.
     fn check(&mut self, now: Nanos) {
         let is_late = |since: Nanos| since + ANSWER_MAX <= now;
-        if self
-            .ports
-            .values()
-            .any(|port| port.open_since.is_some_and(is_late))
-        {
+        let mut waits = self.ports.values().filter_map(Port::waits_since);
+        if waits.any(is_late) {
             let trouble = self.trouble(
                 Trouble::Silent,
                 format!("no answer within {ANSWER_MAX}"),
@@ -346,6 +377,7 @@ impl Firmata {
         let due: Vec<u8> = due.map(|(port, _)| *port).collect();
         for port in due {
             self.ask(now, port);
+            self.ask_for_inputs(now, port, Vec::new());
         }
     }
 
@@ -354,10 +386,7 @@ impl Firmata {
         if matches!(self.stage, Stage::Reporting { .. }) && self.pins.values().all(is_told) {
             self.stage = Stage::Known;
             for port in self.ports.values_mut() {
-                *port = Port {
-                    next: at + ASK_EVERY,
-                    ..Port::default()
-                };
+                port.next = at + ASK_EVERY;
             }
         }
     }
@@ -424,7 +453,7 @@ impl Driver for Firmata {
             Stage::Reporting { until } => Some(until),
             Stage::Known => {
                 let ports = self.ports.values();
-                let ports = ports.map(|port| match port.open_since {
+                let ports = ports.map(|port| match port.waits_since() {
                     Some(since) => port.next.min(since + ANSWER_MAX),
                     None => port.next,
                 });
@@ -445,7 +474,7 @@ impl Driver for Firmata {
 
 #[cfg(test)]
 mod tests {
-    use super::{ASK_AGAIN, Driver, Fact, Firmata, START_MAX, Trouble};
+    use super::{ANSWER_MAX, ASK_AGAIN, Driver, Fact, Firmata, START_MAX, Trouble};
     use crate::event::Nanos;
 
     const VERSION: [u8; 3] = [0xf9, 2, 5];
@@ -498,8 +527,7 @@ mod tests {
         board.receive(Nanos(30), &[1, 0xe0, 0, 0]);
         let edge = |pin, high| (30, Fact::Edge { pin, high });
         assert_eq!(facts(&mut board), []);
-        let question = [0xf0, 0x6d, 9, 0xf7, 0xd1, 1];
-        assert_eq!(board.outbox(), question, "is it so, and is pin 9 an input?");
+        assert_eq!(board.outbox(), [0xd1, 1], "is it so?");
         assert!(!board.is_idle());
         board.receive(Nanos(40), &[0x91, 0x06, 1]);
         assert_eq!(facts(&mut board), [edge(9, true), edge(10, true)]);
@@ -509,6 +537,30 @@ mod tests {
         board.receive(Nanos(60), &[0x91, 0x06, 1]);
         board.receive(Nanos(70), &[0x91, 0x06, 1]);
         assert_eq!(facts(&mut board), []);
+    }
+
+    #[test]
+    fn a_pin_is_believed_to_be_low_once_it_is_known_to_be_an_input() {
+        let mut board = known();
+        let edge = |at, pin, high| (at, Fact::Edge { pin, high });
+        board.receive(Nanos(10), &[0x90, 0, 0]);
+        board.outbox();
+        board.receive(Nanos(20), &[0x90, 0, 0]);
+        assert_eq!(board.outbox(), [0xf0, 0x6d, 2, 0xf7], "is it an input?");
+        board.receive(Nanos(30), &[0x90, 0x04, 0, 0x90, 0x04, 0]);
+        assert_eq!(facts(&mut board), [], "edges keep their order");
+        assert!(!board.is_idle());
+        board.receive(Nanos(40), &[0xf0, 0x6e, 2, 0, 0, 0xf7]);
+        let both = [edge(10, 2, false), edge(30, 2, true)];
+        assert_eq!(facts(&mut board), both);
+        assert!(board.is_idle());
+        // Where the question is not answered, nothing is told.
+        board.receive(Nanos(50), &[0x90, 0, 0, 0x90, 0, 0]);
+        board.tick(Nanos(50) + ANSWER_MAX);
+        let [(_, Fact::Trouble(trouble))] = &facts(&mut board)[..] else {
+            panic!("no edge, and one trouble");
+        };
+        assert_eq!(trouble.what, Trouble::Silent);
     }
 
     /// What a board that is known says next, and what that is taken for.
