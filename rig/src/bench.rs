@@ -29,6 +29,7 @@ use crate::quantity::{Microamps, Millivolts};
 
 use attached::{Attached, lose, receive};
 use contacts::Contacts;
+use log::Log;
 use operator::{Answer, Asked, Operator};
 
 pub use crate::driver::supply::Feed;
@@ -41,6 +42,7 @@ pub mod calibration;
 mod connect;
 mod contacts;
 pub mod file;
+mod log;
 pub mod operator;
 mod rest;
 
@@ -136,6 +138,8 @@ pub struct Bench {
     touched: bool,
     /// Who can be asked; none where nobody attends.
     operator: Option<Box<dyn Operator>>,
+    /// The firmware's log, where the bench file says that there is one.
+    log: Option<Log>,
 }
 
 impl Bench {
@@ -228,6 +232,9 @@ impl Bench {
     /// Orders the supply. Returns at once; [`What::Fed`] comes through `wait`.
     pub fn feed(&mut self, feed: Feed) -> Result<(), DeviceTrouble> {
         let now = self.now();
+        if let (Feed::Off, Some(log)) = (feed, &mut self.log) {
+            log.let_go();
+        }
         let supply = self.supply()?;
         supply.driver.feed(now, feed)?;
         self.touched = true;
@@ -358,6 +365,7 @@ impl Bench {
     /// # Errors
     /// No probe, or a chip that does not answer.
     pub fn attach(&mut self, probe: &mut Probe, how: Attach) -> Result<(), ProbeTrouble> {
+        self.let_go_of_probe();
         probe.attach(&mut || self.probe_port(), how)
     }
 
@@ -366,7 +374,14 @@ impl Bench {
     /// # Errors
     /// No probe, a chip that does not answer, or one that stays as it is.
     pub fn unlock(&mut self, probe: &mut Probe) -> Result<bool, ProbeTrouble> {
+        self.let_go_of_probe();
         probe.unlock(&mut || self.probe_port())
+    }
+
+    fn let_go_of_probe(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.let_go();
+        }
     }
 
     fn probe_port(&mut self) -> Result<ProbePort, PortTrouble> {
@@ -435,6 +450,7 @@ impl Bench {
             stage_identity: self.stage_identity.clone(),
             touched: self.touched,
             operator: None,
+            log: self.log.as_ref().map(Log::fork),
         })
     }
 

@@ -159,8 +159,8 @@ impl Campaign {
         };
         let mut seed = first.seed;
         let place = running.place().await;
-        let mut prepared = match self.prepared(&group, seed).await {
-            Ok(prepared) => prepared,
+        let mut ready = match self.prepared(&group, seed).await {
+            Ok(prepared) => Some(prepared),
             Err(trouble) => return self.broken(&group, &group.jobs, trouble, told).await,
         };
         drop(place);
@@ -171,17 +171,24 @@ impl Campaign {
             if self.cancelled.load(Ordering::Relaxed) {
                 break;
             }
-            if job.seed != seed && prepared.bench.file().emulates.is_some() {
-                seed = job.seed;
-                prepared = match self.prepared(&group, seed).await {
+            let is_virtual = group.bench.emulates.is_some();
+            // A real instrument that went away may be back; who has its lock gives it up first.
+            ready.take_if(|prepared| match is_virtual {
+                true => job.seed != seed,
+                false => !prepared.bench.is_whole(),
+            });
+            let is_anew = ready.is_none();
+            let mut prepared = match ready.take() {
+                Some(prepared) => prepared,
+                None => match self.prepared(&group, job.seed).await {
                     Ok(prepared) => prepared,
                     Err(trouble) => {
-                        self.broken(&group, &group.jobs[index..], trouble, told)
-                            .await;
-                        break;
+                        self.broken(&group, &[job], trouble, told).await;
+                        continue;
                     }
-                };
-            }
+                },
+            };
+            seed = job.seed;
             let (group, told, folder) =
                 (Arc::clone(&group), told.clone(), self.folder.join(&job.id));
             let snapshots = self.snapshots.clone();
@@ -203,8 +210,9 @@ impl Campaign {
                     drop(place);
                     let _ = told.blocking_send(Report::Ran(Box::new(ran)));
                 });
+                ready = Some(prepared);
             } else {
-                let again = index > 0;
+                let again = index > 0 && !is_anew;
                 let (open, interrupt) = (Arc::clone(&self.open), self.interrupt.clone());
                 let outcome = tokio::task::spawn_blocking(move || {
                     prepared.bench.attend(operator);
@@ -233,7 +241,7 @@ impl Campaign {
                     Ok(done) => done,
                     Err(panic) => std::panic::resume_unwind(panic.into_panic()),
                 };
-                prepared = back;
+                ready = Some(back);
                 let _ = told.send(Report::Ran(Box::new(ran))).await;
             }
         }
@@ -439,6 +447,7 @@ fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What
     };
     let receipt = probe.flash(image, flashing, &mut |_| ())?;
     drop(probe);
+    bench.log_like(image)?;
     Ok(What::Flashed {
         image: receipt.image,
         sha256: receipt.file_sha256,
@@ -598,6 +607,7 @@ fn written(
             None => &[],
         },
         uncalibrated: summary.uncalibrated.as_deref(),
+        recovery: group.bench.recovery.as_deref(),
         asked,
         bench_time_ns: summary.bench_time.0,
         started: started.to_string(),
@@ -690,6 +700,9 @@ struct Record<'a> {
     /// Why the bench went by no calibration record, though its file asks for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     uncalibrated: Option<&'a str>,
+    /// What opens the lock if the run left it shut, as the bench file has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery: Option<&'a str>,
     /// What a person was asked, who it was, and when they answered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     asked: Vec<Asked>,

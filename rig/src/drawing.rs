@@ -8,6 +8,7 @@ use maud::{Markup, PreEscaped, html};
 
 use crate::bench::file::{Line, Wired};
 use crate::bench::{BenchFile, Contact, Output, Via};
+use crate::driver::relay_board::Language;
 use crate::port::Level;
 
 const STYLE: &str = "\
@@ -174,12 +175,21 @@ fn instruments(bench: &BenchFile) -> Vec<Instrument> {
         contacts.sort_by_key(|(_, wired)| wired.way);
         instruments.push(Instrument {
             name: match &relays.via {
-                Via::Board(_) => "relay board".to_owned(),
+                Via::Board {
+                    language: Language::Lcus,
+                    ..
+                } => "relay board".to_owned(),
+                Via::Board {
+                    language: Language::Modbus { unit },
+                    ..
+                } => {
+                    format!("relay board (Modbus, unit {unit})")
+                }
                 Via::Pins { .. } => "pins that switch".to_owned(),
             },
             at: match &relays.via {
-                Via::Board(port) => address(&port.at, port.baud),
-                Via::Pins { at, active } => format!("{at}, closed when {}", level(*active)),
+                Via::Board { port, .. } => address(&port.at, port.baud),
+                Via::Pins { at, active, .. } => format!("{at}, closed when {}", level(*active)),
             },
             wires: contacts
                 .into_iter()

@@ -15,7 +15,9 @@ mod lines;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
+use defmt_decoder::Table;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -48,6 +50,8 @@ pub struct Image {
     vectors: Vectors,
     personality: Option<u32>,
     file_sha256: Sha256Sum,
+    /// The file, if it may have words of a log.
+    wordy: Option<Arc<[u8]>>,
 }
 
 /// The two words of the vector table that the core loads at reset.
@@ -329,8 +333,14 @@ impl Image {
 
     /// Checks that the image file with these `bytes` fits `chip`. `name` is what messages call it.
     pub fn read(name: &str, bytes: &[u8], chip: &ChipMap) -> Result<Image, ImageError> {
+        let words = b".defmt";
+        let wordy = bytes.windows(words.len()).any(|name| name == words);
         parse(bytes, chip)
             .and_then(|contents| Image::fit(name, contents, sha256(bytes), chip))
+            .map(|image| Image {
+                wordy: wordy.then(|| bytes.into()),
+                ..image
+            })
             .map_err(|why| ImageError {
                 image: name.to_owned(),
                 why,
@@ -365,6 +375,7 @@ impl Image {
             vectors,
             personality,
             file_sha256,
+            wordy: None,
         })
     }
 
@@ -396,6 +407,18 @@ impl Image {
     /// The address of its personality page. An image without one is foreign firmware.
     pub fn personality(&self) -> Option<u32> {
         self.personality
+    }
+
+    /// The words of its log, where it logs with defmt: they stay in the file, and the chip sends their numbers.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn words(&self) -> Result<Option<Arc<Table>>, String> {
+        let Some(file) = &self.wordy else {
+            return Ok(None);
+        };
+        let table = Table::parse(file).map_err(|why| format!("{why:#}"))?;
+        Ok(table.map(Arc::new))
     }
 
     /// The hash of the file as it was read.

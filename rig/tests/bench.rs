@@ -410,9 +410,13 @@ fn a_sense_board_tells_what_exact_wires_tell_a_little_later() {
 
 /// The virtual safe, its contacts closed by pins: a crosspoint across the keypad.
 fn connect_pins() -> Bench {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/benches/safe-on-pins.toml");
-    let text = fs::read_to_string(path).expect("the bench file can be read");
-    let file = BenchFile::read(&Source::new("safe-on-pins.toml", text)).expect("it is right");
+    connect_header("safe-on-pins.toml")
+}
+
+fn connect_header(name: &str) -> Bench {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/benches");
+    let text = fs::read_to_string(folder.join(name)).expect("the bench file can be read");
+    let file = BenchFile::read(&Source::new(name, text)).expect("it is right");
     let ports = SimPorts::new("virtual-safe", 7, Interrupt::default()).expect("there is one");
     Bench::connect(file, Box::new(ports)).expect("pins need no answer")
 }
@@ -483,4 +487,27 @@ fn a_chord_that_a_crosspoint_cannot_press_is_refused() {
         .press('3', true)
         .expect_err("0 and 3 make a rectangle");
     assert_eq!(trouble.what, Trouble::Refused);
+}
+
+#[test]
+fn multiplexers_press_one_key_at_a_time() {
+    let mut bench = connect_header("safe-on-multiplexers.toml");
+    let key = |label| Contact::Key(label);
+    assert!(!bench.file().can_close_together([&key('1'), &key('2')]));
+    bench.press('1', true).expect("key 1 is wired");
+    let trouble = bench.press('2', true).expect_err("one at a time");
+    assert_eq!(trouble.what, Trouble::Refused);
+    let pressed = bench.now();
+    bench.open_at(&key('1'), pressed + MS(50));
+    let mut seen = watch(&mut bench, pressed + MS(100));
+    bench.press('1', false).expect("opening is free");
+    bench.press('2', true).expect("key 1 is open");
+    seen.extend(watch(&mut bench, pressed + MS(200)));
+    let closed: Vec<bool> = edges(&seen, "key").iter().map(|(_, on)| *on).collect();
+    assert!(closed.contains(&false) && bench.level("key") == Ok(true));
+    let rest = bench.to_rest();
+    assert_eq!(rest.unknown, [""; 0]);
+    let until = bench.now() + MS(50);
+    watch(&mut bench, until);
+    assert_eq!(bench.level("key"), Ok(false));
 }

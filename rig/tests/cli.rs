@@ -994,7 +994,7 @@ fn list_shows_every_file_that_is_shipped() {
         }
     }
     let images = desk.lockrig(&["list", "images"]);
-    assert_snapshot!(images.out, @"images    comparison, reference-safe, reference-smart-lock");
+    assert_snapshot!(images.out, @"images    comparison, reference-safe, reference-safe-log, reference-smart-lock");
 }
 
 #[test]

@@ -255,6 +255,9 @@ fn a_folder_that_takes_no_locks_is_named_before_anything_is_opened() {
     );
 }
 
+/// What an instrument answers that closes the connection.
+const HANG_UP: &[u8] = b"\x04";
+
 /// An instrument that answers every line, or whatever comes where it has no lines, with what `answer` makes of
 /// it. Its address.
 fn instrument(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> String {
@@ -270,7 +273,7 @@ fn instrument(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> String {
             {
                 let said = bytes[..count].split_inclusive(|byte| *byte == b'\n');
                 let answers: Vec<u8> = said.flat_map(&answer).collect();
-                if (&client).write_all(&answers).is_err() {
+                if answers.ends_with(HANG_UP) || (&client).write_all(&answers).is_err() {
                     break;
                 }
             }
@@ -296,6 +299,17 @@ fn small_supply() -> String {
             "SYST:ERR?\n" => b"0,\"No error\"\n".to_vec(),
             _ => Vec::new(),
         }
+    })
+}
+
+/// A supply that is gone when it is switched on for the first time, and back soon after.
+fn unsteady_supply() -> String {
+    let was_on = AtomicBool::new(false);
+    instrument(move |line| match &*String::from_utf8_lossy(line) {
+        "*IDN?\n" => b"ACME,UNSTEADY,1,1\n".to_vec(),
+        "OUTP 1\n" if !was_on.swap(true, Ordering::Relaxed) => HANG_UP.to_vec(),
+        "SYST:ERR?\n" => b"0,\"No error\"\n".to_vec(),
+        _ => Vec::new(),
     })
 }
 
@@ -350,9 +364,46 @@ fn a_bad_instrument_is_named_and_nothing_is_left_on(
     assert_snapshot!(name, said.join("\n"));
 }
 
+#[test]
+fn an_instrument_that_comes_back_breaks_one_run_and_not_the_next() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let bench = BAD
+        .replace("RELAY", &good_relays())
+        .replace("SUPPLY", &unsteady_supply())
+        .replace(
+            "keys = { \"1\" = 1 }",
+            "keys = { \"1\" = 1 }\ndoor = { channel = 2, rest = \"open\" }",
+        )
+        .replace("\"keys\", \"supply\"", "\"keys\", \"supply\", \"door\"");
+    fs::write(folder.path().join("bad.toml"), bench).expect("a file");
+    let pressed = HELD.replace("hold: reset\n    for: 100 s", "press: \"1\"");
+    fs::write(folder.path().join("pressed.yaml"), pressed).expect("a file");
+    let run = [
+        "run",
+        "pressed.yaml",
+        "--bench",
+        "bad.toml",
+        "--profile",
+        SAFE,
+    ];
+    let told = lockrig(
+        folder.path(),
+        &[&run[..], &["--repeat", "2", "--format", "json"]].concat(),
+    );
+    let said = text(&told);
+    let runs = said
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let verdicts: Vec<Value> = runs.map(|run: Value| run["verdict"].clone()).collect();
+    let verdicts: Vec<&str> = verdicts.iter().filter_map(Value::as_str).collect();
+    assert_eq!(verdicts, ["broken", "pass"], "{said}");
+    assert_eq!(told.status.code(), Some(3));
+}
+
 const BAD: &str = r#"
 bench = "bad"
 version = 1
+recovery = "nothing is locked"
 lock = "safe"
 uncertainty = "20 ms"
 ports.relay = { at = "RELAY", baud = 9600 }

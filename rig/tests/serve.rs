@@ -146,19 +146,13 @@ fn gdb_sets_breakpoints_steps_and_shows_where_the_firmware_is() {
 
 #[test]
 fn pyserial_pyvisa_and_pyfirmata_reach_the_instruments() {
-    let named = std::env::var("LOCKRIG_PYTHON").ok();
-    let python = named.as_deref().unwrap_or("python3");
-    let needs = "import serial, pyvisa, pyvisa_py, pyfirmata2";
-    let there = Command::new(python).args(["-c", needs]).output();
-    if !there.as_ref().is_ok_and(|output| output.status.success()) {
-        assert!(named.is_none(), "{python} lacks a package: {there:?}");
-        eprintln!("skipped: {python} with pyserial, PyVISA-py and pyFirmata2 is not installed");
+    let Some(python) = served::python_with("serial, pyvisa, pyvisa_py, pyfirmata2") else {
         return;
-    }
+    };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/served/clients.py");
     for arguments in [&["virtual-safe"][..], &["virtual-safe", "--tcp"]] {
         let served = serve(arguments);
-        let output = Command::new(python)
+        let output = Command::new(&python)
             .arg(&script)
             .arg(served.document().to_string())
             .output()

@@ -137,8 +137,10 @@ impl Tools {
             .arg(&folder)
             .env(
                 "CARGO_ENCODED_RUSTFLAGS",
-                self.flags(project)?.join("\u{1f}"),
+                self.flags(project, image)?.join("\u{1f}"),
             )
+            // Where an image logs, it logs all.
+            .env("DEFMT_LOG", "debug")
             // The caller's own wishes for its host must not reach the image.
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_BUILD_RUSTFLAGS")
@@ -171,9 +173,11 @@ impl Tools {
     }
 
     /// The compiler's flags: the linker's script, and no path of this machine in the image.
-    fn flags(&self, project: &Project) -> Result<Vec<String>, BuildError> {
+    fn flags(&self, project: &Project, image: &Image) -> Result<Vec<String>, BuildError> {
+        let log = image.features.iter().any(|feature| feature == "log");
         let mut flags: Vec<String> = ["-Tlink.x", "--nmagic", "--compress-debug-sections=zlib"]
             .iter()
+            .chain(log.then_some(&"-Tdefmt.x"))
             .map(|argument| format!("-Clink-arg={argument}"))
             .collect();
         let mut remap = |from: &Path, to: &str| {

@@ -26,9 +26,11 @@ pub struct Image {
 }
 
 /// The images that people use.
-const PRODUCTS: [(&str, &[&str]); 3] = [
+const PRODUCTS: [(&str, &[&str]); 4] = [
     ("reference-safe", &["safe"]),
     ("reference-smart-lock", &["smart-lock"]),
+    // Tells a debug probe what it does.
+    ("reference-safe-log", &["safe", "log"]),
     // For comparison with QEMU, which has neither RTC nor GPIOTE.
     ("comparison", &["safe", "tick-timer0"]),
 ];

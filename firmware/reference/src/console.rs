@@ -57,6 +57,8 @@ impl Console {
 
     /// Queues a line. If the queue is full this waits for the transmitter; a broken one loses bytes.
     pub fn line(&mut self, line: impl fmt::Display) {
+        #[cfg(feature = "log")]
+        defmt::info!("{}", defmt::Display2Format(&line));
         // Writing to the queue cannot fail; a `Display` of ours does not.
         write!(self, "{line}\r\n").ok();
     }

@@ -47,6 +47,8 @@ use code_entry::{
 };
 use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
+#[cfg(feature = "log")]
+use defmt_rtt as _;
 use nrf51_pac::Peripherals;
 
 use crate::battery::Battery;

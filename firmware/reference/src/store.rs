@@ -66,7 +66,14 @@ impl Storage for Store<'_> {
         if self.journal.read() == Some(&record.to_bytes()) {
             return Ok(());
         }
-        self.journal.commit(&record.to_bytes()).map_err(|error| {
+        let committed = self.journal.commit(&record.to_bytes());
+        #[cfg(feature = "log")]
+        defmt::debug!(
+            "a record of {=usize} bytes: stored {=bool}",
+            Record::BYTES,
+            committed.is_ok()
+        );
+        committed.map_err(|error| {
             self.is_starved |= error == CommitError::Flash(Refused::Supply);
             StorageFault
         })

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use lockrig::bench::file::BenchFile;
 use lockrig::driver::Driver;
 use lockrig::driver::firmata::Firmata;
-use lockrig::driver::relay_board::{Relay, RelayBoard};
+use lockrig::driver::relay_board::{Language, Relay, RelayBoard};
 use lockrig::driver::stage::{self, Motion, Stage};
 use lockrig::driver::supply::{Feed, Settings, Supply};
 use lockrig::event::Nanos;
@@ -87,14 +87,20 @@ pub fn supply(bytes: &[u8]) {
     });
 }
 
-/// A relay board that answers in frames of four bytes.
+/// A relay board that answers in frames of four bytes, or as Modbus has it.
 pub fn relay_board(bytes: &[u8]) {
+    for language in [Language::Lcus, Language::Modbus { unit: 1 }] {
+        relay_board_that_speaks(language, bytes);
+    }
+}
+
+fn relay_board_that_speaks(language: Language, bytes: &[u8]) {
     let relay = |channel| Relay {
         channel,
         name: format!("key {channel}"),
         longest_on: Some(Nanos::from_secs(2)),
     };
-    let board = RelayBoard::new("relay board", (1..=3).map(relay).collect());
+    let board = RelayBoard::new("relay board", language, (1..=3).map(relay).collect());
     converse(board, bytes, |board, now, order| {
         let refused = match order {
             1..=3 => board.set(now, order, true),

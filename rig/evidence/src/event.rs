@@ -15,8 +15,8 @@ use crate::verdict::Verdict;
 /// The version of the trace format that this program writes. A reader refuses a newer one.
 ///
 /// Format 2 added `supply-read` and `flash-changed`, format 3 `glitched`, format 4 `uncalibrated`, `asked` and what
-/// was `asked` of a hold, format 5 whether an image was there `already`.
-pub const FORMAT: u32 = 5;
+/// was `asked` of a hold, format 5 whether an image was there `already`, format 6 `logged`.
+pub const FORMAT: u32 = 6;
 
 /// Bench time in nanoseconds: a moment since the bench was made, or a span.
 #[derive(
@@ -248,6 +248,13 @@ pub enum What {
     Printed {
         /// Without the line end; invalid UTF-8 escaped.
         text: String,
+    },
+    /// The firmware logged a line for the debug probe, at some time between two looks at its log.
+    Logged {
+        /// The line, without its end.
+        text: String,
+        /// When the log was looked at before, or the board got its power.
+        since: Nanos,
     },
     /// A code was entered completely.
     CodeEntered {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::attached::{Attached, Opening};
 use super::contacts::Contacts;
+use super::log::Log;
 use super::{Bench, BenchFile, Happening, Rest, What, file};
 use crate::driver::DeviceTrouble;
 use crate::driver::console::Console;
@@ -90,6 +91,7 @@ impl Bench {
             opening.attach(device, &stage.port, driver)
         });
         let sense_boards = sense_boards(&file, &mut opening);
+        let log = file.log.map(Log::new);
         Bench {
             ports,
             file: Arc::new(file),
@@ -104,7 +106,13 @@ impl Bench {
             stage_identity: None,
             touched: true,
             operator: None,
+            log,
         }
+    }
+
+    /// Whether every instrument can still be reached, as far as is known without asking them.
+    pub fn is_whole(&self) -> bool {
+        self.lost().is_empty()
     }
 
     /// Why ports are gone, or were never there.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::attached::{self, Attached, Opening};
 use super::file::{self, Contact, Via};
 use super::{Happening, What};
-use crate::driver::pin_board::{self, PinBoard};
+use crate::driver::pin_board::{self, Multiplexers, PinBoard, Way};
 use crate::driver::relay_board::{self, Relay, RelayBoard};
 use crate::driver::{DeviceTrouble, Driver};
 use crate::event::Nanos;
@@ -37,8 +37,8 @@ struct Pins {
     outputs: BTreeMap<u16, OutputId>,
     /// Why one could not be opened.
     lost: Option<DeviceTrouble>,
-    /// The level at which an output is on.
-    active: Level,
+    /// The level at which each of them is on.
+    active: BTreeMap<u16, Level>,
 }
 
 impl Contacts {
@@ -46,7 +46,7 @@ impl Contacts {
     pub(super) fn open(relays: &file::Relays, opening: &mut Opening<'_>) -> Contacts {
         let names = relays.contacts.keys().cloned().collect();
         let by = match &relays.via {
-            Via::Board(port) => {
+            Via::Board { port, language } => {
                 let device = format!("relay board on {}", port.at);
                 let channels: Vec<u8> = relays
                     .contacts
@@ -59,13 +59,13 @@ impl Contacts {
                     name: contact.to_string(),
                     longest_on: wired.longest_on,
                 });
-                let driver = RelayBoard::new(device.clone(), used.collect());
+                let driver = RelayBoard::new(device.clone(), *language, used.collect());
                 By::Board {
                     board: opening.attach(device, port, driver),
                     channels,
                 }
             }
-            Via::Pins { at, active } => By::Pins(Pins::open(relays, at, *active, opening)),
+            Via::Pins { at, .. } => By::Pins(Pins::open(relays, at, opening)),
         };
         Contacts { names, by }
     }
@@ -123,6 +123,14 @@ impl Contacts {
                 board.lost.is_none() && board.driver.is_known_to_be(channels[place], closed)
             }
             By::Pins(pins) => pins.driver.is_known_to_be(place, closed),
+        }
+    }
+
+    /// How long what closes them may be silent on the way to rest.
+    pub(super) fn patience(&self) -> Nanos {
+        match &self.by {
+            By::Board { board, .. } => board.driver.patience(),
+            By::Pins(_) => Nanos::ZERO,
         }
     }
 
@@ -214,7 +222,8 @@ impl Contacts {
         if let By::Pins(pins) = &mut self.by
             && let Some(pin) = pins.pin(output)
         {
-            pins.driver.drove(at, pin, level == pins.active);
+            let is_on = pins.active.get(&pin) == Some(&level);
+            pins.driver.drove(at, pin, is_on);
         }
     }
 
@@ -248,31 +257,43 @@ impl Contacts {
 }
 
 impl Pins {
-    fn open(
-        relays: &file::Relays,
-        address: &str,
-        active: Level,
-        opening: &mut Opening<'_>,
-    ) -> Pins {
+    fn open(relays: &file::Relays, address: &str, opening: &mut Opening<'_>) -> Pins {
         let device = format!("pins at {address}");
-        let mut outputs = BTreeMap::new();
-        let mut lost = None;
+        let mut pins = Pins {
+            driver: PinBoard::new(device.clone(), Multiplexers::default(), Vec::new()),
+            device,
+            outputs: BTreeMap::new(),
+            lost: None,
+            active: BTreeMap::new(),
+        };
+        let Via::Pins {
+            active,
+            multiplexers,
+            selected,
+            ..
+        } = &relays.via
+        else {
+            return pins;
+        };
+        // What is selected closes nothing before it is switched on.
+        for pin in multiplexers.rows.iter().chain(&multiplexers.columns) {
+            pins.take(
+                address,
+                *pin,
+                false,
+                Level::High,
+                "the multiplexers",
+                opening,
+            );
+        }
         for (contact, wired) in &relays.contacts {
+            let active = match wired.way {
+                Way::Selected { .. } => selected,
+                _ => active,
+            };
             for pin in wired.way.outputs() {
-                // A row belongs to several keys.
-                if outputs.contains_key(&pin) || opening.has_failed && !opening.goes_on {
-                    continue;
-                }
-                let level = level(wired.rest_closed, active);
-                match opening.ports.output(address, pin, level) {
-                    Ok(output) => _ = outputs.insert(pin, output),
-                    Err(trouble) => {
-                        let doing = format!("opening pin {pin} for '{contact}'");
-                        let trouble = DeviceTrouble::from_port(&device, &doing, trouble);
-                        lost.get_or_insert(trouble);
-                        opening.has_failed = true;
-                    }
-                }
+                let name = format!("'{contact}'");
+                pins.take(address, pin, wired.rest_closed, *active, &name, opening);
             }
         }
         let contacts = relays.contacts.iter().map(|(contact, wired)| {
@@ -283,23 +304,49 @@ impl Pins {
                 longest_on: wired.longest_on,
             }
         });
-        Pins {
-            driver: PinBoard::new(device.clone(), contacts.collect()),
-            device,
-            outputs,
-            lost,
-            active,
+        pins.driver = PinBoard::new(
+            pins.device.clone(),
+            multiplexers.clone(),
+            contacts.collect(),
+        );
+        pins
+    }
+
+    /// Opens a pin as an output at its rest level, once: a row belongs to several keys.
+    fn take(
+        &mut self,
+        address: &str,
+        pin: u16,
+        on: bool,
+        active: Level,
+        purpose: &str,
+        opening: &mut Opening<'_>,
+    ) {
+        if self.outputs.contains_key(&pin) || opening.has_failed && !opening.goes_on {
+            return;
+        }
+        self.active.insert(pin, active);
+        match opening.ports.output(address, pin, level(on, active)) {
+            Ok(output) => _ = self.outputs.insert(pin, output),
+            Err(trouble) => {
+                let doing = format!("opening pin {pin} for {purpose}");
+                let trouble = DeviceTrouble::from_port(&self.device, &doing, trouble);
+                self.lost.get_or_insert(trouble);
+                opening.has_failed = true;
+            }
         }
     }
 
     fn flush(&mut self, ports: &mut dyn Ports, now: Nanos) {
         for order in self.driver.orders() {
-            let level = level(order.on, self.active);
-            let Some(&output) = self.outputs.get(&order.output) else {
+            let opened = self.outputs.get(&order.output);
+            let active = self.active.get(&order.output);
+            let (Some(&output), Some(&active)) = (opened, active) else {
                 self.driver
                     .lost(now, order.output, "it could not be opened");
                 continue;
             };
+            let level = level(order.on, active);
             if let Err(trouble) = ports.drive(output, level, order.at) {
                 let trouble = DeviceTrouble::from_port(&self.device, "driving it", trouble);
                 self.driver.lost(now, order.output, &trouble.saw);

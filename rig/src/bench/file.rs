@@ -8,7 +8,8 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::driver::pin_board::{Way, can_close_together};
+use crate::driver::pin_board::{Multiplexers, Way, can_close_together};
+use crate::driver::relay_board::Language;
 use crate::driver::stage;
 use crate::event::Nanos;
 use crate::port::{Input, Level};
@@ -41,6 +42,8 @@ pub struct BenchFile {
     pub emulates: Option<String>,
     /// How far a measured hold may be from the truth (k = 2).
     pub uncertainty: Nanos,
+    /// What opens the lock when a run leaves it shut, for people.
+    pub recovery: Option<String>,
     /// How its calibration is kept; none where runs ask for no record.
     pub calibration: Option<Kept>,
     /// What its times go by.
@@ -55,6 +58,8 @@ pub struct BenchFile {
     pub console: Option<Port>,
     /// The probe's port.
     pub probe: Option<Port>,
+    /// The RTT channel that the firmware logs to.
+    pub log: Option<usize>,
     /// What is done before flashing a chip that is locked.
     pub when_locked: WhenLocked,
     /// The motion stage.
@@ -111,13 +116,22 @@ pub struct Relays {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Via {
     /// A relay board behind a byte port.
-    Board(Port),
+    Board {
+        /// Its port.
+        port: Port,
+        /// What it speaks.
+        language: Language,
+    },
     /// The pins of a header.
     Pins {
         /// Its address.
         at: String,
         /// The level at which a pin closes what it leads to.
         active: Level,
+        /// What multiplexers select with, if there are any.
+        multiplexers: Multiplexers,
+        /// The level at which they are on.
+        selected: Level,
     },
 }
 
@@ -125,7 +139,7 @@ impl Via {
     /// Its address.
     pub fn at(&self) -> &str {
         match self {
-            Via::Board(port) => &port.at,
+            Via::Board { port, .. } => &port.at,
             Via::Pins { at, .. } => at,
         }
     }
@@ -133,9 +147,10 @@ impl Via {
     /// What one of its outputs is called: `channel 13`, `pin 17`, `pins 5 and 12`.
     pub fn output(&self, way: Way) -> String {
         match (self, way) {
-            (Via::Board(_), Way::One(output)) => format!("channel {output}"),
+            (Via::Board { .. }, Way::One(output)) => format!("channel {output}"),
             (Via::Pins { .. }, Way::One(output)) => format!("pin {output}"),
             (_, Way::Cross { row, column }) => format!("pins {row} and {column}"),
+            (_, Way::Selected { .. }) => way.to_string(),
         }
     }
 }
@@ -326,7 +341,7 @@ impl BenchFile {
     /// The instruments and where each is, as messages call them.
     pub fn instruments(&self) -> Vec<(&'static str, &str)> {
         let relays = self.relays.as_ref().map(|one| match &one.via {
-            Via::Board(port) => ("relay board", port.at.as_str()),
+            Via::Board { port, .. } => ("relay board", port.at.as_str()),
             Via::Pins { at, .. } => ("pins", at.as_str()),
         });
         let supply = self.supply.as_ref().map(|one| ("supply", &one.port));
@@ -344,6 +359,12 @@ impl BenchFile {
     /// How a contact is wired; none where this bench lacks it.
     pub fn wired(&self, contact: &Contact) -> Option<&Wired> {
         self.relays.as_ref()?.contacts.get(contact)
+    }
+
+    /// Whether its keys are behind multiplexers.
+    pub fn is_multiplexed(&self) -> bool {
+        let via = self.relays.as_ref().map(|relays| &relays.via);
+        matches!(via, Some(Via::Pins { multiplexers, .. }) if *multiplexers != Multiplexers::default())
     }
 
     /// Whether the wiring can close these contacts at the same time; contacts that it lacks do not count.

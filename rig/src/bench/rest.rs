@@ -173,16 +173,19 @@ impl Bench {
         }
     }
 
-    /// The same for the drivers of outputs, and no longer than [`PATIENCE`] after the last confirmation.
+    /// The same for the drivers of outputs, and no longer than [`PATIENCE`] after the last confirmation, or after
+    /// a relay board on a slow line has given up.
     fn until_outputs_idle(&mut self, until: Nanos, seen: &mut Vec<Happening>) {
-        let mut end = until.min(self.now() + PATIENCE);
+        let contacts = self.contacts.as_ref();
+        let patience = contacts.map_or(PATIENCE, |contacts| PATIENCE.max(contacts.patience()));
+        let mut end = until.min(self.now() + patience);
         loop {
             self.pump();
             let is_progress = |happening: &Happening| {
                 matches!(happening.what, What::Switched { .. } | What::Fed { .. })
             };
             if self.happenings.iter().any(is_progress) {
-                end = until.min(self.now() + PATIENCE);
+                end = until.min(self.now() + patience);
             }
             seen.extend(self.happenings.drain(..));
             if self.outputs_idle() || self.now() >= end {

@@ -96,7 +96,7 @@ impl Check {
         };
         if let Some(relays) = &file.relays {
             let (what, says) = match &relays.via {
-                Via::Board(_) => ("relay board", "answers, all relays at rest"),
+                Via::Board { .. } => ("relay board", "answers, all relays at rest"),
                 Via::Pins { .. } => ("pins", "taken, all at rest"),
             };
             say(what, relays.via.at(), says);

@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::board;
 use super::error::Failure;
 use super::files::Library;
-use super::lacks::lacking;
+use super::lacks::{Hands, lacking};
 use super::run::{id, report_folder};
 use crate::campaign::{self, Group, Prepared};
 use crate::cuts::Flow;
@@ -73,7 +73,13 @@ impl Wanted<'_> {
                         }
                     };
                     for plan in runs {
-                        let plan = lacking(&loaded.value, &bench.value, Some(lock), plan, false);
+                        let plan = lacking(
+                            &loaded.value,
+                            &bench.value,
+                            Some(lock),
+                            plan,
+                            Hands::VIRTUAL,
+                        );
                         let script = match &plan.course {
                             Course::Runs(script) => (self.steps)(script),
                             Course::Skipped(reason) => {

@@ -5,13 +5,30 @@ use crate::profile::Profile;
 use crate::scenario::{Course, PlannedRun, Scenario};
 use crate::step::Ability;
 
+/// Who helps when something goes wrong, and what.
+#[derive(Clone, Copy)]
+pub(super) struct Hands {
+    /// A person attends.
+    pub attended: bool,
+    /// The board's firmware is flashed before each run.
+    pub flashes: bool,
+}
+
+impl Hands {
+    /// What virtual benches have.
+    pub const VIRTUAL: Hands = Hands {
+        attended: false,
+        flashes: true,
+    };
+}
+
 /// A run on a bench that lacks what the scenario needs is skipped, and says what is missing.
 pub(super) fn lacking(
     scenario: &Scenario,
     bench: &BenchFile,
     profile: Option<&Profile>,
     run: PlannedRun,
-    attended: bool,
+    hands: Hands,
 ) -> PlannedRun {
     let has = bench.abilities();
     let missing: Vec<String> = scenario
@@ -22,7 +39,8 @@ pub(super) fn lacking(
         .chain(beyond(&run, bench))
         .chain(virtual_only(&run, bench))
         .chain(ghosts(&run, bench, profile))
-        .chain(questions(&run).filter(|_| !attended))
+        .chain(questions(&run).filter(|_| !hands.attended))
+        .chain(no_way_back(bench, profile).filter(|_| !hands.flashes))
         .collect();
     match missing.is_empty() {
         true => run,
@@ -45,6 +63,18 @@ fn questions(run: &PlannedRun) -> Option<String> {
     ))
 }
 
+/// A real lock that a run may leave shut for good.
+fn no_way_back(bench: &BenchFile, profile: Option<&Profile>) -> Option<String> {
+    if bench.emulates.is_some() || bench.recovery.is_some() {
+        return None;
+    }
+    profile?;
+    Some(format!(
+        "no firmware is flashed on the bench '{}', so a lock that a run leaves shut stays shut: try what opens it then, and name it as 'recovery' in the bench file",
+        bench.name
+    ))
+}
+
 /// Keys that a run presses together and that the wiring cannot press so.
 fn ghosts(run: &PlannedRun, bench: &BenchFile, profile: Option<&Profile>) -> Vec<String> {
     let (Course::Runs(script), Some(profile)) = (&run.course, profile) else {
@@ -56,9 +86,13 @@ fn ghosts(run: &PlannedRun, bench: &BenchFile, profile: Option<&Profile>) -> Vec
         .map(|contacts| {
             let names: Vec<String> = contacts.iter().map(ToString::to_string).collect();
             format!(
-                "the bench '{}' cannot close {} together: its crosspoint would close other keys too",
+                "the bench '{}' cannot close {} together: its {}",
                 bench.name,
-                names.join(" and ")
+                names.join(" and "),
+                match bench.is_multiplexed() {
+                    true => "multiplexers join one row and one column at a time",
+                    false => "crosspoint would close other keys too",
+                }
             )
         })
         .collect()

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::board;
 use super::error::Failure;
 use super::files::{Behaviour, Library, Loaded, Selection};
-use super::lacks::{is_of_another_kind, lacking};
+use super::lacks::{Hands, is_of_another_kind, lacking};
 use super::operator::Terminal;
 use super::signals;
 use crate::bench::{BenchFile, Calibrated};
@@ -462,7 +462,10 @@ impl Run {
                     &bench.value,
                     profile.value.lock(),
                     run,
-                    self.is_attended(&bench.value),
+                    Hands {
+                        attended: self.is_attended(&bench.value),
+                        flashes: group.image.is_some(),
+                    },
                 );
                 match &run.course {
                     Course::Skipped(reason) => plan.skip(&run, &bench.value, &name, reason),

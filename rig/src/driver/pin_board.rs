@@ -1,6 +1,7 @@
-//! Contacts that pins close: relays, opto-isolators and crosspoints at a header.
+//! Contacts that pins close: relays, opto-isolators, crosspoints and multiplexers at a header.
 //!
-//! A contact is one output, or a row and a column of a crosspoint, which are closed together. The port
+//! A contact is one output, or a row and a column of a crosspoint, which are closed together, or what two
+//! multiplexers select before an output switches them on. The port
 //! says when it drove each output; that is all the confirmation that there is, and as with a relay's
 //! coil, only a sense line proves the contact. An opening whose time is known can be ordered beforehand:
 //! the port then does it at that time, whatever else this machine is busy with.
@@ -14,6 +15,9 @@ use crate::event::Nanos;
 /// How long the port may take to drive an output once its time has come.
 pub const DRIVEN_MAX: Nanos = Nanos::from_millis(250);
 
+/// From selecting what multiplexers join to switching them on.
+const SELECTED: Nanos = Nanos(50_000);
+
 /// How a contact is closed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Way {
@@ -26,6 +30,39 @@ pub enum Way {
         /// The column's pin.
         column: u16,
     },
+    /// By two multiplexers, of which one selects the row and one the column, while a pin switches both on.
+    Selected {
+        /// That pin.
+        enable: u16,
+        /// The row's channel.
+        row: u8,
+        /// The column's channel.
+        column: u8,
+    },
+}
+
+/// The pins that select what two multiplexers join, the lowest bit first.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Multiplexers {
+    /// Those of the one at the rows.
+    pub rows: Vec<u16>,
+    /// Those of the one at the columns.
+    pub columns: Vec<u16>,
+}
+
+impl Multiplexers {
+    /// The pins, and whether each is high to select this.
+    fn levels(&self, row: u8, column: u8) -> impl Iterator<Item = (u16, bool)> {
+        let bits = |pins: &[u16], channel: u8| -> Vec<(u16, bool)> {
+            let high = |bit: u8| channel >> bit & 1 != 0;
+            (0..)
+                .zip(pins)
+                .map(|(bit, pin)| (*pin, high(bit)))
+                .collect()
+        };
+        let columns = bits(&self.columns, column);
+        bits(&self.rows, row).into_iter().chain(columns)
+    }
 }
 
 impl fmt::Display for Way {
@@ -33,6 +70,7 @@ impl fmt::Display for Way {
         match self {
             Way::One(output) => write!(out, "{output}"),
             Way::Cross { row, column } => write!(out, "{row}x{column}"),
+            Way::Selected { row, column, .. } => write!(out, "row {row}, column {column}"),
         }
     }
 }
@@ -43,22 +81,29 @@ impl Way {
         let (first, second) = match self {
             Way::One(output) => (output, None),
             Way::Cross { row, column } => (row, Some(column)),
+            Way::Selected { enable, .. } => (enable, None),
         };
         std::iter::once(first).chain(second)
     }
 }
 
-/// Whether a crosspoint can close these at once: two rows and two columns together would close all four
-/// keys where they meet. Contacts with an output of their own never stand in each other's way.
+/// Whether these can be closed at once. Two rows and two columns of a crosspoint would close all four keys where
+/// they meet, and two multiplexers join one row and one column. Contacts with an output of their own never stand in
+/// each other's way.
 pub fn can_close_together(ways: impl IntoIterator<Item = Way>) -> bool {
     let (mut rows, mut columns) = (BTreeSet::new(), BTreeSet::new());
+    let mut selected = BTreeSet::new();
     for way in ways {
-        if let Way::Cross { row, column } = way {
-            rows.insert(row);
-            columns.insert(column);
+        match way {
+            Way::One(_) => {}
+            Way::Cross { row, column } => {
+                rows.insert(row);
+                columns.insert(column);
+            }
+            Way::Selected { .. } => _ = selected.insert(way),
         }
     }
-    rows.len() < 2 || columns.len() < 2
+    (rows.len() < 2 || columns.len() < 2) && selected.len() < 2
 }
 
 /// One contact, as the bench file describes it.
@@ -103,6 +148,7 @@ pub enum Fact {
 #[derive(Clone, Debug)]
 pub struct PinBoard {
     device: String,
+    multiplexers: Multiplexers,
     contacts: Vec<State>,
     outputs: BTreeMap<u16, Output>,
     orders: Vec<Drive>,
@@ -137,11 +183,16 @@ struct Output {
 }
 
 impl PinBoard {
-    /// Contacts at a header that `device` names in messages.
-    pub fn new(device: impl Into<String>, contacts: Vec<Contact>) -> PinBoard {
+    /// Contacts at a header that `device` names in messages; what multiplexers select is on while its pin is high.
+    pub fn new(
+        device: impl Into<String>,
+        multiplexers: Multiplexers,
+        contacts: Vec<Contact>,
+    ) -> PinBoard {
         let outputs = contacts.iter().flat_map(|contact| contact.way.outputs());
         PinBoard {
             device: device.into(),
+            multiplexers,
             outputs: outputs.map(|pin| (pin, Output::default())).collect(),
             contacts: contacts
                 .into_iter()
@@ -283,15 +334,26 @@ impl PinBoard {
         state.ordered = Some(order);
         state.opens = None;
         state.waits = true;
-        for pin in state.contact.way.outputs().collect::<Vec<_>>() {
-            self.drive(pin, order.at);
+        let way = state.contact.way;
+        let mut at = order.at;
+        if let (Way::Selected { row, column, .. }, true) = (way, order.closed) {
+            for (pin, high) in self.multiplexers.clone().levels(row, column) {
+                self.drive_to(pin, high, at);
+            }
+            at += SELECTED;
+        }
+        for pin in way.outputs() {
+            self.drive(pin, at);
         }
         self.settle(now);
     }
 
     /// Orders an output to be what the contacts need of it at that time, if it is not so anyway.
     fn drive(&mut self, pin: u16, at: Nanos) {
-        let on = self.is_needed(pin, at);
+        self.drive_to(pin, self.is_needed(pin, at), at);
+    }
+
+    fn drive_to(&mut self, pin: u16, on: bool, at: Nanos) {
         let output = self.outputs.entry(pin).or_default();
         let stands = output.ordered;
         if stands.is_some_and(|order| order.on == on && order.at <= at) {
@@ -387,16 +449,22 @@ impl PinBoard {
         }
         let names: Vec<&str> = closed
             .iter()
-            .filter(|state| matches!(state.contact.way, Way::Cross { .. }))
+            .filter(|state| !matches!(state.contact.way, Way::One(_)))
             .map(|state| state.contact.name.as_str())
             .collect();
         Err(self.trouble(
             format!("closing '{}'", wanted.name),
             Trouble::Refused,
-            format!(
-                "'{}' is closed, and a crosspoint would close other keys with the two",
-                names.join("' and '")
-            ),
+            match wanted.way {
+                Way::Selected { .. } => format!(
+                    "'{}' is closed, and multiplexers join one row and one column at a time",
+                    names.join("' and '")
+                ),
+                _ => format!(
+                    "'{}' is closed, and a crosspoint would close other keys with the two",
+                    names.join("' and '")
+                ),
+            },
             "keys that are pressed together need one row or one column, or outputs of their own",
         ))
     }
@@ -440,6 +508,9 @@ impl PinBoard {
             .filter(of)
             .map(|state| state.contact.name.as_str())
             .collect();
+        if names.is_empty() {
+            return format!("selecting with pin {pin}");
+        }
         format!(
             "switching pin {pin} {} for '{}'",
             if on { "on" } else { "off" },
@@ -460,7 +531,9 @@ impl PinBoard {
 
 #[cfg(test)]
 mod tests {
-    use super::{Contact, DRIVEN_MAX, Drive, Fact, PinBoard, Way, can_close_together};
+    use super::{
+        Contact, DRIVEN_MAX, Drive, Fact, Multiplexers, PinBoard, SELECTED, Way, can_close_together,
+    };
     use crate::driver::Trouble;
     use crate::event::Nanos;
 
@@ -479,6 +552,7 @@ mod tests {
         };
         PinBoard::new(
             "pins at raspberry-pi",
+            Multiplexers::default(),
             vec![
                 contact("button reset", Way::One(21)),
                 contact("key 1", Way::Cross { row: 5, column: 12 }),
@@ -563,6 +637,63 @@ mod tests {
         assert!(trouble.saw.contains("'key 1' is closed"), "{trouble}");
         board.set(MS(0), RESET, true).expect("a pin of its own");
         assert!(can_close_together([Way::One(1), Way::One(2)]));
+    }
+
+    /// A button on pin 21, and three keys behind multiplexers: rows selected by 5 and 6, columns by 12, both on at 20.
+    fn multiplexed() -> PinBoard {
+        let key = |name: &str, row, column| Contact {
+            name: name.to_owned(),
+            way: Way::Selected {
+                enable: 20,
+                row,
+                column,
+            },
+            longest_on: None,
+        };
+        let mut contacts = vec![
+            key("button reset", 0, 0),
+            key("key 1", 0, 0),
+            key("key 2", 0, 1),
+            key("key 5", 2, 1),
+        ];
+        contacts[RESET].way = Way::One(21);
+        let multiplexers = Multiplexers {
+            rows: vec![5, 6],
+            columns: vec![12],
+        };
+        PinBoard::new("pins at raspberry-pi", multiplexers, contacts)
+    }
+
+    #[test]
+    fn multiplexers_select_before_they_are_switched_on_and_change_while_they_are_off() {
+        let mut board = multiplexed();
+        let done = |board: &mut PinBoard| -> Vec<String> {
+            let done = carry_out(board).into_iter();
+            done.map(|(at, what)| format!("{}: {what}", at.0)).collect()
+        };
+        board.set(Nanos(0), FIVE, true).expect("nothing is closed");
+        let on = SELECTED.0;
+        let selects = ["0: 5-", "0: 6+", "0: 12+"].map(str::to_owned);
+        let closed = [&selects[..], &[format!("{on}: 20+")]].concat();
+        assert_eq!(done(&mut board), closed);
+        board.set(MS(9), FIVE, false).expect("opening is free");
+        assert_eq!(done(&mut board), ["9000000: 20-"]);
+        board.set(MS(20), TWO, true).expect("nothing is closed");
+        assert_eq!(done(&mut board), ["20000000: 6-", "20050000: 20+"]);
+        let all = [(FIVE, true), (FIVE, false), (TWO, true)];
+        assert_eq!(switched(&mut board), all);
+        assert!(board.is_known_to_be(TWO, true) && !board.is_known_to_be(FIVE, true));
+    }
+
+    #[test]
+    fn two_keys_behind_multiplexers_are_refused_even_in_one_row() {
+        let mut board = multiplexed();
+        board.set(MS(0), ONE, true).expect("nothing is closed");
+        board.set(MS(0), RESET, true).expect("a pin of its own");
+        let trouble = board.set(MS(0), TWO, true).expect_err("one at a time");
+        assert_eq!(trouble.what, Trouble::Refused);
+        let saw = "'key 1' is closed, and multiplexers join one row and one column at a time";
+        assert_eq!(trouble.saw, saw);
     }
 
     #[test]

@@ -1,28 +1,85 @@
-//! The common serial relay board: `A0 channel state checksum`, in both directions.
+//! A relay board behind a byte port.
 //!
-//! Only the forms with feedback are used (2 opens, 3 closes): the board answers each with the state
-//! of the coil, and the next order leaves when that answer has come. So at most one order is under
-//! way, a board with a small receive buffer is never overrun, and at 9600 baud an order takes about
-//! 10 ms. The answer tells the coil, not the contact; a contact is proved by a sense line.
+//! The board answers each order with the state of the coil, and the next order leaves when that answer has come. So
+//! at most one order is under way, and a board with a small receive buffer is never overrun. The answer tells the
+//! coil, not the contact; a contact is proved by a sense line. How orders and answers look is a matter of the
+//! board's [`Language`].
+
+mod lcus;
+mod modbus;
 
 use std::collections::VecDeque;
 
 use super::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
 
-/// How long the board may take from an order's first bit to the end of its feedback: 10 ms on the
+/// How long the board may take from an order's first bit to the end of its feedback: up to 40 ms on the
 /// wire, and what a busy host adds before it hands over what has come.
 pub const FEEDBACK_MAX: Nanos = Nanos::from_millis(250);
-/// How long an order to go to rest is waited for before the next one leaves. It is given once more when all
-/// the others have been given: a board that cannot be heard may still hear.
-pub const REST_PATIENCE: Nanos = Nanos::from_millis(30);
 /// Orders that may wait; more means that somebody orders without letting time pass.
 const ORDERS_MAX: usize = 256;
 
-const START: u8 = 0xA0;
-const OPEN_WITH_FEEDBACK: u8 = 2;
-const CLOSE_WITH_FEEDBACK: u8 = 3;
-const FRAME: usize = 4;
+/// How orders and answers look on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Language {
+    /// `A0 channel state checksum`.
+    Lcus,
+    /// Modbus RTU.
+    Modbus {
+        /// The board's address on its line.
+        unit: u8,
+    },
+}
+
+/// The same, and what it keeps of a conversation.
+#[derive(Clone, Debug)]
+enum Wire {
+    Lcus,
+    Modbus(modbus::Modbus),
+}
+
+/// What a board says.
+enum Heard {
+    /// The coil of a channel is so.
+    Coil { channel: u8, closed: bool },
+    /// It took the order; this asks for the coil.
+    Taken(Vec<u8>),
+    /// It did not, and why.
+    Refused(String),
+}
+
+impl Wire {
+    /// The bytes of an order; an answer to what was sent before is none to this.
+    fn order(&mut self, channel: u8, closed: bool) -> Vec<u8> {
+        match self {
+            Wire::Lcus => lcus::order(channel, closed),
+            Wire::Modbus(modbus) => modbus.order(channel, closed),
+        }
+    }
+
+    /// Takes what the board said next out of what came; counts bytes that belong to nothing.
+    fn hear(&mut self, received: &mut Vec<u8>, garbage: &mut usize) -> Option<Heard> {
+        match self {
+            Wire::Lcus => lcus::hear(received, garbage),
+            Wire::Modbus(modbus) => modbus.hear(received, garbage),
+        }
+    }
+
+    /// How long the line has to be quiet after an answer: three and a half bytes at 9600 baud end a Modbus frame.
+    fn pause(&self) -> Nanos {
+        match self {
+            Wire::Lcus => Nanos::ZERO,
+            Wire::Modbus(_) => Nanos::from_millis(4),
+        }
+    }
+
+    fn patience(&self) -> Nanos {
+        match self {
+            Wire::Lcus => Nanos::from_millis(30),
+            Wire::Modbus(_) => Nanos::from_millis(80),
+        }
+    }
+}
 
 /// One relay of the board, as the bench file describes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,10 +112,14 @@ pub enum Fact {
 #[derive(Clone, Debug)]
 pub struct RelayBoard {
     device: String,
+    wire: Wire,
     relays: Vec<State>,
     waiting: VecDeque<Order>,
     under_way: Option<UnderWay>,
     outbox: Vec<u8>,
+    /// What is sent when the line has been quiet for long enough.
+    later: Option<(Nanos, Vec<u8>)>,
+    quiet_until: Nanos,
     received: Vec<u8>,
     /// Bytes since the last order that belong to no frame.
     garbage: usize,
@@ -106,9 +167,13 @@ struct UnderWay {
 
 impl RelayBoard {
     /// A board that `device` names in messages, with these relays in use.
-    pub fn new(device: impl Into<String>, relays: Vec<Relay>) -> RelayBoard {
+    pub fn new(device: impl Into<String>, language: Language, relays: Vec<Relay>) -> RelayBoard {
         RelayBoard {
             device: device.into(),
+            wire: match language {
+                Language::Lcus => Wire::Lcus,
+                Language::Modbus { unit } => Wire::Modbus(modbus::Modbus::new(unit)),
+            },
             relays: relays
                 .into_iter()
                 .map(|relay| State {
@@ -121,6 +186,8 @@ impl RelayBoard {
             waiting: VecDeque::new(),
             under_way: None,
             outbox: Vec::new(),
+            later: None,
+            quiet_until: Nanos::ZERO,
             received: Vec::new(),
             garbage: 0,
             facts: VecDeque::new(),
@@ -146,7 +213,7 @@ impl RelayBoard {
                 self.doing(at, closed),
                 Trouble::Busy,
                 format!("{ORDERS_MAX} orders are waiting already"),
-                "let time pass between orders: each takes about 10 ms",
+                "let time pass between orders: each takes 10 to 40 ms",
             ));
         }
         self.order(
@@ -160,6 +227,12 @@ impl RelayBoard {
         );
         self.send_next(now);
         Ok(())
+    }
+
+    /// How long an order to go to rest is waited for before the next one leaves. It is given once more when all
+    /// the others have been given: a board that cannot be heard may still hear.
+    pub fn patience(&self) -> Nanos {
+        self.wire.patience()
     }
 
     /// Whether everything that was ordered has been answered, or given up.
@@ -189,7 +262,7 @@ impl RelayBoard {
             && under_way.order.goal == Goal::Wish
         {
             under_way.order.goal = Goal::Moot;
-            under_way.until = under_way.until.min(now + REST_PATIENCE);
+            under_way.until = under_way.until.min(now + self.wire.patience());
         }
         let order = Order {
             relay,
@@ -222,28 +295,31 @@ impl RelayBoard {
             return;
         };
         let channel = self.relays[order.relay].relay.channel;
-        let state = if order.closed {
-            CLOSE_WITH_FEEDBACK
-        } else {
-            OPEN_WITH_FEEDBACK
-        };
         self.relays[order.relay].told = None;
-        self.outbox
-            .extend([START, channel, state, checksum(channel, state)]);
+        let bytes = self.wire.order(channel, order.closed);
+        self.send(now, bytes);
         self.garbage = 0;
         self.under_way = Some(UnderWay {
             order,
             until: now
                 + match order.goal {
                     Goal::Wish | Goal::RestAgain => FEEDBACK_MAX,
-                    Goal::Rest | Goal::Moot => REST_PATIENCE,
+                    Goal::Rest | Goal::Moot => self.wire.patience(),
                 },
             is_denied: false,
         });
     }
 
-    fn frame(&mut self, at: Nanos, channel: u8, told: u8) {
-        let closed = told == 1;
+    /// Sends bytes as soon as the line has been quiet for long enough.
+    fn send(&mut self, now: Nanos, bytes: Vec<u8>) {
+        if self.quiet_until <= now {
+            self.outbox.extend(bytes);
+        } else {
+            self.later = Some((self.quiet_until, bytes));
+        }
+    }
+
+    fn coil(&mut self, at: Nanos, channel: u8, closed: bool) {
         let Some(under_way) = self.under_way else {
             self.unasked(at, channel, closed);
             return;
@@ -280,6 +356,27 @@ impl RelayBoard {
         self.send_next(at);
     }
 
+    /// The board says that it will not do what is under way.
+    fn refused(&mut self, at: Nanos, why: String) {
+        let Some(UnderWay { order, .. }) = self.under_way.take() else {
+            return;
+        };
+        match order.goal {
+            Goal::Moot => {}
+            Goal::Rest => {
+                let goal = Goal::RestAgain;
+                self.waiting.push_back(Order { goal, ..order });
+            }
+            Goal::Wish | Goal::RestAgain => {
+                let doing = self.doing(order.relay, order.closed);
+                let hint = "has the board that many relays, and is its address on the line right?";
+                let trouble = self.trouble(doing, Trouble::Refused, why, hint);
+                self.facts.push_back((at, Fact::Trouble(trouble)));
+            }
+        }
+        self.send_next(at);
+    }
+
     /// Feedback that nobody waits for. A late answer that says what is known already is no news.
     fn unasked(&mut self, at: Nanos, channel: u8, closed: bool) {
         let Some(place) = self
@@ -287,7 +384,7 @@ impl RelayBoard {
             .iter()
             .position(|state| state.relay.channel == channel)
         else {
-            self.garbage += FRAME;
+            self.garbage += 1;
             return;
         };
         let state = &mut self.relays[place];
@@ -422,26 +519,20 @@ impl Driver for RelayBoard {
 
     fn receive(&mut self, at: Nanos, bytes: &[u8]) {
         self.received.extend_from_slice(bytes);
-        loop {
-            let start = self.received.iter().position(|byte| *byte == START);
-            let skipped = start.unwrap_or(self.received.len());
-            self.garbage += skipped;
-            self.received.drain(..skipped);
-            let Some(&[_, channel, state, sum]) = self.received.first_chunk::<FRAME>() else {
-                return;
-            };
-            if sum == checksum(channel, state) && state <= 1 {
-                self.received.drain(..FRAME);
-                self.frame(at, channel, state);
-            } else {
-                // A start byte may hide among the other three.
-                self.garbage += 1;
-                self.received.drain(..1);
+        while let Some(heard) = self.wire.hear(&mut self.received, &mut self.garbage) {
+            self.quiet_until = at + self.wire.pause();
+            match heard {
+                Heard::Coil { channel, closed } => self.coil(at, channel, closed),
+                Heard::Taken(question) => self.send(at, question),
+                Heard::Refused(why) => self.refused(at, why),
             }
         }
     }
 
     fn tick(&mut self, now: Nanos) {
+        if let Some((_, bytes)) = self.later.take_if(|(at, _)| *at <= now) {
+            self.outbox.extend(bytes);
+        }
         self.give_up(now);
         self.enforce_longest_on(now);
     }
@@ -452,11 +543,9 @@ impl Driver for RelayBoard {
             let since = state.on_since?;
             (state.ordered == Some(true)).then_some(since + longest)
         });
-        self.under_way
-            .iter()
-            .map(|under_way| under_way.until)
-            .chain(on_times)
-            .min()
+        let under_way = self.under_way.iter().map(|under_way| under_way.until);
+        let later = self.later.iter().map(|(at, _)| *at);
+        under_way.chain(later).chain(on_times).min()
     }
 
     fn outbox(&mut self) -> Vec<u8> {
@@ -466,10 +555,6 @@ impl Driver for RelayBoard {
     fn fact(&mut self) -> Option<(Nanos, Fact)> {
         self.facts.pop_front()
     }
-}
-
-fn checksum(channel: u8, state: u8) -> u8 {
-    START.wrapping_add(channel).wrapping_add(state)
 }
 
 fn word(closed: bool) -> &'static str {
@@ -482,13 +567,18 @@ fn show(span: Nanos) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Driver, FEEDBACK_MAX, Fact, REST_PATIENCE, Relay, RelayBoard};
+    use super::{Driver, FEEDBACK_MAX, Fact, Language, Relay, RelayBoard};
     use crate::driver::Trouble;
     use crate::event::Nanos;
 
     const MS: fn(u64) -> Nanos = Nanos::from_millis;
+    const PATIENCE: Nanos = Nanos::from_millis(30);
 
     fn board(longest_on: Option<Nanos>) -> RelayBoard {
+        speaking(Language::Lcus, longest_on)
+    }
+
+    fn speaking(language: Language, longest_on: Option<Nanos>) -> RelayBoard {
         let relay = |channel, name: &str| Relay {
             channel,
             name: name.to_owned(),
@@ -496,6 +586,7 @@ mod tests {
         };
         RelayBoard::new(
             "relay board",
+            language,
             vec![relay(5, "key 5"), relay(13, "button reset")],
         )
     }
@@ -615,10 +706,10 @@ mod tests {
         board.rest(MS(1), 13, false);
         assert!(board.outbox().is_empty(), "an order is under way");
         // The answer to it comes late, and is not taken for one to what follows.
-        board.tick(MS(1) + REST_PATIENCE);
+        board.tick(MS(1) + PATIENCE);
         assert_eq!(board.outbox(), [0xA0, 5, 2, 0xA7]);
         board.receive(MS(32), &[0xA0, 5, 1, 0xA6]);
-        board.tick(MS(31) + REST_PATIENCE);
+        board.tick(MS(31) + PATIENCE);
         assert_eq!(board.outbox(), [0xA0, 13, 2, 0xAF]);
         board.receive(MS(70), &[0xA0, 13, 0, 0xAD]);
         assert!(board.is_known_to_be(13, false));
@@ -642,5 +733,78 @@ mod tests {
         }
         assert_eq!(orders, 4, "each twice");
         assert_eq!(kinds(&mut board), [Trouble::Silent, Trouble::Silent]);
+    }
+    // What another program makes of these frames is in tests/modbus.rs.
+    const CLOSE_5: [u8; 8] = [1, 5, 0, 4, 0xFF, 0, 0xCD, 0xFB];
+    const ASK_5: [u8; 8] = [1, 1, 0, 4, 0, 1, 0xBC, 0x0B];
+    const IS_CLOSED: [u8; 6] = [1, 1, 1, 1, 0x90, 0x48];
+    const IS_OPEN: [u8; 6] = [1, 1, 1, 0, 0x51, 0x88];
+    const NO_SUCH_COIL: [u8; 5] = [1, 0x85, 2, 0xC3, 0x51];
+
+    fn modbus() -> RelayBoard {
+        let mut board = speaking(Language::Modbus { unit: 1 }, None);
+        board.set(MS(0), 5, true).expect("channel 5 is in use");
+        assert_eq!(board.outbox(), CLOSE_5);
+        board
+    }
+
+    #[test]
+    fn a_coil_is_read_back_before_it_is_believed() {
+        let mut board = modbus();
+        board.receive(MS(10), &CLOSE_5[..3]);
+        board.receive(MS(15), &CLOSE_5[3..]);
+        assert_eq!((board.outbox(), board.fact()), (Vec::new(), None));
+        assert_eq!(board.deadline(), Some(MS(19)), "the line is to be quiet");
+        board.tick(MS(19));
+        assert_eq!(board.outbox(), ASK_5);
+        board.set(MS(20), 13, false).expect("channel 13 is in use");
+        board.receive(MS(35), &IS_CLOSED);
+        let (asked, closed, channel) = (MS(0), true, 5);
+        let switched = Fact::Switched {
+            channel,
+            closed,
+            asked,
+        };
+        assert_eq!(board.fact(), Some((MS(35), switched)));
+        assert!(board.outbox().is_empty(), "the line is to be quiet");
+        board.tick(MS(39));
+        assert_eq!(board.outbox()[..6], [1, 5, 0, 12, 0, 0]);
+    }
+
+    #[test]
+    fn a_coil_that_did_not_move_and_one_that_is_not_there_are_refused() {
+        let mut board = modbus();
+        board.receive(MS(10), &CLOSE_5);
+        board.receive(MS(30), &IS_OPEN);
+        assert_eq!(kinds(&mut board), [Trouble::Refused]);
+        let mut board = modbus();
+        board.receive(MS(10), &NO_SUCH_COIL);
+        let Some((_, Fact::Trouble(trouble))) = board.fact() else {
+            panic!("the board said no");
+        };
+        assert_eq!(
+            trouble.to_string(),
+            "relay board: closing 'key 5' (channel 5): the board answers with the exception IllegalDataAddress"
+        );
+        assert!(board.is_idle());
+    }
+
+    #[test]
+    fn what_is_no_answer_to_what_was_asked_is_none() {
+        // Another coil's echo, an echo with a wrong checksum, and the answer to what nobody asked yet.
+        let mut board = modbus();
+        let mut wrong = CLOSE_5;
+        wrong[7] ^= 1;
+        board.receive(MS(10), &[1, 5, 0, 4, 0, 0, 0x8C, 0x0B]);
+        board.receive(MS(20), &wrong);
+        board.receive(MS(30), &IS_CLOSED);
+        assert_eq!(board.fact(), None);
+        board.receive(MS(40), &CLOSE_5);
+        board.receive(MS(60), &IS_CLOSED);
+        assert!(board.is_known_to_be(5, true));
+        let mut board = modbus();
+        board.receive(MS(10), b"login:");
+        board.tick(FEEDBACK_MAX);
+        assert_eq!(kinds(&mut board), [Trouble::Garbled]);
     }
 }

@@ -27,6 +27,9 @@ pub fn of(what: &What) -> String {
             let read = if *verified { "" } else { " not" };
             format!("{bytes} bytes of {image} were written, and{read} read back")
         }
+        What::Logged { text, since } => {
+            format!("the firmware logged '{text}', after {}", moment(*since))
+        }
         What::Asked { question, answer } => format!("a person was asked: {question}; {answer}"),
         What::Uncalibrated { because } => format!("uncalibrated: {because}"),
         What::StepStarted { step, doing, .. } => format!("step {step} began: {doing}"),

@@ -93,6 +93,8 @@ pub struct Runner<'a, P = Profile> {
     charge: Option<(Nanos, u64)>,
     /// Writes to flash that are not recorded yet, because more may follow.
     burst: Option<Burst>,
+    /// When the firmware's log was looked at last.
+    log_read: Nanos,
 }
 
 /// Writes to flash at addresses that follow each other.
@@ -194,6 +196,7 @@ impl<'a, P> Runner<'a, P> {
             power_on: None,
             charge: None,
             burst: None,
+            log_read: Nanos::ZERO,
             keys: Keys::default(),
             moved: None,
         }
@@ -221,6 +224,25 @@ impl<'a, P> Runner<'a, P> {
     pub fn check(&mut self, wanted: String, got: String, held: bool) -> Step {
         self.record(What::Checked { wanted, got, held });
         if held { Ok(()) } else { Err(Stop::Failed) }
+    }
+
+    /// Takes what the firmware has logged, while nothing is held: it takes time.
+    pub fn read_log(&mut self) -> Step {
+        let Some(on) = self.power_on else {
+            return Ok(());
+        };
+        // Whoever waits at a breakpoint has the probe.
+        if self.at_stores.is_some() || !self.closed.is_empty() {
+            return Ok(());
+        }
+        let since = self.log_read.max(on);
+        let lines = self.bench.read_log();
+        let lines = lines.or_else(|trouble| self.broken(trouble))?;
+        self.log_read = self.bench.now();
+        for text in lines {
+            self.record(What::Logged { text, since });
+        }
+        Ok(())
     }
 
     /// Lets time pass until `until`.
@@ -707,7 +729,8 @@ where
         self.inside.clear();
         // A stop in here is recorded like any other, and rest comes all the same.
         if stopped != Some(Stop::Broken) {
-            let _ = self.release_all().and_then(|()| self.all(&script.finally));
+            let released = self.release_all().and_then(|()| self.read_log());
+            let _ = released.and_then(|()| self.all(&script.finally));
         }
         let rest = self.bench.to_rest();
         for happening in rest.happenings {
@@ -748,6 +771,9 @@ where
         self.inside.pop();
         outcome?;
         self.record(What::StepFinished { step: number });
+        if self.inside.is_empty() {
+            self.read_log()?;
+        }
         self.enter_phase(act.phase.after, PHASE)
     }
 }

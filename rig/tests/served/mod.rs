@@ -14,6 +14,20 @@ use serde_json::Value;
 /// The chip of every virtual board.
 pub const CHIP: &str = "nRF51822_xxAA";
 
+/// A Python that has these modules; none where it was not named and lacks them. LOCKRIG_PYTHON names one.
+pub fn python_with(modules: &str) -> Option<String> {
+    let named = std::env::var("LOCKRIG_PYTHON").ok();
+    let python = named.clone().unwrap_or_else(|| "python3".to_owned());
+    let needs = format!("import {modules}");
+    let there = Command::new(&python).args(["-c", &needs]).output();
+    if there.as_ref().is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    assert!(named.is_none(), "{python} lacks a package: {there:?}");
+    eprintln!("skipped: {python} without one of {modules}");
+    None
+}
+
 /// A process that serves a bench; it ends when this goes.
 pub struct Served {
     process: Child,

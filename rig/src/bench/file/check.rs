@@ -8,7 +8,8 @@ use super::{
     Wired,
 };
 use crate::driver::firmata::PINS;
-use crate::driver::pin_board::Way;
+use crate::driver::pin_board::{Multiplexers, Way};
+use crate::driver::relay_board::Language;
 use crate::driver::stage::{self, Axis};
 use crate::port::{Input, Level, real_pins, sim};
 use crate::quantity::Millidegrees;
@@ -16,6 +17,9 @@ use crate::source::{Problem, Problems, Source, Span, Spanned, is_name};
 
 /// The outputs that are groups of their own in `rest.order`.
 const OUTPUTS: [&str; 6] = ["keys", "buttons", "door", "jam", "supply", "stage"];
+
+/// A multiplexer with more channels is not made.
+const SELECT_MAX: usize = 6;
 
 /// Looks at whether the parts of a file fit together.
 pub(super) struct Check<'t, 'p> {
@@ -32,6 +36,8 @@ enum Use {
     Contact(Contact),
     Row,
     Column,
+    Select,
+    Enable,
 }
 
 impl std::fmt::Display for Use {
@@ -40,6 +46,8 @@ impl std::fmt::Display for Use {
             Use::Contact(contact) => write!(out, "'{contact}'"),
             Use::Row => out.write_str("a row of the crosspoint"),
             Use::Column => out.write_str("a column of the crosspoint"),
+            Use::Select => out.write_str("what selects a channel of a multiplexer"),
+            Use::Enable => out.write_str("what switches the multiplexers on"),
         }
     }
 }
@@ -100,6 +108,12 @@ impl<'t, 'p> Check<'t, 'p> {
             supply,
             console,
             probe,
+            log: text
+                .probe
+                .as_ref()
+                .and_then(|probe| probe.log)
+                .map(usize::from),
+            recovery: self.recovery(),
             when_locked: text
                 .probe
                 .as_ref()
@@ -127,6 +141,15 @@ impl<'t, 'p> Check<'t, 'p> {
             );
             self.add(Problem::new(version.span, message).hint(hint));
         }
+    }
+
+    fn recovery(&mut self) -> Option<String> {
+        let recovery = self.text.recovery.as_ref()?;
+        if recovery.trim().is_empty() {
+            let problem = Problem::new(recovery.span, "no way back is named");
+            self.add(problem.hint("say what opens the lock, and when that was tried last"));
+        }
+        Some(recovery.value.clone())
     }
 
     fn port(&mut self, name: &Spanned<String>) -> Option<&'t PortText> {
@@ -288,22 +311,45 @@ impl<'t, 'p> Check<'t, 'p> {
         }
         let relays = text.relays.as_ref()?;
         let via = match relays.driver {
-            RelayDriver::Lcus => Via::Board(self.relay_board(relays)?),
+            RelayDriver::Lcus | RelayDriver::Modbus => self.relay_board(relays)?,
             RelayDriver::Pins => self.pins(relays)?,
         };
         Some(Relays { via, contacts })
     }
 
-    fn relay_board(&mut self, relays: &RelaysText) -> Option<Port> {
+    fn relay_board(&mut self, relays: &RelaysText) -> Option<Via> {
         if relays.channels.is_none() {
             let problem = Problem::new(relays.port.span, "a relay board needs 'channels'");
             self.add(problem.hint("write how many it has, such as channels = 16"));
+        }
+        if let Some(multiplexers) = &relays.multiplexers {
+            let problem = Problem::new(multiplexers.span, "a relay board has no multiplexers");
+            self.add(problem.hint("leave them out: pins have them"));
         }
         if let Some(active) = &relays.active {
             let problem = Problem::new(active.span, "a relay board's channels have no level");
             self.add(problem.hint("leave 'active' out: it is for pins"));
         }
-        self.bytes(&relays.port)
+        let unit = relays.unit.as_ref();
+        let language = match relays.driver {
+            RelayDriver::Modbus => Language::Modbus {
+                unit: unit.map_or(1, |unit| **unit),
+            },
+            _ => Language::Lcus,
+        };
+        if let Some(unit) = unit {
+            let hint = match language {
+                Language::Modbus { unit: 1..=247 } => None,
+                Language::Modbus { .. } => Some("addresses of Modbus are 1 to 247"),
+                Language::Lcus => Some("leave 'unit' out: only boards that speak Modbus have one"),
+            };
+            if let Some(hint) = hint {
+                let message = format!("a relay board at the address {}", **unit);
+                self.add(Problem::new(unit.span, message).hint(hint));
+            }
+        }
+        let port = self.bytes(&relays.port)?;
+        Some(Via::Board { port, language })
     }
 
     /// The header whose pins close contacts.
@@ -311,6 +357,10 @@ impl<'t, 'p> Check<'t, 'p> {
         if let Some(channels) = &relays.channels {
             let problem = Problem::new(channels.span, "pins have no 'channels'");
             self.add(problem.hint("leave it out: each contact names its pin"));
+        }
+        if let Some(unit) = &relays.unit {
+            let problem = Problem::new(unit.span, "pins have no 'unit'");
+            self.add(problem.hint("leave it out: only boards that speak Modbus have one"));
         }
         if relays.active.is_none() {
             let problem = Problem::new(relays.port.span, "pins need their level: 'active'");
@@ -327,8 +377,11 @@ impl<'t, 'p> Check<'t, 'p> {
             self.add(problem.hint(PIN_ADDRESSES));
             return None;
         }
+        let (multiplexers, selected) = self.multiplexers(relays);
         let active = relays.active.as_ref()?;
         Some(Via::Pins {
+            multiplexers,
+            selected,
             at: port.at.value.clone(),
             active: match **active {
                 Active::High => Level::High,
@@ -342,7 +395,7 @@ impl<'t, 'p> Check<'t, 'p> {
         contacts: &mut BTreeMap<Contact, Wired>,
         contact: Contact,
         channel: &Spanned<Channel>,
-        wired: Wired,
+        mut wired: Wired,
     ) {
         let Some(relays) = &self.text.relays else {
             self.add(
@@ -352,8 +405,18 @@ impl<'t, 'p> Check<'t, 'p> {
             return;
         };
         let fits = match relays.driver {
-            RelayDriver::Lcus => self.fits_relay_board(relays, &contact, channel),
-            RelayDriver::Pins => self.fits_pins(relays, &contact, channel),
+            RelayDriver::Lcus | RelayDriver::Modbus => {
+                self.fits_relay_board(relays, &contact, channel)
+            }
+            RelayDriver::Pins => {
+                if let Some(multiplexers) = &relays.multiplexers {
+                    match self.selected(multiplexers, &contact, channel) {
+                        Some(way) => wired.way = way,
+                        None => return,
+                    }
+                }
+                self.fits_pins(relays, &contact, channel.span, wired.way)
+            }
         };
         if !fits {
             return;
@@ -415,43 +478,111 @@ impl<'t, 'p> Check<'t, 'p> {
     }
 
     /// Claims the pins of a contact: a pin is one contact's own, or a row, or a column.
-    fn fits_pins(
-        &mut self,
-        relays: &RelaysText,
-        contact: &Contact,
-        channel: &Spanned<Channel>,
-    ) -> bool {
+    fn fits_pins(&mut self, relays: &RelaysText, contact: &Contact, span: Span, way: Way) -> bool {
         let port = self.text.ports.get(&relays.port);
         let at = port.map(|port| port.at.value.as_str()).unwrap_or_default();
-        let uses = match channel.0 {
+        let uses = match way {
+            Way::Selected { enable, .. } => vec![(enable, Use::Enable)],
             Way::One(pin) => vec![(pin, Use::Contact(contact.clone()))],
             Way::Cross { row, column } if row == column => {
                 let message = format!("'{contact}' has pin {row} as its row and as its column");
-                self.add(
-                    Problem::new(channel.span, message).hint("a row and a column are two pins"),
-                );
+                self.add(Problem::new(span, message).hint("a row and a column are two pins"));
                 return false;
             }
             Way::Cross { row, column } => vec![(row, Use::Row), (column, Use::Column)],
         };
         for (pin, wanted) in uses {
-            if let Some(problem) = no_such_pin(at, pin, channel.span) {
-                self.add(problem);
+            if !self.claim(at, &format!("'{contact}'"), pin, span, wanted) {
                 return false;
-            }
-            match self.used_outputs.get(&pin) {
-                Some(other) if *other != wanted => {
-                    let message = format!("'{contact}' wants pin {pin}, which is {other} already");
-                    self.add(
-                        Problem::new(channel.span, message)
-                            .hint("a pin closes one contact, or is a row, or is a column"),
-                    );
-                    return false;
-                }
-                _ => drop(self.used_outputs.insert(pin, wanted)),
             }
         }
         true
+    }
+
+    /// Claims an output pin for one use.
+    fn claim(&mut self, at: &str, who: &str, pin: u16, span: Span, wanted: Use) -> bool {
+        if let Some(problem) = no_such_pin(at, pin, span) {
+            self.add(problem);
+            return false;
+        }
+        match self.used_outputs.get(&pin) {
+            Some(other) if *other != wanted => {
+                let message = format!("{who} wants pin {pin}, which is {other} already");
+                let hint = "a pin closes one contact, or is a row, or a column, or selects";
+                self.add(Problem::new(span, message).hint(hint));
+                return false;
+            }
+            _ => drop(self.used_outputs.insert(pin, wanted)),
+        }
+        true
+    }
+
+    /// What multiplexers select for a contact with a row and a column; any other has an output of its own.
+    fn selected(
+        &mut self,
+        multiplexers: &MultiplexersText,
+        contact: &Contact,
+        channel: &Spanned<Channel>,
+    ) -> Option<Way> {
+        let Way::Cross { row, column } = channel.0 else {
+            return Some(channel.0);
+        };
+        let reach = |pins: &[u16]| 1_u32.checked_shl(pins.len() as u32).unwrap_or(u32::MAX);
+        for (what, place, pins) in [
+            ("row", row, &multiplexers.rows),
+            ("column", column, &multiplexers.columns),
+        ] {
+            let channels = reach(pins);
+            if u32::from(place) >= channels {
+                let message = format!(
+                    "'{contact}' is in {what} {place}, and its multiplexer has 0 to {}",
+                    channels - 1
+                );
+                let hint = "rows and columns are channels of the multiplexers, from 0; each pin that selects doubles them";
+                self.add(Problem::new(channel.span, message).hint(hint));
+                return None;
+            }
+        }
+        Some(Way::Selected {
+            enable: *multiplexers.enable,
+            row: u8::try_from(row).ok()?,
+            column: u8::try_from(column).ok()?,
+        })
+    }
+
+    /// Claims the pins of multiplexers.
+    fn multiplexers(&mut self, relays: &RelaysText) -> (Multiplexers, Level) {
+        let Some(text) = &relays.multiplexers else {
+            return (Multiplexers::default(), Level::High);
+        };
+        let port = self.text.ports.get(&relays.port);
+        let at = port.map_or("", |port| port.at.value.as_str());
+        let who = "a multiplexer";
+        let mut bits = BTreeSet::new();
+        for pins in [&text.rows, &text.columns] {
+            if pins.is_empty() || pins.len() > SELECT_MAX {
+                let message = format!("{} pins select a channel", pins.len());
+                let hint = format!("name 1 to {SELECT_MAX}, the lowest bit first");
+                self.add(Problem::new(pins.span, message).hint(hint));
+            }
+            for pin in pins.iter() {
+                if !bits.insert(*pin) {
+                    let message = format!("pin {pin} selects twice");
+                    self.add(Problem::new(pins.span, message).hint("each bit has its pin"));
+                }
+                self.claim(at, who, *pin, pins.span, Use::Select);
+            }
+        }
+        self.claim(at, who, *text.enable, text.enable.span, Use::Enable);
+        let multiplexers = Multiplexers {
+            rows: text.rows.value.clone(),
+            columns: text.columns.value.clone(),
+        };
+        let selected = match text.active {
+            Active::High => Level::High,
+            Active::Low => Level::Low,
+        };
+        (multiplexers, selected)
     }
 
     /// The line that proves a contact's state.

@@ -32,6 +32,9 @@ pub struct BenchText as "a bench file" {
     pub emulates: Option<Spanned<String>>,
     /// How far a hold, as it is measured here, may be from the truth (k = 2).
     pub uncertainty: Nanos,
+    /// What opens the lock, or makes it new, when a run leaves it shut, and when that was tried last. Without it, and
+    /// without firmware to flash, no run begins on a real lock.
+    pub recovery: Option<Spanned<String>>,
     /// How its calibration is kept; without it, runs ask for no record.
     pub calibration: Option<CalibrationText>,
     /// The ports, by the names that the rest of the file uses.
@@ -112,6 +115,8 @@ file_words! {
 pub enum RelayDriver as "a relay board's driver" {
     /// A serial relay board: `A0 channel state checksum`.
     Lcus,
+    /// A relay board that speaks Modbus RTU: relay 1 is coil 0, and each coil is read back.
+    Modbus,
     /// Pins, and whatever hangs at them: relays, opto-isolators, a crosspoint.
     Pins,
 }
@@ -126,10 +131,29 @@ pub struct RelaysText as "a relay board" {
     pub port: Spanned<String>,
     /// How many channels a relay board has; they count from 1.
     pub channels: Option<Spanned<u8>>,
+    /// The address of a board that speaks Modbus, 1 to 247 [default: 1].
+    pub unit: Option<Spanned<u8>>,
     /// The level at which a pin closes what it leads to.
     pub active: Option<Spanned<Active>>,
+    /// Two multiplexers that join a row and a column of the keypad. Rows and columns of keys are their channels then,
+    /// and two keys can never be closed at once.
+    pub multiplexers: Option<Spanned<MultiplexersText>>,
     /// How long a key or button may be held closed where nothing else is said.
     pub longest_on: Option<Nanos>,
+}
+}
+
+file_table! {
+/// Two multiplexers: one joins a row, one a column, to a common wire.
+pub struct MultiplexersText as "multiplexers" {
+    /// The pins that select the row, the lowest bit first.
+    pub rows: Spanned<Vec<u16>>,
+    /// The pins that select the column, the lowest bit first.
+    pub columns: Spanned<Vec<u16>>,
+    /// The pin that switches both on.
+    pub enable: Spanned<u16>,
+    /// The level at which it does; of most (CD74HC4067) low.
+    pub active: Active,
 }
 }
 
@@ -246,6 +270,9 @@ file_table! {
 pub struct ProbeText as "a probe" {
     /// Its port.
     pub port: Spanned<String>,
+    /// The RTT channel that the firmware logs to, as text or with defmt: 0, mostly. It is read between the steps of a
+    /// run; without it nobody reads it.
+    pub log: Option<u8>,
     /// What is done before flashing a chip that is protected from being read.
     pub when_locked: WhenLocked = default,
 }
@@ -420,11 +447,11 @@ impl JsonSchema for Keys {
 pub struct Channel(pub Way);
 
 file_table! {
-/// Two pins that are on together: they join a row and a column of a crosspoint.
+/// Two pins that are on together: they join a row and a column of a crosspoint; or the channels of multiplexers.
 pub struct CrossText as "a row and a column" {
-    /// The row's pin.
+    /// The row's pin, or channel.
     pub row: u16,
-    /// The column's pin.
+    /// The column's pin, or channel.
     pub column: u16,
 }
 }

@@ -12,7 +12,7 @@ use crate::campaign::{self, Group};
 use crate::cli::board;
 use crate::cli::error::Failure;
 use crate::cli::files::{Library, Loaded, Selection};
-use crate::cli::lacks::lacking;
+use crate::cli::lacks::{Hands, lacking};
 use crate::cli::run::{id, unusable};
 use crate::cuts::parallel::parallel;
 use crate::cuts::{Detail, Explorer, Flow, Options, flow_of, reproducer};
@@ -521,7 +521,7 @@ pub(super) fn runs_of<'a>(
     let runs = scenario::plan(&loaded.value, lock)
         .map_err(|refused| Failure::refused(&[loaded.refused(refused)]))?;
     let runs = runs.into_iter().filter_map(|plan| {
-        let plan = lacking(&loaded.value, bench, Some(lock), plan, false);
+        let plan = lacking(&loaded.value, bench, Some(lock), plan, Hands::VIRTUAL);
         let script = match &plan.course {
             Course::Runs(script) => script.clone(),
             Course::Skipped(_) => return None,
