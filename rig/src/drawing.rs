@@ -8,6 +8,7 @@ use maud::{Markup, PreEscaped, html};
 
 use crate::bench::file::{Line, Wired};
 use crate::bench::{BenchFile, Contact, Output, Via};
+use crate::driver::pin_board::Way;
 use crate::driver::relay_board::Language;
 use crate::port::Level;
 
@@ -168,11 +169,50 @@ fn drawn(y: u32, wire: &Wire) -> Markup {
     }
 }
 
+/// The multiplexers at a header, and the keys that they close.
+fn multiplexers(via: &Via, contacts: &[(&Contact, &Wired)]) -> Option<Instrument> {
+    let Via::Pins {
+        multiplexers,
+        selected,
+        ..
+    } = via
+    else {
+        return None;
+    };
+    let mut enable = None;
+    let keys = contacts.iter().filter(|(_, wired)| match wired.way {
+        Way::Selected { enable: pin, .. } => {
+            enable = Some(pin);
+            true
+        }
+        _ => false,
+    });
+    let wires = keys.map(|(contact, wired)| switched(via, contact, wired));
+    let wires: Vec<Wire> = wires.collect();
+    let pins = |pins: &[u16]| {
+        let pins: Vec<String> = pins.iter().map(ToString::to_string).collect();
+        pins.join(", ")
+    };
+    Some(Instrument {
+        name: "multiplexers across the keypad".to_owned(),
+        at: format!(
+            "row by pins {}, column by {}, on while {} is {}",
+            pins(&multiplexers.rows),
+            pins(&multiplexers.columns),
+            enable?,
+            level(*selected)
+        ),
+        wires,
+    })
+}
+
 fn instruments(bench: &BenchFile) -> Vec<Instrument> {
     let mut instruments = Vec::new();
     if let Some(relays) = &bench.relays {
         let mut contacts: Vec<(&Contact, &Wired)> = relays.contacts.iter().collect();
         contacts.sort_by_key(|(_, wired)| wired.way);
+        let selected = multiplexers(&relays.via, &contacts);
+        contacts.retain(|(_, wired)| !matches!(wired.way, Way::Selected { .. }));
         instruments.push(Instrument {
             name: match &relays.via {
                 Via::Board {
@@ -196,6 +236,7 @@ fn instruments(bench: &BenchFile) -> Vec<Instrument> {
                 .map(|(contact, wired)| switched(&relays.via, contact, wired))
                 .collect(),
         });
+        instruments.extend(selected);
     }
     let mut ports: Vec<&str> = bench.lines.iter().map(|line| line.at.as_str()).collect();
     ports.dedup();

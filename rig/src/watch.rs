@@ -200,12 +200,7 @@ impl Watch {
         ]);
         frame.render_widget(title, head);
         frame.render_widget(Line::from(keys).dim(), foot);
-        let columns = [
-            Constraint::Length(46),
-            Constraint::Length(35),
-            Constraint::Fill(1),
-        ];
-        let [contacts, lines, last] = Layout::horizontal(columns).areas(middle);
+        let [contacts, lines, last] = self.panes(middle);
         let closed = self.contacts.iter().map(|(_, thing)| thing);
         things(
             frame,
@@ -228,6 +223,28 @@ impl Watch {
         let text: Vec<Line<'_>> = self.last.iter().skip(skip).map(told).collect();
         let block = Block::bordered().title(" what happened ");
         frame.render_widget(Paragraph::new(text).block(block), last);
+    }
+
+    /// Contacts, lines and what happened: side by side, or the last below the lines where that leaves too little room.
+    fn panes(&self, area: Rect) -> [Rect; 3] {
+        const CONTACTS: u16 = 46;
+        const LINES: u16 = 35;
+        const TOLD_MIN: u16 = 30;
+        if area.width >= CONTACTS + LINES + TOLD_MIN {
+            let columns = [CONTACTS, LINES].map(Constraint::Length);
+            let columns = columns.into_iter().chain([Constraint::Fill(1)]);
+            return Layout::horizontal(columns).areas(area);
+        }
+        let columns = [
+            Constraint::Length(CONTACTS.min(area.width / 2)),
+            Constraint::Fill(1),
+        ];
+        let [contacts, right] = Layout::horizontal(columns).areas(area);
+        let rows = u16::try_from(self.lines.len()).unwrap_or(u16::MAX);
+        let rows = rows.saturating_add(2).min(area.height / 2);
+        let [lines, last] =
+            Layout::vertical([Constraint::Length(rows), Constraint::Fill(1)]).areas(right);
+        [contacts, lines, last]
     }
 
     fn supply(&self) -> String {

@@ -23,6 +23,20 @@ fn the_wiring_of_a_bench_is_drawn(#[case] bench: &str) {
     insta::assert_binary_snapshot!(&format!("{bench}.svg"), drawn.stdout);
 }
 
+#[test]
+fn multiplexers_are_drawn_with_the_pins_that_select() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/benches/safe-on-multiplexers.toml"
+    );
+    let drawn = lockrig(&desk(), &["bench", "draw", file]);
+    assert_eq!(drawn.status.code(), Some(0), "{}", text(&drawn.stderr));
+    let drawn = text(&drawn.stdout);
+    let pins = "row by pins 24, 25, column by 26, 27, on while 28 is high";
+    assert!(drawn.contains(pins), "{drawn}");
+    assert!(drawn.contains("row 3, column 1 to key 0"), "{drawn}");
+}
+
 #[rstest]
 #[case("virtual-safe")]
 #[case("virtual-cylinder")]

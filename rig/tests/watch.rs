@@ -42,9 +42,12 @@ fn every_line_every_contact_and_the_supply_are_shown_as_they_stand() {
     }
     assert!(watch.is_fed());
     assert!(watch.is_closed(&Contact::Button("reset".to_owned())));
-    let mut terminal = Terminal::new(TestBackend::new(120, 24)).expect("memory never fails");
-    terminal
-        .draw(|frame| watch.draw(frame, bench.now(), " q quit"))
-        .expect("memory never fails");
-    insta::assert_snapshot!(terminal.backend());
+    for (width, height) in [(120, 24), (80, 24)] {
+        let backend = TestBackend::new(width, height);
+        let mut terminal = Terminal::new(backend).expect("memory never fails");
+        terminal
+            .draw(|frame| watch.draw(frame, bench.now(), " q quit"))
+            .expect("memory never fails");
+        insta::assert_snapshot!(format!("{width}_columns"), terminal.backend());
+    }
 }

@@ -271,7 +271,7 @@ pub struct ProbeText as "a probe" {
     /// Its port.
     pub port: Spanned<String>,
     /// The RTT channel that the firmware logs to, as text or with defmt: 0, mostly. It is read between the steps of a
-    /// run; without it nobody reads it.
+    /// run, which keeps the chip from sleeping as deeply as it could; without it nobody reads it.
     pub log: Option<u8>,
     /// What is done before flashing a chip that is protected from being read.
     pub when_locked: WhenLocked = default,
