@@ -301,7 +301,8 @@ fn things<'t>(
     });
     let widths = [
         Constraint::Length(15),
-        Constraint::Max(10),
+        // Whole or not at all.
+        Constraint::Length(if area.width < 44 { 0 } else { 10 }),
         Constraint::Length(6),
         Constraint::Length(8),
     ];
