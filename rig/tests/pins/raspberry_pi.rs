@@ -37,7 +37,18 @@ fn run_with_flashes(pi: &mut Pi, flashes: u32) -> (Vec<Edge>, String, i32) {
     let mut edges = Vec::new();
     // Row and column of five keys, on and off.
     while edges.len() < 20 {
-        edges.push(pi.edge(PAUSE_MAX).expect("the code is pressed"));
+        match pi.edge(PAUSE_MAX) {
+            Some(edge) => edges.push(edge),
+            None => {
+                pi.guest.said_before("guest: done ", RUN_MAX);
+                let code = pi.guest.rest_of_line();
+                let (said, _) = pi.guest.run("cat /tmp/said", COMMAND_MAX);
+                panic!(
+                    "the code is not pressed, {} edges, exit code {code}: {said}",
+                    edges.len()
+                );
+            }
+        }
     }
     for _ in 0..flashes {
         for on in [true, false] {
