@@ -232,8 +232,8 @@ impl Bench {
     /// Orders the supply. Returns at once; [`What::Fed`] comes through `wait`.
     pub fn feed(&mut self, feed: Feed) -> Result<(), DeviceTrouble> {
         let now = self.now();
-        if let (Feed::Off, Some(log)) = (feed, &mut self.log) {
-            log.let_go();
+        if feed == Feed::Off {
+            self.let_go_of_probe();
         }
         let supply = self.supply()?;
         supply.driver.feed(now, feed)?;

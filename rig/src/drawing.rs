@@ -172,23 +172,14 @@ fn drawn(y: u32, wire: &Wire) -> Markup {
 /// The multiplexers at a header, and the keys that they close.
 fn multiplexers(via: &Via, contacts: &[(&Contact, &Wired)]) -> Option<Instrument> {
     let Via::Pins {
-        multiplexers,
-        selected,
+        multiplexers: Some(multiplexers),
         ..
     } = via
     else {
         return None;
     };
-    let mut enable = None;
-    let keys = contacts.iter().filter(|(_, wired)| match wired.way {
-        Way::Selected { enable: pin, .. } => {
-            enable = Some(pin);
-            true
-        }
-        _ => false,
-    });
-    let wires = keys.map(|(contact, wired)| switched(via, contact, wired));
-    let wires: Vec<Wire> = wires.collect();
+    let keys = contacts.iter();
+    let keys = keys.filter(|(_, wired)| matches!(wired.way, Way::Selected { .. }));
     let pins = |pins: &[u16]| {
         let pins: Vec<String> = pins.iter().map(ToString::to_string).collect();
         pins.join(", ")
@@ -199,10 +190,12 @@ fn multiplexers(via: &Via, contacts: &[(&Contact, &Wired)]) -> Option<Instrument
             "row by pins {}, column by {}, on while {} is {}",
             pins(&multiplexers.rows),
             pins(&multiplexers.columns),
-            enable?,
-            level(*selected)
+            multiplexers.enable,
+            level(multiplexers.active)
         ),
-        wires,
+        wires: keys
+            .map(|(contact, wired)| switched(via, contact, wired))
+            .collect(),
     })
 }
 

@@ -480,8 +480,8 @@ fn pins_go_to_rest_also_where_an_opening_was_ordered_for_later() {
 fn a_chord_that_a_crosspoint_cannot_press_is_refused() {
     let mut bench = connect_pins();
     let key = |label| Contact::Key(label);
-    assert!(bench.file().can_close_together([&key('1'), &key('2')]));
-    assert!(!bench.file().can_close_together([&key('0'), &key('3')]));
+    assert_eq!(bench.file().clash([&key('1'), &key('2')]), None);
+    assert!(bench.file().clash([&key('0'), &key('3')]).is_some());
     bench.press('0', true).expect("key 0 is wired");
     let trouble = bench
         .press('3', true)
@@ -493,7 +493,7 @@ fn a_chord_that_a_crosspoint_cannot_press_is_refused() {
 fn multiplexers_press_one_key_at_a_time() {
     let mut bench = connect_header("safe-on-multiplexers.toml");
     let key = |label| Contact::Key(label);
-    assert!(!bench.file().can_close_together([&key('1'), &key('2')]));
+    assert!(bench.file().clash([&key('1'), &key('2')]).is_some());
     bench.press('1', true).expect("key 1 is wired");
     let trouble = bench.press('2', true).expect_err("one at a time");
     assert_eq!(trouble.what, Trouble::Refused);

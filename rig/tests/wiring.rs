@@ -59,7 +59,7 @@ fn multiplexers_carry_out_a_flow_and_no_chord() {
     }
     for (_, verdict, because) in run(&bench, &["chord.yaml"]) {
         assert_eq!(verdict, "skipped");
-        let reason = "cannot close key 1 and key 2 together: its multiplexers join one row and one column at a time";
+        let reason = "cannot close key 1 and key 2 together: multiplexers join one row and one column at a time";
         assert!(because.ends_with(reason), "{because}");
     }
     for (id, verdict, because) in run(&shipped("safe-on-pins.toml"), &["chord.yaml"]) {

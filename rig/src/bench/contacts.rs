@@ -65,7 +65,14 @@ impl Contacts {
                     channels,
                 }
             }
-            Via::Pins { at, .. } => By::Pins(Pins::open(relays, at, opening)),
+            Via::Pins {
+                at,
+                active,
+                multiplexers,
+            } => {
+                let multiplexers = multiplexers.as_ref();
+                By::Pins(Pins::open(relays, at, *active, multiplexers, opening))
+            }
         };
         Contacts { names, by }
     }
@@ -257,45 +264,14 @@ impl Contacts {
 }
 
 impl Pins {
-    fn open(relays: &file::Relays, address: &str, opening: &mut Opening<'_>) -> Pins {
+    fn open(
+        relays: &file::Relays,
+        address: &str,
+        active: Level,
+        multiplexers: Option<&Multiplexers>,
+        opening: &mut Opening<'_>,
+    ) -> Pins {
         let device = format!("pins at {address}");
-        let mut pins = Pins {
-            driver: PinBoard::new(device.clone(), Multiplexers::default(), Vec::new()),
-            device,
-            outputs: BTreeMap::new(),
-            lost: None,
-            active: BTreeMap::new(),
-        };
-        let Via::Pins {
-            active,
-            multiplexers,
-            selected,
-            ..
-        } = &relays.via
-        else {
-            return pins;
-        };
-        // What is selected closes nothing before it is switched on.
-        for pin in multiplexers.rows.iter().chain(&multiplexers.columns) {
-            pins.take(
-                address,
-                *pin,
-                false,
-                Level::High,
-                "the multiplexers",
-                opening,
-            );
-        }
-        for (contact, wired) in &relays.contacts {
-            let active = match wired.way {
-                Way::Selected { .. } => selected,
-                _ => active,
-            };
-            for pin in wired.way.outputs() {
-                let name = format!("'{contact}'");
-                pins.take(address, pin, wired.rest_closed, *active, &name, opening);
-            }
-        }
         let contacts = relays.contacts.iter().map(|(contact, wired)| {
             let name = contact.to_string();
             pin_board::Contact {
@@ -304,11 +280,29 @@ impl Pins {
                 longest_on: wired.longest_on,
             }
         });
-        pins.driver = PinBoard::new(
-            pins.device.clone(),
-            multiplexers.clone(),
-            contacts.collect(),
-        );
+        let mut pins = Pins {
+            driver: PinBoard::new(device.clone(), multiplexers.cloned(), contacts.collect()),
+            device,
+            outputs: BTreeMap::new(),
+            lost: None,
+            active: BTreeMap::new(),
+        };
+        for (contact, wired) in &relays.contacts {
+            let active = match (wired.way, multiplexers) {
+                (Way::Selected { .. }, Some(multiplexers)) => multiplexers.active,
+                _ => active,
+            };
+            let purpose = format!("'{contact}'");
+            for pin in wired.way.outputs() {
+                let rest = level(wired.rest_closed, active);
+                pins.take(address, (pin, active), rest, &purpose, opening);
+            }
+        }
+        let selecting = multiplexers.map(|both| both.rows.iter().chain(&both.columns));
+        for pin in selecting.into_iter().flatten() {
+            let pin = (*pin, Level::High);
+            pins.take(address, pin, Level::Low, "the multiplexers", opening);
+        }
         pins
     }
 
@@ -316,9 +310,8 @@ impl Pins {
     fn take(
         &mut self,
         address: &str,
-        pin: u16,
-        on: bool,
-        active: Level,
+        (pin, active): (u16, Level),
+        rest: Level,
         purpose: &str,
         opening: &mut Opening<'_>,
     ) {
@@ -326,7 +319,7 @@ impl Pins {
             return;
         }
         self.active.insert(pin, active);
-        match opening.ports.output(address, pin, level(on, active)) {
+        match opening.ports.output(address, pin, rest) {
             Ok(output) => _ = self.outputs.insert(pin, output),
             Err(trouble) => {
                 let doing = format!("opening pin {pin} for {purpose}");

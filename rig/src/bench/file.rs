@@ -8,7 +8,7 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::driver::pin_board::{Multiplexers, Way, can_close_together};
+use crate::driver::pin_board::{self, Multiplexers, Way};
 use crate::driver::relay_board::Language;
 use crate::driver::stage;
 use crate::event::Nanos;
@@ -128,10 +128,8 @@ pub enum Via {
         at: String,
         /// The level at which a pin closes what it leads to.
         active: Level,
-        /// What multiplexers select with, if there are any.
-        multiplexers: Multiplexers,
-        /// The level at which they are on.
-        selected: Level,
+        /// The multiplexers across the keypad, if there are any.
+        multiplexers: Option<Multiplexers>,
     },
 }
 
@@ -361,17 +359,15 @@ impl BenchFile {
         self.relays.as_ref()?.contacts.get(contact)
     }
 
-    /// Whether its keys are behind multiplexers.
-    pub fn is_multiplexed(&self) -> bool {
-        let via = self.relays.as_ref().map(|relays| &relays.via);
-        matches!(via, Some(Via::Pins { multiplexers, .. }) if *multiplexers != Multiplexers::default())
-    }
-
-    /// Whether the wiring can close these contacts at the same time; contacts that it lacks do not count.
-    pub fn can_close_together<'c>(&self, contacts: impl IntoIterator<Item = &'c Contact>) -> bool {
+    /// Why the wiring cannot close these contacts at the same time; none where it can. Contacts that it lacks do not
+    /// count.
+    pub fn clash<'c>(
+        &self,
+        contacts: impl IntoIterator<Item = &'c Contact>,
+    ) -> Option<&'static str> {
         let wired = contacts
             .into_iter()
             .filter_map(|contact| self.wired(contact));
-        can_close_together(wired.map(|wired| wired.way))
+        pin_board::clash(wired.map(|wired| wired.way))
     }
 }

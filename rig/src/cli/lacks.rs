@@ -81,21 +81,16 @@ fn ghosts(run: &PlannedRun, bench: &BenchFile, profile: Option<&Profile>) -> Vec
         return Vec::new();
     };
     let together = crate::run::chords(script, profile).into_iter();
-    let ghosts = together.filter(|contacts| !bench.can_close_together(contacts));
-    ghosts
-        .map(|contacts| {
-            let names: Vec<String> = contacts.iter().map(ToString::to_string).collect();
-            format!(
-                "the bench '{}' cannot close {} together: its {}",
-                bench.name,
-                names.join(" and "),
-                match bench.is_multiplexed() {
-                    true => "multiplexers join one row and one column at a time",
-                    false => "crosspoint would close other keys too",
-                }
-            )
-        })
-        .collect()
+    let ghosts = together.filter_map(|contacts| {
+        let why = bench.clash(&contacts)?;
+        let names: Vec<String> = contacts.iter().map(ToString::to_string).collect();
+        Some(format!(
+            "the bench '{}' cannot close {} together: {why}",
+            bench.name,
+            names.join(" and ")
+        ))
+    });
+    ghosts.collect()
 }
 
 /// What a run asks of a stage that this one cannot do.

@@ -11,6 +11,7 @@ use std::fmt;
 
 use super::{DeviceTrouble, Trouble};
 use crate::event::Nanos;
+use crate::port::Level;
 
 /// How long the port may take to drive an output once its time has come.
 pub const DRIVEN_MAX: Nanos = Nanos::from_millis(250);
@@ -41,13 +42,17 @@ pub enum Way {
     },
 }
 
-/// The pins that select what two multiplexers join, the lowest bit first.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+/// Two multiplexers, by the pins that lead to them; those that select have the lowest bit first.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Multiplexers {
-    /// Those of the one at the rows.
+    /// What selects the row.
     pub rows: Vec<u16>,
-    /// Those of the one at the columns.
+    /// What selects the column.
     pub columns: Vec<u16>,
+    /// What switches both on.
+    pub enable: u16,
+    /// The level at which it does.
+    pub active: Level,
 }
 
 impl Multiplexers {
@@ -87,10 +92,9 @@ impl Way {
     }
 }
 
-/// Whether these can be closed at once. Two rows and two columns of a crosspoint would close all four keys where
-/// they meet, and two multiplexers join one row and one column. Contacts with an output of their own never stand in
-/// each other's way.
-pub fn can_close_together(ways: impl IntoIterator<Item = Way>) -> bool {
+/// Why these cannot be closed at once; none where they can. Two rows and two columns of a crosspoint would close all
+/// four keys where they meet. Contacts with an output of their own never stand in each other's way.
+pub fn clash(ways: impl IntoIterator<Item = Way>) -> Option<&'static str> {
     let (mut rows, mut columns) = (BTreeSet::new(), BTreeSet::new());
     let mut selected = BTreeSet::new();
     for way in ways {
@@ -103,7 +107,11 @@ pub fn can_close_together(ways: impl IntoIterator<Item = Way>) -> bool {
             Way::Selected { .. } => _ = selected.insert(way),
         }
     }
-    (rows.len() < 2 || columns.len() < 2) && selected.len() < 2
+    if selected.len() > 1 {
+        return Some("multiplexers join one row and one column at a time");
+    }
+    let is_rectangle = rows.len() > 1 && columns.len() > 1;
+    is_rectangle.then_some("a crosspoint would close other keys too")
 }
 
 /// One contact, as the bench file describes it.
@@ -148,7 +156,7 @@ pub enum Fact {
 #[derive(Clone, Debug)]
 pub struct PinBoard {
     device: String,
-    multiplexers: Multiplexers,
+    multiplexers: Option<Multiplexers>,
     contacts: Vec<State>,
     outputs: BTreeMap<u16, Output>,
     orders: Vec<Drive>,
@@ -183,10 +191,10 @@ struct Output {
 }
 
 impl PinBoard {
-    /// Contacts at a header that `device` names in messages; what multiplexers select is on while its pin is high.
+    /// Contacts at a header that `device` names in messages. A pin that selects is on while it is high.
     pub fn new(
         device: impl Into<String>,
-        multiplexers: Multiplexers,
+        multiplexers: Option<Multiplexers>,
         contacts: Vec<Contact>,
     ) -> PinBoard {
         let outputs = contacts.iter().flat_map(|contact| contact.way.outputs());
@@ -337,7 +345,11 @@ impl PinBoard {
         let way = state.contact.way;
         let mut at = order.at;
         if let (Way::Selected { row, column, .. }, true) = (way, order.closed) {
-            for (pin, high) in self.multiplexers.clone().levels(row, column) {
+            let multiplexers = self.multiplexers.iter();
+            let levels: Vec<_> = multiplexers
+                .flat_map(|both| both.levels(row, column))
+                .collect();
+            for (pin, high) in levels {
                 self.drive_to(pin, high, at);
             }
             at += SELECTED;
@@ -444,9 +456,9 @@ impl PinBoard {
         let closed: Vec<&State> = self.contacts.iter().filter(is_closed).collect();
         let wanted = &self.contacts[place].contact;
         let ways = closed.iter().map(|state| state.contact.way);
-        if can_close_together(ways.chain([wanted.way])) {
+        let Some(why) = clash(ways.chain([wanted.way])) else {
             return Ok(());
-        }
+        };
         let names: Vec<&str> = closed
             .iter()
             .filter(|state| !matches!(state.contact.way, Way::One(_)))
@@ -455,17 +467,8 @@ impl PinBoard {
         Err(self.trouble(
             format!("closing '{}'", wanted.name),
             Trouble::Refused,
-            match wanted.way {
-                Way::Selected { .. } => format!(
-                    "'{}' is closed, and multiplexers join one row and one column at a time",
-                    names.join("' and '")
-                ),
-                _ => format!(
-                    "'{}' is closed, and a crosspoint would close other keys with the two",
-                    names.join("' and '")
-                ),
-            },
-            "keys that are pressed together need one row or one column, or outputs of their own",
+            format!("'{}' is closed, and {why}", names.join("' and '")),
+            "keys that are pressed together need one row or one column of a crosspoint, or outputs of their own",
         ))
     }
 
@@ -531,11 +534,10 @@ impl PinBoard {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        Contact, DRIVEN_MAX, Drive, Fact, Multiplexers, PinBoard, SELECTED, Way, can_close_together,
-    };
+    use super::{Contact, DRIVEN_MAX, Drive, Fact, Multiplexers, PinBoard, SELECTED, Way, clash};
     use crate::driver::Trouble;
     use crate::event::Nanos;
+    use crate::port::Level;
 
     const MS: fn(u64) -> Nanos = Nanos::from_millis;
     const RESET: usize = 0;
@@ -552,7 +554,7 @@ mod tests {
         };
         PinBoard::new(
             "pins at raspberry-pi",
-            Multiplexers::default(),
+            None,
             vec![
                 contact("button reset", Way::One(21)),
                 contact("key 1", Way::Cross { row: 5, column: 12 }),
@@ -636,7 +638,7 @@ mod tests {
         assert_eq!(trouble.what, Trouble::Refused);
         assert!(trouble.saw.contains("'key 1' is closed"), "{trouble}");
         board.set(MS(0), RESET, true).expect("a pin of its own");
-        assert!(can_close_together([Way::One(1), Way::One(2)]));
+        assert_eq!(clash([Way::One(1), Way::One(2)]), None);
     }
 
     /// A button on pin 21, and three keys behind multiplexers: rows selected by 5 and 6, columns by 12, both on at 20.
@@ -660,8 +662,10 @@ mod tests {
         let multiplexers = Multiplexers {
             rows: vec![5, 6],
             columns: vec![12],
+            enable: 20,
+            active: Level::High,
         };
-        PinBoard::new("pins at raspberry-pi", multiplexers, contacts)
+        PinBoard::new("pins at raspberry-pi", Some(multiplexers), contacts)
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn keys_that_a_crosspoint_cannot_press_together_are_found_before_anything_is_on(
     let said = String::from_utf8_lossy(&ran.stdout);
     assert!(
         said.contains(
-            "cannot close key 0 and key 3 together: its crosspoint would close other keys too"
+            "cannot close key 0 and key 3 together: a crosspoint would close other keys too"
         ),
         "{said}"
     );

@@ -377,16 +377,13 @@ impl<'t, 'p> Check<'t, 'p> {
             self.add(problem.hint(PIN_ADDRESSES));
             return None;
         }
-        let (multiplexers, selected) = self.multiplexers(relays);
+        let multiplexers = relays.multiplexers.as_ref();
+        let multiplexers = multiplexers.map(|text| self.multiplexers(relays, text));
         let active = relays.active.as_ref()?;
         Some(Via::Pins {
             multiplexers,
-            selected,
             at: port.at.value.clone(),
-            active: match **active {
-                Active::High => Level::High,
-                Active::Low => Level::Low,
-            },
+            active: level(**active),
         })
     }
 
@@ -551,10 +548,7 @@ impl<'t, 'p> Check<'t, 'p> {
     }
 
     /// Claims the pins of multiplexers.
-    fn multiplexers(&mut self, relays: &RelaysText) -> (Multiplexers, Level) {
-        let Some(text) = &relays.multiplexers else {
-            return (Multiplexers::default(), Level::High);
-        };
+    fn multiplexers(&mut self, relays: &RelaysText, text: &MultiplexersText) -> Multiplexers {
         let port = self.text.ports.get(&relays.port);
         let at = port.map_or("", |port| port.at.value.as_str());
         let who = "a multiplexer";
@@ -574,15 +568,12 @@ impl<'t, 'p> Check<'t, 'p> {
             }
         }
         self.claim(at, who, *text.enable, text.enable.span, Use::Enable);
-        let multiplexers = Multiplexers {
+        Multiplexers {
             rows: text.rows.value.clone(),
             columns: text.columns.value.clone(),
-        };
-        let selected = match text.active {
-            Active::High => Level::High,
-            Active::Low => Level::Low,
-        };
-        (multiplexers, selected)
+            enable: *text.enable,
+            active: level(text.active),
+        }
     }
 
     /// The line that proves a contact's state.
@@ -1033,4 +1024,11 @@ fn no_such_pin(at: &str, pin: u16, span: Span) -> Option<Problem> {
     };
     (pin > highest || at == "sim:pins" && pin == 0)
         .then(|| Problem::new(span, format!("there is no pin {pin} at '{at}'")).hint(hint))
+}
+
+fn level(active: Active) -> Level {
+    match active {
+        Active::High => Level::High,
+        Active::Low => Level::Low,
+    }
 }
