@@ -256,7 +256,7 @@ fn a_folder_that_takes_no_locks_is_named_before_anything_is_opened() {
 }
 
 /// What an instrument answers that closes the connection.
-const HANG_UP: &[u8] = b"\x04";
+const HANG_UP: u8 = 0x04;
 
 /// An instrument that answers every line, or whatever comes where it has no lines, with what `answer` makes of
 /// it. Its address.
@@ -273,7 +273,7 @@ fn instrument(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) -> String {
             {
                 let said = bytes[..count].split_inclusive(|byte| *byte == b'\n');
                 let answers: Vec<u8> = said.flat_map(&answer).collect();
-                if answers.ends_with(HANG_UP) || (&client).write_all(&answers).is_err() {
+                if answers.contains(&HANG_UP) || (&client).write_all(&answers).is_err() {
                     break;
                 }
             }
@@ -307,7 +307,7 @@ fn unsteady_supply() -> String {
     let was_on = AtomicBool::new(false);
     instrument(move |line| match &*String::from_utf8_lossy(line) {
         "*IDN?\n" => b"ACME,UNSTEADY,1,1\n".to_vec(),
-        "OUTP 1\n" if !was_on.swap(true, Ordering::Relaxed) => HANG_UP.to_vec(),
+        "OUTP 1\n" if !was_on.swap(true, Ordering::Relaxed) => vec![HANG_UP],
         "SYST:ERR?\n" => b"0,\"No error\"\n".to_vec(),
         _ => Vec::new(),
     })
@@ -377,19 +377,14 @@ fn an_instrument_that_comes_back_breaks_one_run_and_not_the_next() {
         .replace("\"keys\", \"supply\"", "\"keys\", \"supply\", \"door\"");
     fs::write(folder.path().join("bad.toml"), bench).expect("a file");
     let pressed = HELD.replace("hold: reset\n    for: 100 s", "press: \"1\"");
-    fs::write(folder.path().join("pressed.yaml"), pressed).expect("a file");
-    let run = [
-        "run",
-        "pressed.yaml",
-        "--bench",
-        "bad.toml",
-        "--profile",
-        SAFE,
-    ];
-    let told = lockrig(
-        folder.path(),
-        &[&run[..], &["--repeat", "2", "--format", "json"]].concat(),
-    );
+    // Two scenarios under one seed: they follow each other on one bench.
+    for name in ["first", "second"] {
+        let scenario = pressed.replace("scenario: held", &format!("scenario: {name}"));
+        fs::write(folder.path().join(format!("{name}.yaml")), scenario).expect("a file");
+    }
+    let run = ["run", "first.yaml", "second.yaml", "--format", "json"];
+    let bench = ["--bench", "bad.toml", "--profile", SAFE];
+    let told = lockrig(folder.path(), &[&run[..], &bench].concat());
     let said = text(&told);
     let runs = said
         .lines()
