@@ -5,9 +5,12 @@
 
 mod served;
 
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
 
 use lockrig::bench::{Bench, BenchFile, What};
 use lockrig::driver::{DeviceTrouble, Trouble};
@@ -19,7 +22,7 @@ use lockrig::source::Source;
 /// A relay board in a process of its own.
 struct Board {
     process: Child,
-    said: Lines<BufReader<ChildStdout>>,
+    said: Receiver<String>,
     address: String,
 }
 
@@ -34,19 +37,27 @@ impl Board {
             .spawn()
             .expect("Python starts");
         let output = process.stdout.take().expect("it is piped");
-        let mut said = BufReader::new(output).lines();
-        let address = said.next().expect("it says where it is");
-        Board {
+        let (says, said) = channel();
+        thread::spawn(move || {
+            let lines = BufReader::new(output).lines().map_while(Result::ok);
+            lines
+                .map(|line| says.send(line))
+                .take_while(Result::is_ok)
+                .count()
+        });
+        let mut board = Board {
             process,
             said,
-            address: address.expect("it is text"),
-        }
+            address: String::new(),
+        };
+        board.address = board.heard();
+        board
     }
 
-    /// What it was told next.
+    /// What it says next, its address first, and then what it was told.
     fn heard(&mut self) -> String {
-        let line = self.said.next().expect("it says what it was told");
-        line.expect("it is text")
+        let line = self.said.recv_timeout(Duration::from_secs(30));
+        line.expect("it says something")
     }
 }
 
