@@ -17,7 +17,6 @@ use crate::driver::firmata::{self, Firmata};
 use crate::driver::probe::{Attach, Probe, ProbeTrouble};
 use crate::driver::sense::{self, Sense, Source};
 use crate::driver::stage::{self, Motion, Stage};
-use crate::driver::supply::{self, Supply};
 use crate::driver::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
 use crate::port::sim::state_hasher;
@@ -29,6 +28,7 @@ use crate::quantity::{Microamps, Millivolts};
 
 use attached::{Attached, lose, receive};
 use contacts::Contacts;
+use feeder::Feeder;
 use log::Log;
 use operator::{Answer, Asked, Operator};
 
@@ -41,6 +41,7 @@ mod attached;
 pub mod calibration;
 mod connect;
 mod contacts;
+mod feeder;
 pub mod file;
 mod log;
 pub mod operator;
@@ -76,7 +77,7 @@ pub enum What {
         /// When it was ordered: it switched between this and the happening's own time.
         asked: Nanos,
     },
-    /// The supply confirmed a setting.
+    /// The supply confirmed a setting, or cells were connected or taken away.
     Fed {
         /// The setting.
         feed: Feed,
@@ -126,7 +127,7 @@ pub struct Bench {
     ports: Box<dyn Ports>,
     file: Arc<BenchFile>,
     contacts: Option<Contacts>,
-    supply: Option<Attached<Supply>>,
+    supply: Option<Feeder>,
     console: Option<Attached<Console>>,
     sense_boards: Vec<Attached<Firmata>>,
     stage: Option<Attached<Stage>>,
@@ -235,8 +236,7 @@ impl Bench {
         if feed == Feed::Off {
             self.let_go_of_probe();
         }
-        let supply = self.supply()?;
-        supply.driver.feed(now, feed)?;
+        self.supply()?.feed(now, feed)?;
         self.touched = true;
         self.pump();
         Ok(())
@@ -245,13 +245,13 @@ impl Bench {
     /// Whether the supply confirmed this feed, and nothing else was asked of it since.
     pub fn is_fed(&self, feed: Feed) -> bool {
         let supply = self.supply.as_ref();
-        supply.is_some_and(|supply| supply.driver.is_known_to_be(feed))
+        supply.is_some_and(|supply| supply.is_known_to_be(feed))
     }
 
     /// Orders a measurement at the supply. Returns at once; [`What::Measured`] comes through `wait`.
     pub fn measure(&mut self) -> Result<(), DeviceTrouble> {
         let now = self.now();
-        self.supply()?.driver.measure(now)?;
+        self.supply()?.measure(now)?;
         self.pump();
         Ok(())
     }
@@ -469,16 +469,14 @@ impl Bench {
         self.ports.branch()
     }
 
-    fn supply(&mut self) -> Result<&mut Attached<Supply>, DeviceTrouble> {
+    fn supply(&mut self) -> Result<&mut Feeder, DeviceTrouble> {
         if self.supply.is_none() {
             return Err(self.absent("supply", "describe it under [supply]"));
         }
-        let supply = self
+        Ok(self
             .supply
             .as_mut()
-            .expect("it was looked at in the line above");
-        supply.check_lost()?;
-        Ok(supply)
+            .expect("it was looked at in the line above"))
     }
 
     fn absent(&self, what: &str, hint: &str) -> DeviceTrouble {
@@ -498,27 +496,9 @@ impl Bench {
             contacts.pump(&mut *self.ports, now, &mut self.happenings);
         }
         if let Some(supply) = &mut self.supply {
-            supply.flush(&mut *self.ports, now, &mut self.happenings);
-            while let Some((at, fact)) = supply.driver.fact() {
-                let what = match fact {
-                    supply::Fact::Identified(text) => {
-                        self.identity = Some(text);
-                        continue;
-                    }
-                    supply::Fact::Fed { feed, asked } => What::Fed { feed, asked },
-                    supply::Fact::Measured {
-                        voltage,
-                        current,
-                        asked,
-                    } => What::Measured {
-                        voltage,
-                        current,
-                        asked,
-                    },
-                    supply::Fact::Trouble(trouble) => What::Trouble(trouble),
-                };
-                self.happenings.push_back(Happening { at, what });
-            }
+            let contacts = self.contacts.as_mut();
+            let identity = supply.pump(&mut *self.ports, contacts, &mut self.happenings);
+            self.identity = identity.or(self.identity.take());
         }
         if let Some(stage) = &mut self.stage {
             stage.flush(&mut *self.ports, now, &mut self.happenings);
@@ -589,7 +569,9 @@ impl Bench {
                 if let Some(contacts) = &mut self.contacts {
                     contacts.receive(port, at, &bytes);
                 }
-                receive(self.supply.as_mut(), port, at, &bytes);
+                if let Some(supply) = &mut self.supply {
+                    supply.receive(port, at, &bytes);
+                }
                 receive(self.console.as_mut(), port, at, &bytes);
                 receive(self.stage.as_mut(), port, at, &bytes);
                 for board in &mut self.sense_boards {
@@ -651,7 +633,9 @@ impl Bench {
                 if let Some(contacts) = &mut self.contacts {
                     contacts.lose(port, at, &why, &mut self.happenings);
                 }
-                lose(self.supply.as_mut(), port, at, &why, &mut self.happenings);
+                if let Some(supply) = &mut self.supply {
+                    supply.lose(port, at, &why, &mut self.happenings);
+                }
                 lose(self.console.as_mut(), port, at, &why, &mut self.happenings);
                 lose(self.stage.as_mut(), port, at, &why, &mut self.happenings);
                 for board in &mut self.sense_boards {
@@ -666,7 +650,7 @@ impl Bench {
             contacts.tick(now);
         }
         if let Some(supply) = &mut self.supply {
-            supply.driver.tick(now);
+            supply.tick(now);
         }
         if let Some(console) = &mut self.console {
             console.driver.tick(now);
@@ -682,7 +666,7 @@ impl Bench {
     fn next_deadline(&self) -> Option<Nanos> {
         [
             self.contacts.as_ref().and_then(Contacts::deadline),
-            self.supply.as_ref().and_then(Attached::deadline),
+            self.supply.as_ref().and_then(Feeder::deadline),
             self.console.as_ref().and_then(Attached::deadline),
             self.stage.as_ref().and_then(Attached::deadline),
         ]

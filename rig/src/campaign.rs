@@ -334,7 +334,8 @@ pub fn prepare(
 
 /// Whether the supply is the one that the bench file means.
 fn is_expected(bench: &Bench) -> Result<(), DeviceTrouble> {
-    let Some(supply) = &bench.file().supply else {
+    let supply = bench.file().supply.as_ref();
+    let Some(supply) = supply.and_then(|supply| supply.programmable()) else {
         return Ok(());
     };
     let Some(wanted) = &supply.identity else {
@@ -354,9 +355,10 @@ fn is_expected(bench: &Bench) -> Result<(), DeviceTrouble> {
     }
 }
 
-/// Whether the board, as it is now, leaves the supply its voltage.
+/// Whether the board, as it is now, leaves the supply its voltage. Of cells nobody knows.
 fn holds_under_load(bench: &mut Bench, set: Millivolts) -> Result<(), DeviceTrouble> {
-    let Some(supply) = bench.file().supply.clone() else {
+    let supply = bench.file().supply.as_ref();
+    let Some(supply) = supply.and_then(|supply| supply.programmable()).cloned() else {
         return Ok(());
     };
     bench.measure()?;

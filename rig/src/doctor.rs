@@ -154,6 +154,9 @@ impl Doctor<'_> {
         let relays = self.bench.file().relays.iter();
         let contacts =
             relays.flat_map(|Relays { via, contacts }| contacts.iter().map(move |one| (via, one)));
+        // What feeds the board has its own turn, after everything that is switched without power.
+        let contacts =
+            contacts.filter(|(_, (one, _))| !matches!(one, Contact::Lead | Contact::Crowbar));
         let mut contacts: Vec<_> = contacts.collect();
         contacts.sort_by_key(|(_, (_, wired))| wired.way);
         let contacts: Vec<(Contact, String, Option<String>, bool)> = contacts
@@ -376,6 +379,9 @@ impl Doctor<'_> {
         let Some(supply) = self.bench.file().supply.clone() else {
             return Ok(());
         };
+        let Some(programmable) = supply.programmable() else {
+            return self.cells(supply.highest);
+        };
         self.found.supply = Some(SupplyFound {
             identity: self.bench.supply_identity().map(str::to_owned),
             ..SupplyFound::default()
@@ -404,10 +410,10 @@ impl Doctor<'_> {
             let off = measured.0.abs_diff(set.0);
             let is_off = off > set.0 * OFF_PERMILLE / 1_000 + OFF_MILLIVOLTS;
             let fault = is_off.then(|| {
-                let limits = current.0 >= supply.limit.0 / 20 * 19;
+                let limits = current.0 >= programmable.limit.0 / 20 * 19;
                 let percent = (f64::from(measured.0) / f64::from(set.0) - 1.0) * 100.0;
                 self.fault(
-                    format!("supply on {}", supply.port.at),
+                    format!("supply on {}", programmable.port.at),
                     format!("set to {set} it gives {measured} ({percent:+.1} %) at {current}"),
                     match limits {
                         true => "its current limit holds it down: is something shorted?",
@@ -424,6 +430,16 @@ impl Doctor<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Connects cells, and leaves them so. Nothing measures them; whether they reach the board, the probe tells.
+    fn cells(&mut self, voltage: Millivolts) -> Result<(), End> {
+        self.bench.feed(Feed::On {
+            voltage,
+            resistance: None,
+        })?;
+        self.until(|what| matches!(what, What::Fed { .. }).then_some(()))?;
+        self.watch_power(SETTLE)
     }
 
     /// Reads words of the chip through the probe.

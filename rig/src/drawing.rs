@@ -248,18 +248,20 @@ fn instruments(bench: &BenchFile) -> Vec<Instrument> {
             wires: lines.map(|line| sense(bench, line)).collect(),
         });
     }
-    if let Some(supply) = &bench.supply {
-        let source = supply
+    let supply = bench.supply.as_ref();
+    let programmable = supply.and_then(|supply| Some((supply, supply.programmable()?)));
+    if let Some((supply, there)) = programmable {
+        let source = there
             .resistance
             .map(|resistance| format!("behind {resistance}"));
         instruments.push(Instrument {
             name: "supply (SCPI)".to_owned(),
-            at: address(&supply.port.at, supply.port.baud),
+            at: address(&there.port.at, there.port.baud),
             wires: vec![
                 Wire {
                     from: format!("+  at most {}", supply.highest),
                     to: "battery +".to_owned(),
-                    beside: format!("at most {}", supply.limit),
+                    beside: format!("at most {}", there.limit),
                     kind: Kind::Power,
                 },
                 Wire {
@@ -359,9 +361,14 @@ fn switched(via: &Via, contact: &Contact, wired: &Wired) -> Wire {
     let longest = wired
         .longest_on
         .map(|longest| format!(", at most {longest}"));
+    let to = match contact {
+        Contact::Lead => "between + of the cells and battery +".to_owned(),
+        Contact::Crowbar => "battery + to battery −, through a resistor".to_owned(),
+        contact => contact.to_string(),
+    };
     Wire {
         from: via.output(wired.way),
-        to: contact.to_string(),
+        to,
         beside: proof + &longest.unwrap_or_default(),
         kind: Kind::Switched {
             closed: wired.rest_closed,
@@ -405,7 +412,11 @@ fn at_rest(bench: &BenchFile, one: Output) -> String {
                 .is_some_and(|wired| wired.rest_closed);
             format!("door {}", if closed { "closed" } else { "open" })
         }
-        Output::Supply => match bench.supply.as_ref().and_then(|supply| supply.rest) {
+        Output::Supply => match bench
+            .supply
+            .as_ref()
+            .and_then(|supply| supply.programmable()?.rest)
+        {
             Some(voltage) => format!("supply at {voltage}"),
             None => "supply off".to_owned(),
         },

@@ -303,7 +303,8 @@ fn on<'a>(file: &'a BenchFile, held: &Outputs) -> Vec<(String, &'a str)> {
         let at = relays.via.at();
         on.extend(off.map(|(contact, _)| (contact.to_string(), at)));
     }
-    if let Some(supply) = &file.supply
+    let supply = file.supply.as_ref();
+    if let Some(supply) = supply.and_then(|supply| supply.programmable())
         && held.millivolts != supply.rest.map(|voltage| voltage.0)
     {
         on.push(("supply".to_owned(), &supply.port.at));

@@ -17,6 +17,7 @@ mod readout;
 mod runner;
 mod steps;
 mod store;
+mod voltages;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -35,7 +36,7 @@ use crate::trace::Recorder;
 use crate::verdict::Verdict;
 
 pub use answers::{Answer, answers};
-pub use chords::chords;
+pub use chords::{chords, contacts};
 pub use cut::{
     Begins, Halt, Point, Recovering, Recovery, bounce, cut, keeps_rules, recover, release, restore,
     torn, words,
@@ -46,6 +47,7 @@ pub use runner::PHASE as DOOR_TAKES;
 use runner::{CarryOut, Runner, Stop};
 pub use steps::BOOT_MAX as SUPPLY_TAKES;
 pub use store::{Write, is_rehearsed, virtual_only};
+pub use voltages::voltages;
 
 /// Everything that one run is made from.
 pub struct Setup<'a> {

@@ -490,6 +490,84 @@ fn a_chord_that_a_crosspoint_cannot_press_is_refused() {
 }
 
 #[test]
+fn lead_and_crowbar_are_never_closed_together() {
+    let ports = SimPorts::new("virtual-safe-on-cells", 7, Interrupt::default());
+    let path = root().join("rig/tests/benches/safe-on-cells.toml");
+    let text = fs::read_to_string(&path).expect("the bench file can be read");
+    let file = BenchFile::read(&Source::new("cells", text)).expect("the bench file is right");
+    let ports = ports.expect("there is such a bench");
+    let mut bench = Bench::connect(file, Box::new(ports)).expect("the instruments answer");
+    let relays = |happenings: &[Happening]| -> Vec<(Contact, bool, Nanos)> {
+        let moved = happenings
+            .iter()
+            .filter_map(|happening| match &happening.what {
+                What::Switched {
+                    contact, closed, ..
+                } => Some((contact.clone(), *closed, happening.at)),
+                _ => None,
+            });
+        moved.collect()
+    };
+    let fed = |happenings: &[Happening]| match happenings.last() {
+        Some(Happening {
+            what: What::Fed { feed, .. },
+            ..
+        }) => Some(*feed),
+        _ => None,
+    };
+    let until = |bench: &Bench| bench.now() + MS(300);
+    // A discharged board has to be let go before the cells come back, and the other way round.
+    let mut last = [(Contact::Lead, false), (Contact::Crowbar, false)];
+    for feed in [NINE_VOLTS, Feed::Off, NINE_VOLTS, Feed::Off] {
+        bench.feed(feed).expect("there are cells");
+        assert!(!bench.is_fed(feed));
+        let end = until(&bench);
+        let seen: Vec<Happening> = watch(&mut bench, end)
+            .into_iter()
+            .filter(|happening| matches!(happening.what, What::Switched { .. } | What::Fed { .. }))
+            .collect();
+        assert_eq!(fed(&seen), Some(feed));
+        assert!(bench.is_fed(feed));
+        let moved = relays(&seen);
+        for pair in moved.windows(2) {
+            let [(_, opened, first), (_, closed, second)] = pair else {
+                unreachable!("a window of two")
+            };
+            assert!(
+                !opened && *closed && second.since(*first) >= MS(20),
+                "{moved:?}"
+            );
+        }
+        for (contact, closed, _) in moved {
+            let place = last.iter_mut().find(|(one, _)| *one == contact);
+            place.expect("no other relay moves").1 = closed;
+        }
+        let is_on = feed == NINE_VOLTS;
+        assert_eq!(last, [(Contact::Lead, is_on), (Contact::Crowbar, !is_on)]);
+    }
+    let rest = bench.to_rest();
+    assert_eq!(rest.unknown, [""; 0]);
+    assert!(rest.outputs.contains(&"supply".to_owned()));
+    let told = relays(&rest.happenings);
+    assert_eq!(told.len(), 1);
+    assert_eq!((&told[0].0, told[0].1), (&Contact::Crowbar, false));
+    let trouble = bench.feed(Feed::On {
+        voltage: Millivolts(6_000),
+        resistance: None,
+    });
+    let trouble = trouble.expect_err("cells cannot be set").to_string();
+    assert!(
+        trouble.contains("they have 9 V, and nothing sets them"),
+        "{trouble}"
+    );
+    let trouble = bench.measure().expect_err("there is no meter").to_string();
+    assert!(
+        trouble.contains("a relay in a lead has no meter"),
+        "{trouble}"
+    );
+}
+
+#[test]
 fn multiplexers_press_one_key_at_a_time() {
     let mut bench = connect_header("safe-on-multiplexers.toml");
     let key = |label| Contact::Key(label);

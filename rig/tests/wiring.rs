@@ -67,6 +67,31 @@ fn multiplexers_carry_out_a_flow_and_no_chord() {
     }
 }
 
+#[test]
+fn cells_are_connected_and_taken_away_and_have_one_voltage() {
+    let bench = shipped("safe-on-cells.toml");
+    let runs = run(&bench, &["--filter", "battery-drop-mid-reset"]);
+    let count = |drop: &str, wanted: &str, reason: &str| {
+        let runs = runs.iter().filter(|(id, ..)| id.ends_with(drop));
+        let told =
+            runs.filter(|(_, verdict, because)| verdict == wanted && because.contains(reason));
+        told.count()
+    };
+    let phases = count("drop=clean", "pass", "everything expected was seen");
+    assert!(phases > 3, "{runs:?}");
+    let reason = "the cells of the bench 'safe-on-cells' have 9 V, and this needs 3 V";
+    assert_eq!(count("drop=sag", "skipped", reason), phases, "{runs:?}");
+}
+
+#[test]
+fn a_button_that_is_not_wired_is_missed_before_anything_is_pressed() {
+    let bench = shipped("safe-on-cells.toml");
+    for (id, verdict, because) in run(&bench, &["--filter", "wrong-procedures"]) {
+        let reason = "the bench 'safe-on-cells' has no button program";
+        assert_eq!((&*verdict, &*because), ("skipped", reason), "{id}");
+    }
+}
+
 /// A real bench at whose ports there is nothing.
 const REAL: &str = r#"
 bench = "real"

@@ -51,8 +51,53 @@ pub struct BenchSpec {
     pub board: BoardSpec,
     /// What each relay does, channel 1 first.
     pub relays: [(Touch, ContactSpec); CHANNELS],
+    /// What feeds the board in place of the programmable supply.
+    pub cells: Option<Cells>,
     /// What is wrong with the bench.
     pub fault: Option<Fault>,
+}
+
+/// Cells that relays connect to the board.
+#[derive(Clone, Copy, Debug)]
+pub struct Cells {
+    /// Their open-circuit voltage in volts.
+    pub volts: f64,
+    /// What they have inside, in ohms.
+    pub ohms: f64,
+    /// The relay in their lead; it closes nothing else. Channels count from 0.
+    pub lead: usize,
+    /// The relay that joins the board's terminals, on the board's side of the lead; it closes nothing else.
+    pub crowbar: usize,
+    /// The resistor that it joins them through, in ohms.
+    pub crowbar_ohms: f64,
+}
+
+impl Cells {
+    fn closes(&self, channel: usize) -> bool {
+        [self.lead, self.crowbar].contains(&channel)
+    }
+
+    /// What stands at the terminal with these contacts closed.
+    fn feed(&self, lead: bool, crowbar: bool) -> Feed {
+        let share = self.crowbar_ohms / (self.crowbar_ohms + self.ohms);
+        match (lead, crowbar) {
+            (true, false) => Feed::Source {
+                volts: self.volts,
+                ohms: self.ohms,
+                limit: CELLS_AMPERES,
+            },
+            // Cells and resistor, as one source.
+            (true, true) => Feed::Source {
+                volts: self.volts * share,
+                ohms: self.ohms * share,
+                limit: CELLS_AMPERES,
+            },
+            (false, true) => Feed::PulledDown {
+                ohms: self.crowbar_ohms,
+            },
+            (false, false) => Feed::PulledDown { ohms: OPEN_OHMS },
+        }
+    }
 }
 
 impl BenchSpec {
@@ -64,10 +109,25 @@ impl BenchSpec {
     /// The benches that are as they should be.
     pub const ALL: [BenchSpec; 2] = [BenchSpec::SAFE, BenchSpec::SMART_LOCK];
 
+    /// The safe's lock on a 9 V block in place of the programmable supply: relay 14 is in its lead, relay 16
+    /// joins the board's terminals through a resistor.
+    pub const SAFE_ON_CELLS: BenchSpec = BenchSpec {
+        name: "virtual-safe-on-cells",
+        cells: Some(Cells {
+            volts: 9.0,
+            ohms: 2.0,
+            lead: 13,
+            crowbar: 15,
+            crowbar_ohms: 10.0,
+        }),
+        ..BenchSpec::SAFE
+    };
+
     /// The bench of this name; those with a fault are among them.
     pub fn named(name: &str) -> Option<BenchSpec> {
         BenchSpec::ALL
             .into_iter()
+            .chain([BenchSpec::SAFE_ON_CELLS])
             .chain(fault::BENCHES)
             .find(|spec| spec.name == name)
     }
@@ -78,6 +138,7 @@ impl BenchSpec {
         BenchSpec {
             name: board.name,
             board,
+            cells: None,
             fault: None,
             relays: [
                 (Touch::Key(0), key),
@@ -243,6 +304,10 @@ pub struct Outputs {
 const CONSOLE_BAUD: u64 = 115_200;
 /// From a supply command's last stop bit to the first start bit of its answer.
 const SUPPLY_TURNAROUND: Ticks = Ticks::from_millis(1);
+/// Cells give as much as what they have inside lets through.
+const CELLS_AMPERES: f64 = 10.0;
+/// A terminal that nothing is connected to leaks through this.
+const OPEN_OHMS: f64 = 1e6;
 /// A terminal voltage that moved by less than this is not told.
 const TERMINAL_STEP: u32 = 50;
 
@@ -289,7 +354,8 @@ impl VirtualBench {
     /// noise in it follows from `seed`.
     pub fn new(spec: &BenchSpec, seed: u64) -> VirtualBench {
         let supply = PowerSupply::default();
-        let board = Board::new(&spec.board, supply.feed());
+        let cells = spec.cells.map(|cells| cells.feed(false, false));
+        let board = Board::new(&spec.board, cells.unwrap_or(supply.feed()));
         let mut channel = 0;
         let contacts = spec.relays.map(|(_, contact)| {
             channel += 1;
@@ -520,7 +586,7 @@ impl VirtualBench {
                 contact.is_closed().hash(&mut hasher);
             }
         }
-        match self.supply.feed() {
+        match self.feed() {
             Feed::Source { volts, ohms, limit } => [volts, ohms, limit].map(f64::to_bits),
             Feed::PulledDown { ohms } => [0, 0, ohms.to_bits()],
         }
@@ -699,6 +765,10 @@ impl VirtualBench {
         for channel in 0..CHANNELS {
             while self.contacts[channel].next() <= now {
                 self.contacts[channel].flip();
+                if self.spec.cells.is_some_and(|cells| cells.closes(channel)) {
+                    self.connect(now);
+                    continue;
+                }
                 let (touch, _) = self.spec.relays[channel];
                 let core = self.activity();
                 self.board
@@ -732,12 +802,20 @@ impl VirtualBench {
         self.from_sense_board.send(now, &report);
     }
 
+    /// What the supply, or the cells, would put at the terminal.
+    fn feed(&self) -> Feed {
+        let is_closed = |channel: usize| self.contacts[channel].is_closed();
+        self.spec.cells.map_or(self.supply.feed(), |cells| {
+            cells.feed(is_closed(cells.lead), is_closed(cells.crowbar))
+        })
+    }
+
     /// Puts at the terminal what the supply gives.
     fn connect(&mut self, now: Ticks) {
         let feed = if self.disconnected {
             PowerSupply::default().feed()
         } else {
-            let feed = self.supply.feed();
+            let feed = self.feed();
             self.spec.fault.map_or(feed, |fault| fault.feed(feed))
         };
         let core = self.activity();

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::attached::{Attached, Opening};
 use super::contacts::Contacts;
+use super::feeder::Feeder;
 use super::log::Log;
-use super::{Bench, BenchFile, Happening, Rest, What, file};
+use super::{Bench, BenchFile, Contact, Happening, Rest, What, file};
 use crate::driver::DeviceTrouble;
 use crate::driver::console::Console;
 use crate::driver::firmata::Firmata;
 use crate::driver::sense::{self, Sense, Source};
 use crate::driver::stage::{self, Stage};
-use crate::driver::supply::{self, Supply};
 use crate::event::Nanos;
 use crate::port::{Level, Ports};
 
@@ -53,7 +53,7 @@ impl Bench {
         let lost = lost.map(|what| Happening { at: now, what });
         bench.happenings.extend(lost);
         if let Some(supply) = &mut bench.supply {
-            supply.driver.connect(now);
+            supply.connect(now);
         }
         if let Some(stage) = &mut bench.stage {
             stage.driver.take_over(now);
@@ -70,17 +70,9 @@ impl Bench {
         };
         let contacts = file.relays.as_ref();
         let contacts = contacts.map(|relays| Contacts::open(relays, &mut opening));
-        let supply = file.supply.as_ref().map(|supply| {
-            let device = format!("supply on {}", supply.port.at);
-            let settings = supply::Settings {
-                highest: supply.highest,
-                limit: supply.limit,
-                resistance: supply.resistance,
-                longest_on: supply.longest_on,
-            };
-            let driver = Supply::new(device.clone(), settings);
-            opening.attach(device, &supply.port, driver)
-        });
+        let has_crowbar = file.wired(&Contact::Crowbar).is_some();
+        let supply = file.supply.as_ref();
+        let supply = supply.map(|supply| Feeder::open(supply, has_crowbar, &mut opening));
         let console = file.console.as_ref().map(|console| {
             let device = format!("console on {}", console.at);
             opening.attach(device, console, Console::new())
@@ -119,7 +111,7 @@ impl Bench {
     fn lost(&self) -> Vec<DeviceTrouble> {
         let single = [
             self.contacts.as_ref().and_then(Contacts::lost),
-            self.supply.as_ref().and_then(|one| one.lost.clone()),
+            self.supply.as_ref().and_then(Feeder::lost),
             self.console.as_ref().and_then(|one| one.lost.clone()),
             self.stage.as_ref().and_then(|one| one.lost.clone()),
         ];
@@ -131,7 +123,7 @@ impl Bench {
     fn meet(&mut self) -> Result<(), DeviceTrouble> {
         let now = self.now();
         if let Some(supply) = &mut self.supply {
-            supply.driver.connect(now);
+            supply.connect(now);
         }
         for board in &mut self.sense_boards {
             board.driver.connect(now);

@@ -164,6 +164,10 @@ pub enum Contact {
     Door,
     /// Something that blocks the bolt.
     Jam,
+    /// The lead of the cells that feed the board.
+    Lead,
+    /// What joins the board's terminals through a resistor while its cells are away.
+    Crowbar,
 }
 
 /// As traces and messages call it: `key 5`, `button reset`.
@@ -174,6 +178,8 @@ impl std::fmt::Display for Contact {
             Contact::Button(name) => write!(out, "button {name}"),
             Contact::Door => out.write_str("door"),
             Contact::Jam => out.write_str("jam"),
+            Contact::Lead => out.write_str("lead of the cells"),
+            Contact::Crowbar => out.write_str("crowbar"),
         }
     }
 }
@@ -223,12 +229,29 @@ pub struct Line {
 /// The supply.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Supply {
+    /// What it is.
+    pub kind: SupplyKind,
+    /// The greatest voltage that the board bears; of cells, the one that they have.
+    pub highest: Millivolts,
+}
+
+/// What feeds a board.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SupplyKind {
+    /// A programmable supply.
+    Programmable(Programmable),
+    /// Cells, or a supply that a person set, with a relay in their lead: [`Contact::Lead`], and where there is one
+    /// [`Contact::Crowbar`].
+    Cells,
+}
+
+/// A programmable supply.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Programmable {
     /// Its port.
     pub port: Port,
     /// Who it has to say that it is, or how that begins.
     pub identity: Option<String>,
-    /// The greatest voltage that the board bears.
-    pub highest: Millivolts,
     /// Current limit.
     pub limit: Microamps,
     /// Source resistance, where it is adjustable.
@@ -237,6 +260,24 @@ pub struct Supply {
     pub rest: Option<Millivolts>,
     /// How long the output may stay on.
     pub longest_on: Option<Nanos>,
+}
+
+impl Supply {
+    /// The programmable supply; none where there are cells.
+    pub fn programmable(&self) -> Option<&Programmable> {
+        match &self.kind {
+            SupplyKind::Programmable(supply) => Some(supply),
+            SupplyKind::Cells => None,
+        }
+    }
+
+    /// Whether it can feed the board this voltage. Cells have one, and it is as good as another within 5 %.
+    pub fn gives(&self, voltage: Millivolts) -> bool {
+        match self.kind {
+            SupplyKind::Programmable(_) => voltage <= self.highest,
+            SupplyKind::Cells => voltage.0.abs_diff(self.highest.0) <= self.highest.0 / 20,
+        }
+    }
 }
 
 /// The motion stage.
@@ -286,11 +327,12 @@ impl BenchFile {
         let mut abilities = BTreeSet::new();
         let contacts = self.relays.iter().flat_map(|relays| relays.contacts.keys());
         for contact in contacts {
-            abilities.insert(match contact {
-                Contact::Key(_) => "keypad".to_owned(),
-                Contact::Button(name) => format!("button.{name}"),
-                Contact::Door => "door".to_owned(),
-                Contact::Jam => "jam".to_owned(),
+            abilities.extend(match contact {
+                Contact::Key(_) => Some("keypad".to_owned()),
+                Contact::Button(name) => Some(format!("button.{name}")),
+                Contact::Door => Some("door".to_owned()),
+                Contact::Jam => Some("jam".to_owned()),
+                Contact::Lead | Contact::Crowbar => None,
             });
         }
         for line in &self.lines {
@@ -301,7 +343,8 @@ impl BenchFile {
         }
         if let Some(supply) = &self.supply {
             abilities.insert("supply".to_owned());
-            if supply.resistance.is_some() {
+            let resistance = supply.programmable().and_then(|supply| supply.resistance);
+            if resistance.is_some() {
                 abilities.insert("supply.resistance".to_owned());
             }
         }
@@ -342,7 +385,8 @@ impl BenchFile {
             Via::Board { port, .. } => ("relay board", port.at.as_str()),
             Via::Pins { at, .. } => ("pins", at.as_str()),
         });
-        let supply = self.supply.as_ref().map(|one| ("supply", &one.port));
+        let supply = self.supply.as_ref().and_then(Supply::programmable);
+        let supply = supply.map(|one| ("supply", &one.port));
         let console = self.console.as_ref().map(|port| ("console", port));
         let stage = self.stage.as_ref().map(|one| ("stage", &one.port));
         let probe = self.probe.as_ref().map(|port| ("probe", port));
@@ -352,6 +396,12 @@ impl BenchFile {
         let others = single.into_iter().flatten().chain(boards);
         let others = others.map(|(what, port)| (what, port.at.as_str()));
         relays.into_iter().chain(others).collect()
+    }
+
+    /// Whether its supply measures what it gives.
+    pub fn has_meter(&self) -> bool {
+        let supply = self.supply.as_ref();
+        supply.is_some_and(|supply| supply.programmable().is_some())
     }
 
     /// How a contact is wired; none where this bench lacks it.

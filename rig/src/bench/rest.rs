@@ -2,6 +2,7 @@
 
 use super::connect::CONNECT_MAX;
 use super::contacts::Contacts;
+use super::feeder::Feeder;
 use super::{Bench, Contact, Feed, Happening, Output, What};
 use crate::driver::DeviceTrouble;
 use crate::driver::stage::{self, Left};
@@ -98,7 +99,8 @@ impl Bench {
     /// What the supply does at rest.
     fn feed_at_rest(&self) -> Option<Feed> {
         let supply = self.file.supply.as_ref()?;
-        Some(supply.rest.map_or(Feed::Off, |voltage| Feed::On {
+        let rest = supply.programmable().and_then(|supply| supply.rest);
+        Some(rest.map_or(Feed::Off, |voltage| Feed::On {
             voltage,
             resistance: None,
         }))
@@ -108,10 +110,8 @@ impl Bench {
         let now = self.now();
         if let Some(feed) = self.feed_at_rest()
             && let Some(supply) = &mut self.supply
-            && supply.lost.is_none()
-            && !supply.driver.is_known_to_be(feed)
         {
-            supply.driver.rest(now, feed);
+            supply.rest(now, feed);
         }
     }
 
@@ -135,8 +135,7 @@ impl Bench {
                     return;
                 };
                 let supply = self.supply.as_ref();
-                let supply = supply.filter(|supply| supply.lost.is_none());
-                let known = supply.is_some_and(|supply| supply.driver.is_known_to_be(feed));
+                let known = supply.is_some_and(|supply| supply.is_at_rest(feed));
                 rest.note("supply".to_owned(), known);
             }
             Output::Stage => {
@@ -200,7 +199,7 @@ impl Bench {
         let supply = self.supply.as_ref();
         let stage = self.stage.as_ref();
         contacts.is_none_or(Contacts::is_idle)
-            && supply.is_none_or(|supply| supply.lost.is_some() || supply.driver.is_idle())
+            && supply.is_none_or(Feeder::is_idle)
             && stage.is_none_or(|stage| stage.lost.is_some() || stage.driver.is_idle())
     }
 }
@@ -233,6 +232,7 @@ impl Contact {
             Contact::Button(_) => Output::Buttons,
             Contact::Door => Output::Door,
             Contact::Jam => Output::Jam,
+            Contact::Lead | Contact::Crowbar => Output::Supply,
         }
     }
 }

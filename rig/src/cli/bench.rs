@@ -101,7 +101,8 @@ impl Check {
             };
             say(what, relays.via.at(), says);
         }
-        if let Some(supply) = &file.supply {
+        let supply = file.supply.as_ref();
+        if let Some(supply) = supply.and_then(|supply| supply.programmable()) {
             let identity = bench.supply_identity().unwrap_or("answers");
             say("supply", &supply.port.at, identity);
         }

@@ -136,6 +136,10 @@ fn table(bench: &Bench, found: &Examination, date: Date) -> String {
             )
         );
     }
+    let cells = file.supply.as_ref();
+    let cells = cells
+        .filter(|_| !file.has_meter())
+        .map(|supply| supply.highest);
     if let Some(supply) = &found.supply {
         let identity = supply
             .identity
@@ -159,6 +163,12 @@ fn table(bench: &Bench, found: &Examination, date: Date) -> String {
             );
         }
     }
+    if let (Some(voltage), true) = (cells, found.probe.is_some()) {
+        let _ = writeln!(
+            text,
+            "\n{HEAD}supply{HEAD:#}  cells of {voltage}, by the bench file: nothing measures them"
+        );
+    }
     if let Some(probe) = &found.probe {
         let _ = writeln!(
             text,
@@ -168,7 +178,7 @@ fn table(bench: &Bench, found: &Examination, date: Date) -> String {
             mark(None, "ok")
         );
     }
-    if file.console.is_some() && found.supply.is_some() {
+    if file.console.is_some() && (found.supply.is_some() || cells.is_some()) {
         let _ = writeln!(
             text,
             "{HEAD}console{HEAD:#} {}",

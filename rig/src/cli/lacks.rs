@@ -1,6 +1,6 @@
 //! What a bench lacks for a run, in words: such a run is skipped, and says why.
 
-use crate::bench::BenchFile;
+use crate::bench::{BenchFile, Contact};
 use crate::profile::Profile;
 use crate::scenario::{Course, PlannedRun, Scenario};
 use crate::step::Ability;
@@ -38,7 +38,9 @@ pub(super) fn lacking(
         .map(|need| format!("the bench '{}' has no {}", bench.name, need.value))
         .chain(beyond(&run, bench))
         .chain(virtual_only(&run, bench))
+        .chain(not_wired(&run, bench, profile))
         .chain(ghosts(&run, bench, profile))
+        .chain(not_fed(&run, bench, profile))
         .chain(questions(&run).filter(|_| !hands.attended))
         .chain(no_way_back(bench, profile).filter(|_| !hands.flashes))
         .collect();
@@ -75,6 +77,20 @@ fn no_way_back(bench: &BenchFile, profile: Option<&Profile>) -> Option<String> {
     ))
 }
 
+/// Keys and buttons that a run closes and that are not wired. Without a keypad at all, that is said already.
+fn not_wired(run: &PlannedRun, bench: &BenchFile, profile: Option<&Profile>) -> Vec<String> {
+    let (Course::Runs(script), Some(profile)) = (&run.course, profile) else {
+        return Vec::new();
+    };
+    let has_keypad = !bench.keys().is_empty();
+    crate::run::contacts(script, profile)
+        .into_iter()
+        .filter(|contact| has_keypad || !matches!(contact, Contact::Key(_)))
+        .filter(|contact| bench.wired(contact).is_none())
+        .map(|contact| format!("the bench '{}' has no {contact}", bench.name))
+        .collect()
+}
+
 /// Keys that a run presses together and that the wiring cannot press so.
 fn ghosts(run: &PlannedRun, bench: &BenchFile, profile: Option<&Profile>) -> Vec<String> {
     let (Course::Runs(script), Some(profile)) = (&run.course, profile) else {
@@ -91,6 +107,30 @@ fn ghosts(run: &PlannedRun, bench: &BenchFile, profile: Option<&Profile>) -> Vec
         ))
     });
     ghosts.collect()
+}
+
+/// Voltages that a run sets and that the cells of the bench do not have.
+fn not_fed(run: &PlannedRun, bench: &BenchFile, profile: Option<&Profile>) -> Option<String> {
+    let (Course::Runs(script), Some(profile)) = (&run.course, profile) else {
+        return None;
+    };
+    let supply = bench.supply.as_ref()?;
+    if supply.programmable().is_some() {
+        return None;
+    }
+    let missing: Vec<String> = crate::run::voltages(script, profile)
+        .into_iter()
+        .filter(|voltage| !supply.gives(*voltage))
+        .map(|voltage| voltage.to_string())
+        .collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "the cells of the bench '{}' have {}, and this needs {}",
+            bench.name,
+            supply.highest,
+            missing.join(" and ")
+        )
+    })
 }
 
 /// What a run asks of a stage that this one cannot do.

@@ -166,7 +166,8 @@ impl Hand {
         for (label, _) in due.collect::<Vec<_>>() {
             bench.press(label, false).map_err(broken)?;
         }
-        if self.watch.is_fed() && bench.now() >= self.measured + MEASURED {
+        let is_measured = self.watch.is_fed() && bench.file().has_meter();
+        if is_measured && bench.now() >= self.measured + MEASURED {
             self.measured = bench.now();
             bench.measure().map_err(broken)?;
         }

@@ -31,9 +31,10 @@ use crate::event::Nanos;
 use faults::{Faults, Late};
 
 /// The virtual benches that exist.
-pub const NAMES: [&str; 3] = [
-    BenchSpec::SAFE.board.name,
-    BenchSpec::SMART_LOCK.board.name,
+pub const NAMES: [&str; 4] = [
+    BenchSpec::SAFE.name,
+    BenchSpec::SAFE_ON_CELLS.name,
+    BenchSpec::SMART_LOCK.name,
     CylinderSpec::GOOD.name,
 ];
 

@@ -1,4 +1,6 @@
-//! Which contacts a script closes at the same time: what the wiring of a bench must be able to do.
+//! Which contacts a script closes, and which at the same time: what the wiring of a bench must be able to do.
+
+use std::collections::BTreeSet;
 
 use crate::bench::Contact;
 use crate::profile::Profile;
@@ -7,19 +9,15 @@ use crate::scenario::{Act, CodeUse, Doing, Script};
 
 use super::steps::wired;
 
+/// Every key and button that the script closes. Of codes that are made from the profile's rules nothing is said.
+pub fn contacts(script: &Script, profile: &Profile) -> BTreeSet<Contact> {
+    Chords::of(script, profile).used
+}
+
 /// Every set of several contacts that the script closes at the same time, once each. Codes that are made
 /// from the profile's rules have one key at a time.
 pub fn chords(script: &Script, profile: &Profile) -> Vec<Vec<Contact>> {
-    let mut chords = Chords {
-        script,
-        profile,
-        held: Vec::new(),
-        found: Vec::new(),
-    };
-    for acts in [&script.setup, &script.steps, &script.finally, &script.lock] {
-        chords.walk(acts);
-    }
-    chords.found
+    Chords::of(script, profile).found
 }
 
 struct Chords<'s> {
@@ -27,9 +25,24 @@ struct Chords<'s> {
     profile: &'s Profile,
     held: Vec<Contact>,
     found: Vec<Vec<Contact>>,
+    used: BTreeSet<Contact>,
 }
 
-impl Chords<'_> {
+impl<'s> Chords<'s> {
+    fn of(script: &'s Script, profile: &'s Profile) -> Chords<'s> {
+        let mut chords = Chords {
+            script,
+            profile,
+            held: Vec::new(),
+            found: Vec::new(),
+            used: BTreeSet::new(),
+        };
+        for acts in [&script.setup, &script.steps, &script.finally, &script.lock] {
+            chords.walk(acts);
+        }
+        chords
+    }
+
     fn walk(&mut self, acts: &[Act]) {
         for act in acts {
             match &act.doing {
@@ -74,6 +87,7 @@ impl Chords<'_> {
 
     /// These are closed while others are held.
     fn note(&mut self, contacts: Vec<Contact>) {
+        self.used.extend(contacts.iter().cloned());
         let mut closed: Vec<Contact> = self.held.iter().cloned().chain(contacts).collect();
         closed.sort();
         closed.dedup();

@@ -1,11 +1,12 @@
 //! Whether the parts of a bench file fit together, and the bench that they make.
 
+mod supply;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::*;
 use super::{
-    BenchFile, Calibrated, Contact, Kept, Line, Output, Port, Relays, Stage, Supply, VERSION, Via,
-    Wired,
+    BenchFile, Calibrated, Contact, Kept, Line, Output, Port, Relays, Stage, VERSION, Via, Wired,
 };
 use crate::driver::firmata::PINS;
 use crate::driver::pin_board::{Multiplexers, Way};
@@ -309,6 +310,7 @@ impl<'t, 'p> Check<'t, 'p> {
                 },
             );
         }
+        self.relays_of_supply(&mut contacts);
         let relays = text.relays.as_ref()?;
         let via = match relays.driver {
             RelayDriver::Lcus | RelayDriver::Modbus => self.relay_board(relays)?,
@@ -733,38 +735,6 @@ impl<'t, 'p> Check<'t, 'p> {
             );
         }
         Some((self.stream(port)?, number?))
-    }
-
-    fn supply(&mut self) -> Option<Supply> {
-        let supply = self.text.supply.as_ref()?;
-        if let Some(rest) = supply.rest
-            && *rest > *supply.highest
-        {
-            let message = format!(
-                "the supply rests at {}, and the board bears {}",
-                *rest, *supply.highest
-            );
-            self.add(
-                Problem::new(rest.span, message)
-                    .hint("leave 'rest' out: then the output is off at rest"),
-            );
-        }
-        if supply.highest.value.0 == 0 {
-            self.add(
-                Problem::new(supply.highest.span, "a supply of at most 0 V feeds nothing")
-                    .hint("write the greatest voltage that the board bears"),
-            );
-        }
-        let port = self.bytes(&supply.port)?;
-        Some(Supply {
-            port,
-            identity: supply.identity.clone(),
-            highest: *supply.highest,
-            limit: supply.limit,
-            resistance: supply.resistance,
-            rest: supply.rest.map(|rest| *rest),
-            longest_on: supply.longest_on,
-        })
     }
 
     fn stage(&mut self) -> Option<Stage> {

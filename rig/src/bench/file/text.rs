@@ -232,28 +232,38 @@ file_words! {
 pub enum SupplyDriver as "a supply's driver" {
     /// SCPI over a byte port.
     Scpi,
+    /// Cells, or a supply that a person set, with a relay in their lead.
+    Relay,
 }
 }
 
 file_table! {
-/// The supply in place of the battery.
+/// What feeds the board: a programmable supply in place of the battery, or relays in the battery's lead.
 pub struct SupplyText as "a supply" {
-    /// Its protocol.
-    pub driver: SupplyDriver,
-    /// Its port.
-    pub port: Spanned<String>,
+    /// Its kind.
+    pub driver: Spanned<SupplyDriver>,
+    /// Its port, with driver = "scpi".
+    pub port: Option<Spanned<String>>,
     /// Who it has to say that it is, or how that begins: `ACME,PS3005,1234`. Another one is no bench to go on with.
-    pub identity: Option<String>,
-    /// The greatest voltage that the board under test bears; more is refused.
-    pub highest: Spanned<Millivolts>,
-    /// Current limit.
-    pub limit: Microamps,
+    pub identity: Option<Spanned<String>>,
+    /// The greatest voltage that the board under test bears; more is refused. With driver = "scpi".
+    pub highest: Option<Spanned<Millivolts>>,
+    /// Current limit, with driver = "scpi".
+    pub limit: Option<Spanned<Microamps>>,
     /// Source resistance where a scenario says none; left out where the supply cannot adjust it.
-    pub resistance: Option<Milliohms>,
+    pub resistance: Option<Spanned<Milliohms>>,
     /// Voltage at rest; left out, the output is off at rest.
     pub rest: Option<Spanned<Millivolts>>,
     /// How long the output may stay on.
     pub longest_on: Option<Nanos>,
+    /// The voltage of the cells, with driver = "relay".
+    pub voltage: Option<Spanned<Millivolts>>,
+    /// The relay in the lead of the cells, with driver = "relay".
+    pub channel: Option<Spanned<Channel>>,
+    /// The relay that joins the board's terminals through a resistor, with driver = "relay": it closes after the
+    /// lead has opened and opens before the lead closes. Left out where the board's capacitors are to discharge
+    /// by themselves.
+    pub crowbar: Option<Spanned<Channel>>,
 }
 }
 
