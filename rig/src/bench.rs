@@ -588,9 +588,9 @@ impl Bench {
                     self.happenings.push_back(Happening { at, what });
                 }
             }
-            Seen::Driven { output, level, .. } => {
+            Seen::Driven { output, signal, .. } => {
                 if let Some(contacts) = &mut self.contacts {
-                    contacts.drove(at, output, level);
+                    contacts.drove(at, output, signal);
                 }
             }
             Seen::OutputLost { output, why } => {

@@ -13,6 +13,7 @@ use crate::bench::calibration::{Point, ProbeRecord};
 use crate::bench::file::Relays;
 use crate::bench::{Bench, Contact, Feed, Happening, What};
 use crate::driver::DeviceTrouble;
+use crate::driver::pin_board::Servo;
 use crate::driver::probe::{Attach, Probe, ProbeTrouble};
 use crate::event::Nanos;
 use crate::port::Waited;
@@ -216,7 +217,9 @@ impl Doctor<'_> {
             edges: Vec::new(),
         };
         self.bench.switch(contact, closed)?;
-        let mut quiet = sight.asked + SILENT;
+        let servo = self.bench.file().wired(contact);
+        let servo = servo.and_then(|wired| wired.way.servo());
+        let mut quiet = sight.asked + SILENT + servo.map_or(Nanos::ZERO, Servo::arrives);
         while self.bench.now() < quiet {
             let Some(happening) = self.next(quiet)? else {
                 break;

@@ -366,13 +366,26 @@ fn switched(via: &Via, contact: &Contact, wired: &Wired) -> Wire {
         Contact::Crowbar => "battery + to battery −, through a resistor".to_owned(),
         contact => contact.to_string(),
     };
+    let (from, kind) = match wired.way {
+        Way::Servo(servo) => (
+            format!(
+                "{}, {} at rest, {} pressed",
+                via.output(wired.way),
+                servo.rest,
+                servo.pressed
+            ),
+            Kind::Out,
+        ),
+        way => {
+            let closed = wired.rest_closed;
+            (via.output(way), Kind::Switched { closed })
+        }
+    };
     Wire {
-        from: via.output(wired.way),
+        from,
         to,
         beside: proof + &longest.unwrap_or_default(),
-        kind: Kind::Switched {
-            closed: wired.rest_closed,
-        },
+        kind,
     }
 }
 

@@ -24,7 +24,7 @@ use crate::event::Nanos;
 use crate::port::real::RealPorts;
 use crate::port::{
     Branch, Input, Interrupt, Level, LineId, Observation, OutputId, PortId, PortTrouble, Ports,
-    ProbePort, Waited,
+    ProbePort, Signal, Waited,
 };
 use crate::source::Source;
 
@@ -229,9 +229,9 @@ impl Ports for Guarded {
         self.ports_mut().output(address, pin, level)
     }
 
-    fn drive(&mut self, output: OutputId, level: Level, at: Nanos) -> Result<(), PortTrouble> {
+    fn drive(&mut self, output: OutputId, signal: Signal, at: Nanos) -> Result<(), PortTrouble> {
         self.is_at_rest = false;
-        self.ports_mut().drive(output, level, at)
+        self.ports_mut().drive(output, signal, at)
     }
 
     fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {

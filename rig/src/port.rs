@@ -55,6 +55,27 @@ pub enum Level {
     High,
 }
 
+/// What an output is driven to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signal {
+    /// A level.
+    Level(Level),
+    /// Pulses, as a model servo takes them: one every [`PULSES_EVERY`].
+    Pulses {
+        /// How long each is.
+        width: Nanos,
+        /// For how long there are any, after which the output is low; none for as long as nothing else is ordered.
+        lasts: Option<Nanos>,
+    },
+}
+
+/// From one pulse for a servo to the next.
+pub const PULSES_EVERY: Nanos = Nanos::from_millis(20);
+
+/// Within this time of being driven, pulses have the width that was ordered: one of the width before may begin
+/// yet, and the order is looked at after it.
+pub const PULSES_TAKE: Nanos = Nanos::from_millis(40);
+
 /// How far a wait came.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Waited<T> {
@@ -99,8 +120,8 @@ pub enum Seen {
     Driven {
         /// This one.
         output: OutputId,
-        /// To this level.
-        level: Level,
+        /// To this.
+        signal: Signal,
         /// It happened at the observation's time, give or take this.
         within: Nanos,
     },
@@ -162,10 +183,10 @@ pub trait Ports: Send {
     /// Opens pin `pin` of the port at `address` as an output, which has this level from the first moment on.
     fn output(&mut self, address: &str, pin: u16, level: Level) -> Result<OutputId, PortTrouble>;
 
-    /// Orders an output to this level at this time, at once if that has passed, and returns. It replaces
-    /// what was ordered of the output and not done. [`Seen::Driven`] tells when it was done; orders for
-    /// one time are done as they were given.
-    fn drive(&mut self, output: OutputId, level: Level, at: Nanos) -> Result<(), PortTrouble>;
+    /// Orders an output to this at this time, at once if that has passed, and returns. It replaces
+    /// what was ordered of the output and not done. [`Seen::Driven`] tells when it was done, and when pulses ended;
+    /// orders for one time are done as they were given.
+    fn drive(&mut self, output: OutputId, signal: Signal, at: Nanos) -> Result<(), PortTrouble>;
 
     /// Opens a debug probe.
     ///

@@ -387,7 +387,7 @@ pub fn facts(profile: &Profile, bench: &Bench) -> Facts {
         _ => None,
     };
     // A key scan of the board lies between two moments that could be told apart on the bench.
-    let resolution = bench.file().uncertainty + KEY_SCAN;
+    let resolution = bench.file().greatest_uncertainty() + KEY_SCAN;
     Facts {
         senses_plug: false,
         senses_bolt: bench.lines().any(|line| line == steps::WITHDRAWN),
@@ -406,7 +406,7 @@ pub fn facts(profile: &Profile, bench: &Bench) -> Facts {
         answers_within: profile.bolt.withdraws_within
             + profile.idle_time_out().unwrap_or(ENTRY_ENDS),
         kept: kept(profile),
-        uncertainty: bench.file().uncertainty,
+        uncertainty: bench.file().greatest_uncertainty(),
         resolution,
     }
 }

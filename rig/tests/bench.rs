@@ -476,6 +476,87 @@ fn pins_go_to_rest_also_where_an_opening_was_ordered_for_later() {
     assert_eq!(bench.level("door"), Ok(false));
 }
 
+/// The virtual safe's reset button, pressed by a servo whose horn takes 150 ms; on the bench its contact moves as the
+/// relay at that output does.
+fn connect_servo() -> Bench {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/benches");
+    let path = folder.join("safe-on-pins.toml");
+    let text = fs::read_to_string(path).expect("the bench file can be read");
+    let servo = r#"{ servo = 13, rest = "1000 us", pressed = "1.9 ms", travel = "150 ms" }"#;
+    let text = text.replace("channel = 13", &format!("channel = {servo}"));
+    let file = BenchFile::read(&Source::new("servo.toml", text)).expect("it is right");
+    let ports = SimPorts::new("virtual-safe", 7, Interrupt::default()).expect("there is one");
+    Bench::connect(file, Box::new(ports)).expect("pins need no answer")
+}
+
+/// A new width may take two periods, and then the horn is under way.
+const HORN: Nanos = Nanos::from_millis(40 + 150);
+
+/// When the reset button switched.
+fn switched_reset(happenings: &[Happening]) -> Vec<(Nanos, bool)> {
+    let reset = Contact::Button("reset".to_owned());
+    let switched = happenings
+        .iter()
+        .filter_map(|happening| match &happening.what {
+            What::Switched {
+                contact, closed, ..
+            } if *contact == reset => Some((happening.at, *closed)),
+            _ => None,
+        });
+    switched.collect()
+}
+
+#[test]
+fn a_servo_has_switched_once_its_horn_is_there() {
+    let mut bench = connect_servo();
+    assert!(
+        bench.now() >= HORN,
+        "it goes to rest as the bench is opened"
+    );
+    let pressed = bench.now();
+    let opens = pressed + MS(500);
+    bench.button("reset", true).expect("the button is wired");
+    bench.open_at(&Contact::Button("reset".to_owned()), opens);
+    let seen = watch(&mut bench, pressed + MS(1_000));
+    let expected = [(pressed + HORN, true), (opens + HORN, false)];
+    assert_eq!(switched_reset(&seen), expected);
+    assert_eq!(bench.level("reset-button"), Ok(false));
+}
+
+#[test]
+fn a_horn_that_is_under_way_gets_there_and_then_does_what_was_ordered_last() {
+    let mut bench = connect_servo();
+    let pressed = bench.now();
+    for (after, closed) in [(0, true), (50, false), (100, true), (120, false)] {
+        watch(&mut bench, pressed + MS(after));
+        bench.button("reset", closed).expect("the button is wired");
+    }
+    let seen = watch(&mut bench, pressed + MS(1_000));
+    let expected = [(pressed + HORN, true), (pressed + HORN + HORN, false)];
+    assert_eq!(switched_reset(&seen), expected);
+}
+
+#[test]
+fn a_servo_goes_to_rest_from_the_middle_of_its_way_and_is_waited_for() {
+    let mut bench = connect_servo();
+    bench.button("reset", true).expect("the button is wired");
+    let until = bench.now() + MS(100);
+    watch(&mut bench, until);
+    assert_eq!(bench.level("reset-button"), Ok(true));
+    let begun = bench.now();
+    let rest = bench.to_rest();
+    assert_eq!(rest.unknown, [""; 0]);
+    let lasted = bench.now().since(begun);
+    assert!(
+        lasted >= HORN && lasted < HORN + MS(200),
+        "it took {lasted}"
+    );
+    assert_eq!(bench.level("reset-button"), Ok(false));
+    let begun = bench.now();
+    bench.to_rest();
+    assert_eq!(bench.now(), begun, "what is at rest costs nothing");
+}
+
 #[test]
 fn a_chord_that_a_crosspoint_cannot_press_is_refused() {
     let mut bench = connect_pins();

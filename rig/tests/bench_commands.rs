@@ -37,6 +37,24 @@ fn multiplexers_are_drawn_with_the_pins_that_select() {
     assert!(drawn.contains("row 3, column 1 to key 0"), "{drawn}");
 }
 
+#[test]
+fn a_servo_is_drawn_with_its_pin_and_its_pulses() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/benches/safe-on-pins.toml"
+    );
+    let bench = fs::read_to_string(file).expect("the bench file can be read");
+    let servo = r#"{ servo = 13, rest = "1000 us", pressed = "1900 us", travel = "150 ms" }"#;
+    let desk = desk();
+    let bench = bench.replace("channel = 13", &format!("channel = {servo}"));
+    fs::write(desk.path().join("servo.toml"), bench).expect("the desk can be written to");
+    let drawn = lockrig(&desk, &["bench", "draw", "servo.toml"]);
+    assert_eq!(drawn.status.code(), Some(0), "{}", text(&drawn.stderr));
+    let drawn = text(&drawn.stdout);
+    let wire = "servo at pin 13, 1 ms at rest, 1.9 ms pressed to button reset";
+    assert!(drawn.contains(wire), "{drawn}");
+}
+
 #[rstest]
 #[case("virtual-safe")]
 #[case("virtual-cylinder")]

@@ -14,7 +14,7 @@ use lockrig::image::Image;
 use lockrig::port::sim::SimPorts;
 use lockrig::port::{
     Branch, Input, Interrupt, Level, LineId, Observation, OutputId, PortId, PortTrouble, Ports,
-    ProbePort, Waited,
+    ProbePort, Signal, Waited,
 };
 use lockrig::profile::{Product, codes};
 use lockrig::scenario::{self, Course, Requirements, Scenario};
@@ -40,8 +40,8 @@ impl Ports for OnlyPorts {
     fn output(&mut self, address: &str, pin: u16, level: Level) -> Result<OutputId, PortTrouble> {
         self.0.output(address, pin, level)
     }
-    fn drive(&mut self, output: OutputId, level: Level, at: Nanos) -> Result<(), PortTrouble> {
-        self.0.drive(output, level, at)
+    fn drive(&mut self, output: OutputId, signal: Signal, at: Nanos) -> Result<(), PortTrouble> {
+        self.0.drive(output, signal, at)
     }
     fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {
         self.0.probe(address)

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use super::attached::{self, Attached, Opening};
 use super::file::{self, Contact, Via};
 use super::{Happening, What};
-use crate::driver::pin_board::{self, Multiplexers, PinBoard, Way};
+use crate::driver::pin_board::{self, Multiplexers, PinBoard, Servo, Way};
 use crate::driver::relay_board::{self, Relay, RelayBoard};
 use crate::driver::{DeviceTrouble, Driver};
 use crate::event::Nanos;
-use crate::port::{Level, OutputId, PortId, Ports};
+use crate::port::{Level, OutputId, PortId, Ports, Signal};
 
 /// The contacts of a bench, and what closes them.
 #[derive(Clone)]
@@ -37,8 +37,46 @@ struct Pins {
     outputs: BTreeMap<u16, OutputId>,
     /// Why one could not be opened.
     lost: Option<DeviceTrouble>,
-    /// The level at which each of them is on.
-    active: BTreeMap<u16, Level>,
+    /// What each of them is driven to to be on, and to be off.
+    signals: BTreeMap<u16, Signals>,
+}
+
+/// What an output is driven to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Signals {
+    on: Signal,
+    off: Signal,
+}
+
+impl Signals {
+    /// Of an output that is on at this level.
+    fn levels(active: Level) -> Signals {
+        Signals {
+            on: Signal::Level(active),
+            off: Signal::Level(match active {
+                Level::High => Level::Low,
+                Level::Low => Level::High,
+            }),
+        }
+    }
+
+    /// Of a servo; it lets go once its horn is back at rest.
+    fn pulses(servo: Servo) -> Signals {
+        Signals {
+            on: Signal::Pulses {
+                width: servo.pressed,
+                lasts: None,
+            },
+            off: Signal::Pulses {
+                width: servo.rest,
+                lasts: Some(servo.arrives()),
+            },
+        }
+    }
+
+    fn of(self, on: bool) -> Signal {
+        if on { self.on } else { self.off }
+    }
 }
 
 impl Contacts {
@@ -137,7 +175,7 @@ impl Contacts {
     pub(super) fn patience(&self) -> Nanos {
         match &self.by {
             By::Board { board, .. } => board.driver.patience(),
-            By::Pins(_) => Nanos::ZERO,
+            By::Pins(pins) => pins.driver.patience(),
         }
     }
 
@@ -224,13 +262,16 @@ impl Contacts {
         }
     }
 
-    /// An output was driven to a level.
-    pub(super) fn drove(&mut self, at: Nanos, output: OutputId, level: Level) {
+    /// An output was driven.
+    pub(super) fn drove(&mut self, at: Nanos, output: OutputId, signal: Signal) {
         if let By::Pins(pins) = &mut self.by
             && let Some(pin) = pins.pin(output)
+            && let Some(signals) = pins.signals.get(&pin)
         {
-            let is_on = pins.active.get(&pin) == Some(&level);
-            pins.driver.drove(at, pin, is_on);
+            // That a servo's pulses have ended is neither.
+            if signal == signals.on || signal == signals.off {
+                pins.driver.drove(at, pin, signal == signals.on);
+            }
         }
     }
 
@@ -285,22 +326,26 @@ impl Pins {
             device,
             outputs: BTreeMap::new(),
             lost: None,
-            active: BTreeMap::new(),
+            signals: BTreeMap::new(),
         };
         for (contact, wired) in &relays.contacts {
-            let active = match (wired.way, multiplexers) {
-                (Way::Selected { .. }, Some(multiplexers)) => multiplexers.active,
-                _ => active,
+            let signals = match (wired.way, multiplexers) {
+                (Way::Selected { .. }, Some(multiplexers)) => Signals::levels(multiplexers.active),
+                (Way::Servo(servo), _) => Signals::pulses(servo),
+                _ => Signals::levels(active),
             };
             let purpose = format!("'{contact}'");
             for pin in wired.way.outputs() {
-                let rest = level(wired.rest_closed, active);
-                pins.take(address, (pin, active), rest, &purpose, opening);
+                let rest = match signals.of(wired.rest_closed) {
+                    Signal::Level(level) => level,
+                    Signal::Pulses { .. } => Level::Low,
+                };
+                pins.take(address, (pin, signals), rest, &purpose, opening);
             }
         }
         let selecting = multiplexers.map(|both| both.rows.iter().chain(&both.columns));
         for pin in selecting.into_iter().flatten() {
-            let pin = (*pin, Level::High);
+            let pin = (*pin, Signals::levels(Level::High));
             pins.take(address, pin, Level::Low, "the multiplexers", opening);
         }
         pins
@@ -310,7 +355,7 @@ impl Pins {
     fn take(
         &mut self,
         address: &str,
-        (pin, active): (u16, Level),
+        (pin, signals): (u16, Signals),
         rest: Level,
         purpose: &str,
         opening: &mut Opening<'_>,
@@ -318,7 +363,7 @@ impl Pins {
         if self.outputs.contains_key(&pin) || opening.has_failed && !opening.goes_on {
             return;
         }
-        self.active.insert(pin, active);
+        self.signals.insert(pin, signals);
         match opening.ports.output(address, pin, rest) {
             Ok(output) => _ = self.outputs.insert(pin, output),
             Err(trouble) => {
@@ -333,14 +378,13 @@ impl Pins {
     fn flush(&mut self, ports: &mut dyn Ports, now: Nanos) {
         for order in self.driver.orders() {
             let opened = self.outputs.get(&order.output);
-            let active = self.active.get(&order.output);
-            let (Some(&output), Some(&active)) = (opened, active) else {
+            let signals = self.signals.get(&order.output);
+            let (Some(&output), Some(signals)) = (opened, signals) else {
                 self.driver
                     .lost(now, order.output, "it could not be opened");
                 continue;
             };
-            let level = level(order.on, active);
-            if let Err(trouble) = ports.drive(output, level, order.at) {
+            if let Err(trouble) = ports.drive(output, signals.of(order.on), order.at) {
                 let trouble = DeviceTrouble::from_port(&self.device, "driving it", trouble);
                 self.driver.lost(now, order.output, &trouble.saw);
             }
@@ -352,14 +396,5 @@ impl Pins {
         outputs
             .find(|(_, known)| **known == output)
             .map(|(pin, _)| *pin)
-    }
-}
-
-/// The level of an output that is on, or off.
-fn level(on: bool, active: Level) -> Level {
-    match (on, active) {
-        (true, active) => active,
-        (false, Level::High) => Level::Low,
-        (false, Level::Low) => Level::High,
     }
 }

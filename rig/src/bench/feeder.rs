@@ -14,6 +14,7 @@ use crate::quantity::Millivolts;
 
 /// What feeds the board.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "a bench has one")]
 pub(super) enum Feeder {
     Programmable(Attached<Supply>),
     Cells(Cells),

@@ -8,7 +8,7 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::driver::pin_board::{self, Multiplexers, Way};
+use crate::driver::pin_board::{self, Multiplexers, Servo, Way};
 use crate::driver::relay_board::Language;
 use crate::driver::stage;
 use crate::event::Nanos;
@@ -142,9 +142,10 @@ impl Via {
         }
     }
 
-    /// What one of its outputs is called: `channel 13`, `pin 17`, `pins 5 and 12`.
+    /// What one of its outputs is called: `channel 13`, `pin 17`, `servo at pin 18`, `pins 5 and 12`.
     pub fn output(&self, way: Way) -> String {
         match (self, way) {
+            (_, Way::Servo(servo)) => format!("servo at pin {}", servo.pin),
             (Via::Board { .. }, Way::One(output)) => format!("channel {output}"),
             (Via::Pins { .. }, Way::One(output)) => format!("pin {output}"),
             (_, Way::Cross { row, column }) => format!("pins {row} and {column}"),
@@ -195,11 +196,11 @@ pub struct Wired {
     pub rest_closed: bool,
     /// How long it may stay closed.
     pub longest_on: Option<Nanos>,
-    /// How long after an order it moves, where a calibration record says so.
+    /// How long after an order it moves, where a calibration record says so, or its servo's travel.
     pub latency: Option<Latency>,
 }
 
-/// How long after an order a contact moves, as its line tells.
+/// How long after an order a contact moves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Latency {
     /// From the order to close to the first touch.
@@ -407,6 +408,21 @@ impl BenchFile {
     /// How a contact is wired; none where this bench lacks it.
     pub fn wired(&self, contact: &Contact) -> Option<&Wired> {
         self.relays.as_ref()?.contacts.get(contact)
+    }
+
+    /// How far the time for which a contact was closed may be from what is measured (k = 2): what the file says, and
+    /// a servo's way where no line tells when it pressed.
+    pub fn uncertainty_of(&self, contact: &Contact) -> Nanos {
+        let servo = self.wired(contact).filter(|wired| wired.line.is_none());
+        let servo = servo.and_then(|wired| wired.way.servo());
+        self.uncertainty + servo.map_or(Nanos::ZERO, Servo::uncertainty)
+    }
+
+    /// The greatest of them all.
+    pub fn greatest_uncertainty(&self) -> Nanos {
+        let contacts = self.relays.iter().flat_map(|relays| relays.contacts.keys());
+        let each = contacts.map(|contact| self.uncertainty_of(contact));
+        each.max().unwrap_or(self.uncertainty)
     }
 
     /// Why the wiring cannot close these contacts at the same time; none where it can. Contacts that it lacks do not

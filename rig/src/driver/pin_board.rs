@@ -1,17 +1,18 @@
-//! Contacts that pins close: relays, opto-isolators, crosspoints and multiplexers at a header.
+//! Contacts that pins close: relays, opto-isolators, crosspoints, multiplexers and servos at a header.
 //!
 //! A contact is one output, or a row and a column of a crosspoint, which are closed together, or what two
-//! multiplexers select before an output switches them on. The port
-//! says when it drove each output; that is all the confirmation that there is, and as with a relay's
-//! coil, only a sense line proves the contact. An opening whose time is known can be ordered beforehand:
-//! the port then does it at that time, whatever else this machine is busy with.
+//! multiplexers select before an output switches them on, or what the horn of a servo presses. The port
+//! says when it drove each output, and a horn is taken to be there after its travel; that is all the
+//! confirmation that there is, and as with a relay's coil, only a sense line proves the contact. An opening
+//! whose time is known can be ordered beforehand: the port then does it at that time, whatever else this
+//! machine is busy with.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use super::{DeviceTrouble, Trouble};
 use crate::event::Nanos;
-use crate::port::Level;
+use crate::port::{Level, PULSES_EVERY, PULSES_TAKE};
 
 /// How long the port may take to drive an output once its time has come.
 pub const DRIVEN_MAX: Nanos = Nanos::from_millis(250);
@@ -31,6 +32,8 @@ pub enum Way {
         /// The column's pin.
         column: u16,
     },
+    /// By the horn of a model servo, which presses it.
+    Servo(Servo),
     /// By two multiplexers, of which one selects the row and one the column, while a pin switches both on.
     Selected {
         /// That pin.
@@ -40,6 +43,33 @@ pub enum Way {
         /// The column's channel.
         column: u8,
     },
+}
+
+/// A model servo whose horn presses what cannot be reached electrically. It holds only while it gets pulses, and
+/// gets none once it is back at rest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Servo {
+    /// Its pin.
+    pub pin: u16,
+    /// How long its pulses are while it rests.
+    pub rest: Nanos,
+    /// How long they are while it presses.
+    pub pressed: Nanos,
+    /// How long the horn takes from one to the other.
+    pub travel: Nanos,
+}
+
+impl Servo {
+    /// How long after the order the horn is there.
+    pub fn arrives(self) -> Nanos {
+        PULSES_TAKE + self.travel
+    }
+
+    /// How far the time of a press may be from what is said of it: it takes place somewhere on the horn's way, which
+    /// begins with a pulse.
+    pub fn uncertainty(self) -> Nanos {
+        PULSES_EVERY + self.travel
+    }
 }
 
 /// Two multiplexers, by the pins that lead to them; those that select have the lowest bit first.
@@ -73,7 +103,7 @@ impl Multiplexers {
 impl fmt::Display for Way {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Way::One(output) => write!(out, "{output}"),
+            Way::One(output) | Way::Servo(Servo { pin: output, .. }) => write!(out, "{output}"),
             Way::Cross { row, column } => write!(out, "{row}x{column}"),
             Way::Selected { row, column, .. } => write!(out, "row {row}, column {column}"),
         }
@@ -84,11 +114,19 @@ impl Way {
     /// Its outputs.
     pub fn outputs(self) -> impl Iterator<Item = u16> {
         let (first, second) = match self {
-            Way::One(output) => (output, None),
+            Way::One(output) | Way::Servo(Servo { pin: output, .. }) => (output, None),
             Way::Cross { row, column } => (row, Some(column)),
             Way::Selected { enable, .. } => (enable, None),
         };
         std::iter::once(first).chain(second)
+    }
+
+    /// The servo, if it is one.
+    pub fn servo(self) -> Option<Servo> {
+        match self {
+            Way::Servo(servo) => Some(servo),
+            _ => None,
+        }
     }
 }
 
@@ -99,7 +137,7 @@ pub fn clash(ways: impl IntoIterator<Item = Way>) -> Option<&'static str> {
     let mut selected = BTreeSet::new();
     for way in ways {
         match way {
-            Way::One(_) => {}
+            Way::One(_) | Way::Servo(_) => {}
             Way::Cross { row, column } => {
                 rows.insert(row);
                 columns.insert(column);
@@ -169,8 +207,8 @@ struct State {
     ordered: Option<Order>,
     /// Whether outputs of it have still to be driven for the order.
     waits: bool,
-    /// When to order it to open, once it is closed.
-    opens: Option<Nanos>,
+    /// What to order of it once that is done.
+    then: Option<Order>,
     on_since: Option<Nanos>,
 }
 
@@ -186,8 +224,16 @@ struct Output {
     ordered: Option<Drive>,
     /// By when that must have been done; none where it has been, or was given up.
     until: Option<Nanos>,
+    /// When the servo's horn is there.
+    arrives: Option<Nanos>,
     /// How it was driven last; none where nobody knows.
     on: Option<bool>,
+}
+
+impl Output {
+    fn is_done(&self) -> bool {
+        self.until.is_none() && self.arrives.is_none()
+    }
 }
 
 impl PinBoard {
@@ -208,7 +254,7 @@ impl PinBoard {
                     contact,
                     ordered: None,
                     waits: false,
-                    opens: None,
+                    then: None,
                     on_since: None,
                 })
                 .collect(),
@@ -218,18 +264,29 @@ impl PinBoard {
     }
 
     /// Orders a contact to close or to open at once. What comes of it is a fact; of what is so already nothing
-    /// comes.
+    /// comes. A servo's horn that is under way gets there first, and then does what was ordered last.
     ///
     /// # Errors
     /// Closing it would close another key too.
     pub fn set(&mut self, now: Nanos, place: usize, closed: bool) -> Result<(), DeviceTrouble> {
         let ordered = self.contacts[place].ordered;
         let stands = ordered.is_some_and(|order| order.closed == closed && order.at <= now);
-        if stands && (self.contacts[place].waits || self.is_known_to_be(place, closed)) {
+        let state = &mut self.contacts[place];
+        let is_servo = state.contact.way.servo().is_some();
+        let is_under_way =
+            is_servo && state.waits && state.ordered.is_some_and(|order| order.at <= now);
+        if is_under_way && stands {
+            state.then = None;
+        }
+        if stands && (state.waits || self.is_known_to_be(place, closed)) {
             return Ok(());
         }
         if closed {
             self.check_together(now, place)?;
+        }
+        if is_under_way {
+            self.contacts[place].then = Some(Order { closed, at: now });
+            return Ok(());
         }
         self.order(place, Order { closed, at: now }, now);
         Ok(())
@@ -239,7 +296,7 @@ impl PinBoard {
     pub fn open_at(&mut self, now: Nanos, place: usize, at: Nanos) {
         let state = &mut self.contacts[place];
         if state.ordered.is_some_and(|order| order.closed) {
-            state.opens = Some(at);
+            state.then = Some(Order { closed: false, at });
             self.settle(now);
         }
     }
@@ -254,7 +311,7 @@ impl PinBoard {
 
     /// Whether everything that was ordered has been done, or given up.
     pub fn is_idle(&self) -> bool {
-        self.outputs.values().all(|output| output.until.is_none())
+        self.outputs.values().all(Output::is_done)
     }
 
     /// Whether the contact's outputs were driven to this state, and nothing else was ordered since.
@@ -272,14 +329,49 @@ impl PinBoard {
 
     /// An output was driven.
     pub fn drove(&mut self, at: Nanos, pin: u16, on: bool) {
+        let servo = self.servos().find(|servo| servo.pin == pin);
         let Some(output) = self.outputs.get_mut(&pin) else {
             return;
         };
-        output.on = Some(on);
-        if output.ordered.is_some_and(|order| order.on == on) {
+        let is_ordered = output.ordered.is_some_and(|order| order.on == on);
+        if is_ordered {
             output.until = None;
         }
+        match servo {
+            None => output.on = Some(on),
+            Some(servo) => {
+                output.on = None;
+                output.arrives = is_ordered.then(|| at + servo.arrives());
+            }
+        }
         self.settle(at);
+    }
+
+    /// How long a servo may keep the others waiting on the way to rest; nothing else does.
+    pub fn patience(&self) -> Nanos {
+        let slowest = self.servos().map(Servo::arrives).max();
+        slowest.map_or(Nanos::ZERO, |slowest| slowest + DRIVEN_MAX)
+    }
+
+    fn servos(&self) -> impl Iterator<Item = Servo> {
+        let contacts = self.contacts.iter();
+        contacts.filter_map(|state| state.contact.way.servo())
+    }
+
+    /// Horns whose time has passed are there.
+    fn arrive(&mut self, now: Nanos) {
+        let next = |board: &PinBoard| {
+            let arrivals = board.outputs.iter();
+            let arrivals = arrivals.filter_map(|(pin, output)| Some((output.arrives?, *pin)));
+            arrivals.min().filter(|(at, _)| *at <= now)
+        };
+        while let Some((at, pin)) = next(self) {
+            if let Some(output) = self.outputs.get_mut(&pin) {
+                output.arrives = None;
+                output.on = output.ordered.map(|order| order.on);
+            }
+            self.settle(at);
+        }
     }
 
     /// An output is out of reach: nobody knows its state.
@@ -295,6 +387,7 @@ impl PinBoard {
 
     /// The time is `now`: bounds that have passed become facts.
     pub fn tick(&mut self, now: Nanos) {
+        self.arrive(now);
         let late: Vec<u16> = self
             .outputs
             .iter()
@@ -320,7 +413,8 @@ impl PinBoard {
             let opens = state.ordered.filter(|order| !order.closed);
             opens.is_none_or(|order| order.at > ends).then_some(ends)
         });
-        let answers = self.outputs.values().filter_map(|output| output.until);
+        let outputs = self.outputs.values();
+        let answers = outputs.flat_map(|output| output.until.into_iter().chain(output.arrives));
         answers.chain(on_times).min()
     }
 
@@ -340,7 +434,7 @@ impl PinBoard {
             state.on_since.get_or_insert(order.at);
         }
         state.ordered = Some(order);
-        state.opens = None;
+        state.then = None;
         state.waits = true;
         let way = state.contact.way;
         let mut at = order.at;
@@ -377,6 +471,7 @@ impl PinBoard {
             at,
         };
         output.ordered = Some(order);
+        output.arrives = None;
         output.until = Some(at + DRIVEN_MAX);
         self.orders.push(order);
     }
@@ -399,9 +494,10 @@ impl PinBoard {
             self.settle_waiting(place, now);
             let state = &mut self.contacts[place];
             if !state.waits
-                && let Some(at) = state.opens.take()
+                && let Some(then) = state.then.take()
             {
-                self.order(place, Order { closed: false, at }, now);
+                let at = then.at.max(now);
+                self.order(place, Order { at, ..then }, now);
             }
         }
     }
@@ -412,9 +508,9 @@ impl PinBoard {
             return;
         };
         let outputs = || state.contact.way.outputs().map(|pin| &self.outputs[&pin]);
-        let all_done = outputs().all(|output| output.until.is_none());
+        let all_done = outputs().all(Output::is_done);
         // One output that is off opens it; a row may have to wait for another key.
-        let is_open = outputs().any(|output| output.until.is_none() && output.on == Some(false));
+        let is_open = outputs().any(|output| output.is_done() && output.on == Some(false));
         if !all_done && (order.closed || !is_open) {
             return;
         }
@@ -461,7 +557,7 @@ impl PinBoard {
         };
         let names: Vec<&str> = closed
             .iter()
-            .filter(|state| !matches!(state.contact.way, Way::One(_)))
+            .filter(|state| !matches!(state.contact.way, Way::One(_) | Way::Servo(_)))
             .map(|state| state.contact.name.as_str())
             .collect();
         Err(self.trouble(

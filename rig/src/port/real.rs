@@ -22,7 +22,7 @@ use tokio_serial::SerialStream;
 
 use super::{
     Branch, Input, Interrupt, Level, LineId, Observation, OutputId, PortId, PortProblem,
-    PortTrouble, Ports, ProbePort, Seen, Waited, Wake, real_pins, real_probe,
+    PortTrouble, Ports, ProbePort, Seen, Signal, Waited, Wake, real_pins, real_probe,
 };
 use crate::event::Nanos;
 
@@ -300,8 +300,8 @@ impl Ports for RealPorts {
         Ok(output)
     }
 
-    fn drive(&mut self, output: OutputId, level: Level, at: Nanos) -> Result<(), PortTrouble> {
-        self.headers[self.outputs[usize::from(output.0)]].drive(output, level, at)
+    fn drive(&mut self, output: OutputId, signal: Signal, at: Nanos) -> Result<(), PortTrouble> {
+        self.headers[self.outputs[usize::from(output.0)]].drive(output, signal, at)
     }
 
     fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {

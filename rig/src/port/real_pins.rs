@@ -6,6 +6,7 @@
 //! pins that are sampled. Where the hardware tells edges, another thread hands them over, with the
 //! kernel's own time stamps.
 //!
+//! Pulses for servos come from rppal, which has a thread for each such pin; they end with the program.
 //! Pins that were outputs stay what they were driven to when the program ends, however it ends.
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::real::Queue;
-use super::{Input, Level, LineId, Observation, OutputId, PortProblem, PortTrouble, Seen};
+use super::{Input, Level, LineId, Observation, OutputId, PortProblem, PortTrouble, Seen, Signal};
 use crate::event::Nanos;
 
 #[cfg(target_os = "linux")]
@@ -60,8 +61,8 @@ trait Pins: Send {
     fn output(&mut self, pin: u16, level: Level) -> Result<(), Refused>;
     /// Makes a pin an input; `edges` is none where it will be sampled.
     fn input(&mut self, pin: u16, input: &Input, edges: Option<Edges>) -> Result<(), Refused>;
-    /// Drives an output.
-    fn drive(&mut self, pin: u16, level: Level) -> Result<(), String>;
+    /// Drives an output, and returns at once; whoever ordered pulses ends them.
+    fn drive(&mut self, pin: u16, signal: Signal) -> Result<(), String>;
     /// The level of an input.
     fn level(&mut self, pin: u16) -> Result<Level, String>;
 }
@@ -184,7 +185,7 @@ enum Request {
     },
     Drive {
         output: OutputId,
-        level: Level,
+        signal: Signal,
         at: Nanos,
     },
 }
@@ -265,10 +266,10 @@ impl Header {
     pub(super) fn drive(
         &self,
         output: OutputId,
-        level: Level,
+        signal: Signal,
         at: Nanos,
     ) -> Result<(), PortTrouble> {
-        self.send(Request::Drive { output, level, at })
+        self.send(Request::Drive { output, signal, at })
     }
 
     fn ask<T>(&self, request: impl FnOnce(Sender<T>) -> Request) -> Result<T, PortTrouble> {
@@ -329,7 +330,7 @@ struct Worker {
 #[derive(Clone, Copy)]
 struct Drive {
     output: OutputId,
-    level: Level,
+    signal: Signal,
     at: Instant,
 }
 
@@ -405,10 +406,10 @@ impl Worker {
                 };
                 let _ = answer.send(level);
             }
-            Request::Drive { output, level, at } => {
+            Request::Drive { output, signal, at } => {
                 self.ordered.retain(|other| other.output != output);
                 let at = self.clock.instant(at);
-                self.ordered.push(Drive { output, level, at });
+                self.ordered.push(Drive { output, signal, at });
             }
         }
     }
@@ -444,17 +445,27 @@ impl Worker {
         }
     }
 
-    fn drive(&mut self, Drive { output, level, .. }: Drive) {
+    fn drive(&mut self, Drive { output, signal, .. }: Drive) {
         let Some(pin) = self.outputs.get(&output) else {
             return;
         };
         let before = Instant::now();
-        let driven = self.pins.drive(*pin, level);
+        let driven = self.pins.drive(*pin, signal);
         let half = before.elapsed() / 2;
+        if let Signal::Pulses {
+            lasts: Some(lasts), ..
+        } = signal
+        {
+            self.ordered.push(Drive {
+                output,
+                signal: Signal::Level(Level::Low),
+                at: before + Duration::from_nanos(lasts.0),
+            });
+        }
         let what = match driven {
             Ok(()) => Seen::Driven {
                 output,
-                level,
+                signal,
                 within: Nanos(half.as_nanos() as u64),
             },
             Err(why) => Seen::OutputLost { output, why },

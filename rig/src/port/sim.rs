@@ -24,7 +24,7 @@ use lockrig_sim::time::Ticks;
 use super::{
     Branch, Change, CutPoint, Dependence, Disturbance, Fault, Glitch, Input, Instruction,
     Interrupt, Level, LineId, Observation, OutputId, Outputs, PortId, PortProblem, PortTrouble,
-    Ports, ProbePort, Seen, Spent, Terminal, Torn, Waited, sim_probe,
+    Ports, ProbePort, Seen, Signal, Spent, Terminal, Torn, Waited, sim_probe,
 };
 use crate::event::Nanos;
 
@@ -40,6 +40,9 @@ pub const NAMES: [&str; 4] = [
 
 /// The highest pin of the header that is an output; the lowest is 1.
 pub const OUTPUT_MAX: u16 = LAST_OUTPUT;
+
+/// A servo at an output of the header closes what the output leads to while its pulses are longer.
+pub const SERVO_CLOSES: Nanos = Nanos(1_500_000);
 
 /// The address of the probe.
 const PROBE: &str = "sim:swd";
@@ -141,7 +144,7 @@ struct Header {
     /// Their pins.
     pins: Vec<u16>,
     /// What is to be driven later, in the order of the orders.
-    ordered: Vec<(Ticks, OutputId, Level)>,
+    ordered: Vec<(Ticks, OutputId, Signal)>,
     /// What was driven and not yet told.
     driven: VecDeque<Observation>,
 }
@@ -215,14 +218,29 @@ impl SimPorts {
     }
 
     /// Drives an output now.
-    fn drive_now(&mut self, output: OutputId, level: Level) {
+    fn drive_now(&mut self, output: OutputId, signal: Signal) {
         let pin = self.header.pins[usize::from(output.0)];
-        self.world.drive(pin, level == Level::High);
+        let closes = match signal {
+            Signal::Level(level) => level == Level::High,
+            Signal::Pulses { width, .. } => width > SERVO_CLOSES,
+        };
+        self.world.drive(pin, closes);
+        if let Signal::Pulses {
+            lasts: Some(lasts), ..
+        } = signal
+        {
+            let ends = (
+                ticks_up(self.now() + lasts),
+                output,
+                Signal::Level(Level::Low),
+            );
+            self.header.ordered.push(ends);
+        }
         self.header.driven.push_back(Observation {
             at: self.now(),
             what: Seen::Driven {
                 output,
-                level,
+                signal,
                 within: Nanos::ZERO,
             },
         });
@@ -234,10 +252,10 @@ impl SimPorts {
         let ordered = std::mem::take(&mut self.header.ordered);
         let (due, later) = ordered.into_iter().partition(|(at, ..)| *at <= now);
         self.header.ordered = later;
-        let mut due: Vec<(Ticks, OutputId, Level)> = due;
+        let mut due: Vec<(Ticks, OutputId, Signal)> = due;
         due.sort_by_key(|(at, ..)| *at);
-        for (_, output, level) in due {
-            self.drive_now(output, level);
+        for (_, output, signal) in due {
+            self.drive_now(output, signal);
         }
         self.header.ordered.iter().map(|(at, ..)| *at).min()
     }
@@ -428,12 +446,12 @@ impl Ports for SimPorts {
         Ok(output)
     }
 
-    fn drive(&mut self, output: OutputId, level: Level, at: Nanos) -> Result<(), PortTrouble> {
+    fn drive(&mut self, output: OutputId, signal: Signal, at: Nanos) -> Result<(), PortTrouble> {
         self.header.ordered.retain(|(_, other, _)| *other != output);
         if at <= self.now() {
-            self.drive_now(output, level);
+            self.drive_now(output, signal);
         } else {
-            self.header.ordered.push((ticks_up(at), output, level));
+            self.header.ordered.push((ticks_up(at), output, signal));
         }
         Ok(())
     }

@@ -255,6 +255,10 @@ impl Runner<'_> {
         for contact in contacts {
             self.switch(contact, &shown(contact), true)?;
         }
+        // A servo's horn gets there before it turns back, and is back before it presses again.
+        let horns = contacts.iter().filter_map(|contact| self.horn(contact));
+        let horn = horns.max();
+        let lasts = horn.map_or(lasts, |arrives| lasts.max(arrives));
         for contact in contacts {
             self.bench.open_at(contact, self.bench.now() + lasts);
         }
@@ -262,7 +266,13 @@ impl Runner<'_> {
         for contact in contacts {
             self.switch(contact, &shown(contact), false)?;
         }
-        Ok(())
+        horn.map_or(Ok(()), |arrives| self.wait(arrives))
+    }
+
+    /// How long the servo's horn is under way that presses a contact, if one does.
+    fn horn(&self, contact: &Contact) -> Option<Nanos> {
+        let wired = self.bench.file().wired(contact)?;
+        Some(wired.way.servo()?.arrives())
     }
 
     /// Holds a contact, and measures how long it really was closed: on its sense line, else by when the pins that
@@ -282,7 +292,8 @@ impl Runner<'_> {
             .file()
             .wired(contact)
             .and_then(|wired| wired.latency);
-        let touches = self.bench.now() + latency.map_or(Nanos::ZERO, |latency| latency.closes);
+        let ordered = self.bench.now();
+        let touches = ordered + latency.map_or(Nanos::ZERO, |latency| latency.closes);
         self.switch(contact, &shown, true)?;
         self.all(meanwhile)?;
         let reset = self.profile.reset.as_ref();
@@ -296,12 +307,13 @@ impl Runner<'_> {
         };
         self.enter_phase(during, lasts)?;
         let lag = latency.map_or(Nanos::ZERO, |latency| latency.opens);
-        let opens = (counted + lasts).since(lag);
+        let horn = self.horn(contact).unwrap_or_default();
+        let opens = (counted + lasts).since(lag).max(ordered + horn);
         self.bench.open_at(contact, opens);
         self.wait_until(opens)?;
         self.switch(contact, &shown, false)?;
-        // The relay takes its time to open, and the contact bounces.
-        self.wait(Nanos::from_millis(50))?;
+        // The relay takes its time to open, or the servo to go back, and the contact bounces.
+        self.wait(Nanos::from_millis(50) + horn)?;
         self.measure_hold(contact, lasts, before, counted);
         Ok(())
     }
@@ -318,7 +330,7 @@ impl Runner<'_> {
             return;
         };
         let value = opened.since(closed.max(counted)).0;
-        let uncertainty = self.bench.file().uncertainty.0;
+        let uncertainty = self.bench.file().uncertainty_of(contact).0;
         let window = self
             .reset_window()
             .filter(|range| asked >= range.from && self.is_resetting());

@@ -15,6 +15,8 @@ mod pi;
 #[cfg(target_os = "linux")]
 mod raspberry_pi;
 #[cfg(target_os = "linux")]
+mod servo;
+#[cfg(target_os = "linux")]
 mod trace;
 #[cfg(target_os = "linux")]
 mod wiring;

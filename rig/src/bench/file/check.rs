@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::*;
 use super::{
-    BenchFile, Calibrated, Contact, Kept, Line, Output, Port, Relays, Stage, VERSION, Via, Wired,
+    BenchFile, Calibrated, Contact, Kept, Latency, Line, Output, Port, Relays, Stage, VERSION, Via,
+    Wired,
 };
 use crate::driver::firmata::PINS;
-use crate::driver::pin_board::{Multiplexers, Way};
+use crate::driver::pin_board::{Multiplexers, Servo, Way};
 use crate::driver::relay_board::Language;
 use crate::driver::stage::{self, Axis};
 use crate::port::{Input, Level, real_pins, sim};
@@ -282,6 +283,13 @@ impl<'t, 'p> Check<'t, 'p> {
         }
         if let Some(door) = &text.door {
             let line = self.proof(door.line.as_ref());
+            if let (Door::Closed, Some(_)) = (door.rest, door.channel.0.servo()) {
+                let problem = Problem::new(
+                    door.channel.span,
+                    "the door rests closed, and a servo lets go at rest",
+                );
+                self.add(problem.hint("write rest = \"open\", or close it with a relay or a pin"));
+            }
             self.contact(
                 &mut contacts,
                 Contact::Door,
@@ -428,6 +436,10 @@ impl<'t, 'p> Check<'t, 'p> {
             );
             return;
         }
+        // Where a line tells when it presses, the travel is no guess to go by.
+        if wired.line.is_none() {
+            wired.latency = latency(wired.way);
+        }
         contacts.insert(contact, wired);
     }
 
@@ -437,6 +449,12 @@ impl<'t, 'p> Check<'t, 'p> {
         contact: &Contact,
         channel: &Spanned<Channel>,
     ) -> bool {
+        if let Way::Servo(_) = channel.0 {
+            let message = format!("'{contact}' has a servo on a relay board");
+            let hint = "a servo gets its pulses from a pin of a Raspberry Pi: driver = \"pins\"";
+            self.add(Problem::new(channel.span, message).hint(hint));
+            return false;
+        }
         let Way::One(number) = channel.0 else {
             let message = format!("'{contact}' has a row and a column on a relay board");
             self.add(
@@ -483,6 +501,13 @@ impl<'t, 'p> Check<'t, 'p> {
         let uses = match way {
             Way::Selected { enable, .. } => vec![(enable, Use::Enable)],
             Way::One(pin) => vec![(pin, Use::Contact(contact.clone()))],
+            Way::Servo(servo) => {
+                if let Some(problem) = no_such_servo(at, contact, servo, span) {
+                    self.add(problem);
+                    return false;
+                }
+                vec![(servo.pin, Use::Contact(contact.clone()))]
+            }
             Way::Cross { row, column } if row == column => {
                 let message = format!("'{contact}' has pin {row} as its row and as its column");
                 self.add(Problem::new(span, message).hint("a row and a column are two pins"));
@@ -994,6 +1019,30 @@ fn no_such_pin(at: &str, pin: u16, span: Span) -> Option<Problem> {
     };
     (pin > highest || at == "sim:pins" && pin == 0)
         .then(|| Problem::new(span, format!("there is no pin {pin} at '{at}'")).hint(hint))
+}
+
+/// Why no servo at these pins presses a contact.
+fn no_such_servo(at: &str, contact: &Contact, servo: Servo, span: Span) -> Option<Problem> {
+    if at == "sim:pins" {
+        let presses = servo.rest <= sim::SERVO_CLOSES && servo.pressed > sim::SERVO_CLOSES;
+        let message = format!("the servo of '{contact}' presses nothing on a virtual bench");
+        let hint = "its horns press while their pulses are longer than 1500 us, and rest below";
+        return (!presses).then(|| Problem::new(span, message).hint(hint));
+    }
+    (at != real_pins::RASPBERRY_PI).then(|| {
+        let message = format!("'{contact}' has a servo at '{at}', where pins make no pulses");
+        let hint = "a servo wants a pin of a Raspberry Pi's own header: at = \"raspberry-pi\"";
+        Problem::new(span, message).hint(hint)
+    })
+}
+
+/// How long after an order a contact moves, as far as its wiring says.
+fn latency(way: Way) -> Option<Latency> {
+    let arrives = way.servo()?.arrives();
+    Some(Latency {
+        closes: arrives,
+        opens: arrives,
+    })
 }
 
 fn level(active: Active) -> Level {

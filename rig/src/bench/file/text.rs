@@ -1,8 +1,10 @@
 //! The bench file as it is written: one type for each table, one field for each key.
 
+use std::ops::RangeInclusive;
+
 use schemars::JsonSchema;
 
-use crate::driver::pin_board::Way;
+use crate::driver::pin_board::{Servo, Way};
 use crate::event::Nanos;
 use crate::quantity::{
     Days, Microamps, Micrometres, MicrometresPerSecond, Millidegrees, MillidegreesPerSecond,
@@ -41,7 +43,8 @@ pub struct BenchText as "a bench file" {
     pub ports: Named<Spanned<PortText>>,
     /// The relay board.
     pub relays: Option<RelaysText>,
-    /// Which relay or pin closes which key, by the key's label: `"5" = 5`, or `{ row = 5, column = 12 }`.
+    /// Which relay or pin closes which key, by the key's label: `"5" = 5`, or `{ row = 5, column = 12 }`,
+    /// or a servo: `{ servo = 18, rest = "1000 us", pressed = "1450 us", travel = "150 ms" }`.
     /// `line` names the line that is on while any key is closed.
     pub keys: Keys = default,
     /// Buttons beside the keypad.
@@ -160,7 +163,7 @@ pub struct MultiplexersText as "multiplexers" {
 file_table! {
 /// A button beside the keypad, or whatever else a relay does.
 pub struct ButtonText as "a contact" {
-    /// The relay, or the pin.
+    /// The relay, the pin, or a servo.
     pub channel: Spanned<Channel>,
     /// The line that proves its state.
     pub line: Option<Spanned<String>>,
@@ -182,7 +185,7 @@ pub enum Door as "a door's position" {
 file_table! {
 /// The relay that closes the door switch.
 pub struct DoorText as "a door" {
-    /// The relay, or the pin; energised means that the door is closed.
+    /// The relay, the pin, or a servo; energised, or pressed, means that the door is closed.
     pub channel: Spanned<Channel>,
     /// The line that proves its state.
     pub line: Option<Spanned<String>>,
@@ -452,7 +455,7 @@ impl JsonSchema for Keys {
     }
 }
 
-/// What closes a contact: a relay's number, a pin's number, or a row and a column.
+/// What closes a contact: a relay's number, a pin's number, a row and a column, or a servo.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Channel(pub Way);
 
@@ -466,9 +469,70 @@ pub struct CrossText as "a row and a column" {
 }
 }
 
+file_table! {
+/// A model servo whose horn presses what cannot be reached electrically: a sealed keypad, a thumb turn.
+pub struct ServoText as "a servo" {
+    /// Its pin.
+    pub servo: u16,
+    /// How long its pulses are while it rests: `1000 us`, from 500 us to 2500 us.
+    pub rest: Spanned<Nanos>,
+    /// How long they are while it presses.
+    pub pressed: Spanned<Nanos>,
+    /// How long its horn takes from one to the other, 1 s at most. A press lasts at least so long.
+    pub travel: Spanned<Nanos>,
+}
+}
+
+impl ServoText {
+    /// Servos have no other pulses, and some break when they get others.
+    const WIDTHS: RangeInclusive<Nanos> = Nanos(500_000)..=Nanos(2_500_000);
+    /// Keys, buttons, door and jam go to rest one after another, and have 5 s altogether.
+    const TRAVELS: RangeInclusive<Nanos> = Nanos::from_millis(1)..=Nanos::from_secs(1);
+
+    fn servo(self, problems: &mut Problems) -> Servo {
+        for width in [self.rest, self.pressed] {
+            if !Self::WIDTHS.contains(&width) {
+                let message = format!(
+                    "a servo's pulses are 500 us to 2500 us long, not {}",
+                    *width
+                );
+                let hint = "1000 us and 2000 us are the ends of most; find yours from 1500 us on, in steps of 50 us";
+                problems.add::<()>(Problem::new(width.span, message).hint(hint));
+            }
+        }
+        if *self.rest == *self.pressed {
+            let message = format!(
+                "the servo rests and presses at {}: it never moves",
+                *self.rest
+            );
+            let hint =
+                "'pressed' is where its horn holds the key down, 'rest' where it is clear of it";
+            problems.add::<()>(Problem::new(self.pressed.span, message).hint(hint));
+        }
+        if !Self::TRAVELS.contains(&self.travel) {
+            let message = format!(
+                "a servo's horn travels for 1 ms to 1 s, not {}",
+                *self.travel
+            );
+            let hint = "its data sheet says how long 60 degrees take, mostly 100 ms to 200 ms";
+            problems.add::<()>(Problem::new(self.travel.span, message).hint(hint));
+        }
+        Servo {
+            pin: self.servo,
+            rest: *self.rest,
+            pressed: *self.pressed,
+            travel: *self.travel,
+        }
+    }
+}
+
 impl Read for Channel {
     fn read(node: &Node, problems: &mut Problems) -> Option<Channel> {
-        if let Value::Table(_) = &node.value {
+        if let Value::Table(entries) = &node.value {
+            if entries.iter().any(|(key, _)| key.value == "servo") {
+                let servo = ServoText::read(node, problems)?.servo(problems);
+                return Some(Channel(Way::Servo(servo)));
+            }
             let CrossText { row, column } = CrossText::read(node, problems)?;
             return Some(Channel(Way::Cross { row, column }));
         }
@@ -485,6 +549,7 @@ impl JsonSchema for Channel {
             "anyOf": [
                 { "type": "integer", "minimum": 0, "maximum": 65535 },
                 generator.subschema_for::<CrossText>(),
+                generator.subschema_for::<ServoText>(),
             ],
         })
     }

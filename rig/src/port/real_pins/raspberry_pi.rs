@@ -1,19 +1,22 @@
 //! The header of a Raspberry Pi, through rppal: outputs and levels through the chip's registers (BCM2835
 //! to BCM2712 with RP1), edges through the kernel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
 use rppal::gpio::{Error, Gpio, InputPin, OutputPin, Trigger};
 
-use super::super::{Input, Level, PortProblem};
+use super::super::{Input, Level, PULSES_EVERY, PortProblem, Signal};
 use super::{Edges, HEADER_MAX, Pins, Refused};
+use crate::event::Nanos;
 
 /// The header of this computer.
 pub struct RaspberryPi {
     gpio: Gpio,
     outputs: BTreeMap<u16, OutputPin>,
+    /// Outputs for which rppal has a thread that makes pulses.
+    pulsed: BTreeSet<u16>,
     inputs: BTreeMap<u16, InputPin>,
 }
 
@@ -23,6 +26,7 @@ impl RaspberryPi {
         Ok(RaspberryPi {
             gpio: Gpio::new().map_err(refused)?,
             outputs: BTreeMap::new(),
+            pulsed: BTreeSet::new(),
             inputs: BTreeMap::new(),
         })
     }
@@ -84,13 +88,28 @@ impl Pins for RaspberryPi {
         Ok(())
     }
 
-    fn drive(&mut self, pin: u16, level: Level) -> Result<(), String> {
+    fn drive(&mut self, pin: u16, signal: Signal) -> Result<(), String> {
         let output = self.outputs.get_mut(&pin).ok_or("it is no output")?;
-        output.write(match level {
-            Level::Low => rppal::gpio::Level::Low,
-            Level::High => rppal::gpio::Level::High,
-        });
-        Ok(())
+        let mut pulse = |width: Nanos| {
+            let (every, width) = (PULSES_EVERY.0, width.0);
+            output.set_pwm(Duration::from_nanos(every), Duration::from_nanos(width))
+        };
+        let driven = match signal {
+            Signal::Pulses { width, .. } => {
+                self.pulsed.insert(pin);
+                pulse(width)
+            }
+            // `clear_pwm` would wait for the next pulse, and all other pins with it.
+            Signal::Level(Level::Low) if self.pulsed.contains(&pin) => pulse(Nanos::ZERO),
+            Signal::Level(level) => {
+                output.write(match level {
+                    Level::Low => rppal::gpio::Level::Low,
+                    Level::High => rppal::gpio::Level::High,
+                });
+                Ok(())
+            }
+        };
+        driven.map_err(|why| why.to_string())
     }
 
     fn level(&mut self, pin: u16) -> Result<Level, String> {

@@ -97,7 +97,7 @@ impl Check<'_, '_> {
         for (key, span) in given {
             if let Some(span) = span {
                 let problem = Problem::new(*span, format!("{kind} has no '{key}'"));
-                self.add(problem.hint(&format!("leave it out: {other} has one")));
+                self.add(problem.hint(format!("leave it out: {other} has one")));
             }
         }
     }
@@ -106,7 +106,7 @@ impl Check<'_, '_> {
         for (key, is_missing, example) in needs {
             if *is_missing {
                 let problem = Problem::new(text.driver.span, format!("{kind} needs '{key}'"));
-                self.add(problem.hint(&format!("write {example}, as it is on your bench")));
+                self.add(problem.hint(format!("write {example}, as it is on your bench")));
             }
         }
     }
