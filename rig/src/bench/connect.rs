@@ -107,6 +107,7 @@ impl Bench {
             touched: true,
             operator: None,
             log,
+            power_cycle: None,
         }
     }
 
