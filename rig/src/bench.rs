@@ -20,6 +20,7 @@ use crate::driver::stage::{self, Motion, Stage};
 use crate::driver::{DeviceTrouble, Driver, Trouble};
 use crate::event::Nanos;
 use crate::port::sim::state_hasher;
+use crate::port::usb_power::UsbPort;
 use crate::port::{
     Branch, CutPoint, Instruction, Interrupt, Level, Observation, PortProblem, PortTrouble, Ports,
     ProbePort, Seen, Terminal, Waited,
@@ -141,6 +142,8 @@ pub struct Bench {
     operator: Option<Box<dyn Operator>>,
     /// The firmware's log, where the bench file says that there is one.
     log: Option<Log>,
+    /// Why the probe was power-cycled, until a run records it.
+    power_cycle: Option<String>,
 }
 
 impl Bench {
@@ -378,6 +381,21 @@ impl Bench {
         probe.unlock(&mut || self.probe_port())
     }
 
+    /// The USB port that the probe is plugged into, where the bench file names one.
+    pub fn usb_port(&self) -> Option<UsbPort> {
+        self.ports.usb_port(self.file.usb_port.as_ref()?)
+    }
+
+    /// Keeps for the run to come that the probe was power-cycled.
+    pub fn note_power_cycle(&mut self, because: String) {
+        self.power_cycle = Some(because);
+    }
+
+    /// Why the probe was power-cycled, if it was since this was asked last.
+    pub fn take_power_cycle(&mut self) -> Option<String> {
+        self.power_cycle.take()
+    }
+
     fn let_go_of_probe(&mut self) {
         if let Some(log) = &mut self.log {
             log.let_go();
@@ -385,10 +403,19 @@ impl Bench {
     }
 
     fn probe_port(&mut self) -> Result<ProbePort, PortTrouble> {
-        self.probe().map_err(|absent| PortTrouble {
-            address: absent.device,
-            problem: PortProblem::Absent,
-            saw: absent.saw,
+        let Some(probe) = self.file.probe.clone() else {
+            let absent = self.absent("probe", "describe it under [probe]");
+            return Err(PortTrouble {
+                address: absent.device,
+                problem: PortProblem::Absent,
+                saw: absent.saw,
+            });
+        };
+        let device = format!("probe on {}", probe.at);
+        self.ports.probe(&probe.at).map_err(|trouble| PortTrouble {
+            problem: trouble.problem,
+            saw: DeviceTrouble::from_port(&device, "opening it", trouble).saw,
+            address: device,
         })
     }
 
@@ -451,6 +478,7 @@ impl Bench {
             touched: self.touched,
             operator: None,
             log: self.log.as_ref().map(Log::fork),
+            power_cycle: None,
         })
     }
 

@@ -18,9 +18,10 @@ use tokio::task::JoinSet;
 use crate::bench::operator::{Asked, Operator};
 use crate::bench::{Bench, BenchFile, Feed, WhenLocked};
 use crate::driver::DeviceTrouble;
-use crate::driver::probe::{Attach, Flashing, Probe};
+use crate::driver::probe::{Attach, Flashing, Probe, ProbeTrouble};
 use crate::event::{FileHash, Nanos, What};
 use crate::image::{ChipMap, Image};
+use crate::port::usb_power::{NotCycled, UsbPort};
 use crate::port::{Interrupt, Ports, Waited};
 use crate::profile::Product;
 use crate::profile::codes::Code;
@@ -404,9 +405,33 @@ pub fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTro
         pass(bench, now)?;
         return Ok(None);
     };
-    let flashed = flash_powered(group, image, bench);
-    let rest = bench.to_rest();
-    let receipt = flashed?;
+    let mut flashed = flash_powered(group, image, bench);
+    let mut rest = bench.to_rest();
+    if let Err(failed) = &mut flashed
+        && failed.is_wedged
+        && rest.unknown.is_empty()
+        && let Some(port) = bench.usb_port()
+    {
+        let first = failed.trouble.to_string();
+        match power_cycle(bench, &port)? {
+            Ok(()) => {
+                flashed = flash_powered(group, image, bench);
+                rest = bench.to_rest();
+                match &mut flashed {
+                    Ok(_) => bench.note_power_cycle(first),
+                    Err(failed) => {
+                        failed.trouble.hint += &format!(
+                            "; its USB port was switched off and on before this second attempt, because of: {first}"
+                        );
+                    }
+                }
+            }
+            Err(why) => {
+                failed.trouble.hint += &format!("; it was not power-cycled: {why}; {}", why.hint);
+            }
+        }
+    }
+    let receipt = flashed.map_err(|failed| failed.trouble)?;
     match rest.unknown.first() {
         None => {
             let until = bench.now() + SETTLE;
@@ -423,7 +448,47 @@ pub fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTro
     }
 }
 
-fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What, DeviceTrouble> {
+/// Why a board was not flashed.
+struct Unflashed {
+    trouble: DeviceTrouble,
+    /// The probe does not answer, rather than something else.
+    is_wedged: bool,
+}
+
+impl From<DeviceTrouble> for Unflashed {
+    fn from(trouble: DeviceTrouble) -> Unflashed {
+        Unflashed {
+            trouble,
+            is_wedged: false,
+        }
+    }
+}
+
+impl From<ProbeTrouble> for Unflashed {
+    fn from(trouble: ProbeTrouble) -> Unflashed {
+        Unflashed {
+            is_wedged: trouble.is_wedged(),
+            trouble: trouble.into(),
+        }
+    }
+}
+
+/// Switches the probe's USB port off and on; the outer trouble is that of another instrument meanwhile.
+fn power_cycle(bench: &mut Bench, port: &UsbPort) -> Result<Result<(), NotCycled>, DeviceTrouble> {
+    let mut trouble = None;
+    let cycled = port.power_cycle(&mut |span| {
+        let until = bench.now() + span;
+        while let Err(why) = pass(bench, until) {
+            trouble.get_or_insert(why);
+        }
+    });
+    match trouble {
+        Some(trouble) => Err(trouble),
+        None => Ok(cycled),
+    }
+}
+
+fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What, Unflashed> {
     let profile = group
         .profile
         .lock()
@@ -609,6 +674,7 @@ fn written(
             None => &[],
         },
         uncalibrated: summary.uncalibrated.as_deref(),
+        power_cycled: summary.power_cycled.as_deref(),
         recovery: group.bench.recovery.as_deref(),
         asked,
         bench_time_ns: summary.bench_time.0,
@@ -702,6 +768,9 @@ struct Record<'a> {
     /// Why the bench went by no calibration record, though its file asks for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     uncalibrated: Option<&'a str>,
+    /// Why the probe was power-cycled before the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    power_cycled: Option<&'a str>,
     /// What opens the lock if the run left it shut, as the bench file has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     recovery: Option<&'a str>,

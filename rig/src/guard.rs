@@ -22,6 +22,7 @@ use crate::bench::{Bench, BenchFile, Rest, What};
 use crate::driver::{DeviceTrouble, Trouble};
 use crate::event::Nanos;
 use crate::port::real::RealPorts;
+use crate::port::usb_power::UsbPort;
 use crate::port::{
     Branch, Input, Interrupt, Level, LineId, Observation, OutputId, PortId, PortTrouble, Ports,
     ProbePort, Signal, Waited,
@@ -236,6 +237,10 @@ impl Ports for Guarded {
 
     fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {
         self.ports_mut().probe(address)
+    }
+
+    fn usb_port(&self, place: &str) -> Option<UsbPort> {
+        self.ports().usb_port(place)
     }
 
     fn write(&mut self, port: PortId, bytes: &[u8]) -> Result<(), PortTrouble> {

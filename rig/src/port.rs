@@ -22,6 +22,7 @@ pub mod real_pins;
 pub mod real_probe;
 pub mod sim;
 pub mod sim_probe;
+pub mod usb_power;
 
 /// A byte port that has been opened; only valid for the [`Ports`] that gave it, and its forks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -192,6 +193,12 @@ pub trait Ports: Send {
     ///
     /// The caller drops it before the ports; a fork never carries it.
     fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble>;
+
+    /// The USB port at a place, as the kernel calls it, whose power a hub may switch; none where ports lead to no
+    /// USB.
+    fn usb_port(&self, _place: &str) -> Option<usb_power::UsbPort> {
+        None
+    }
 
     /// Queues bytes and returns at once; they leave in order at the port's pace, while `wait` runs.
     ///

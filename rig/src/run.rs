@@ -229,6 +229,9 @@ fn with_runner(
         let because = because.clone();
         recorder.record(bench.now(), What::Uncalibrated { because });
     }
+    if let Some(because) = bench.take_power_cycle() {
+        recorder.record(bench.now(), What::ProbePowerCycled { because });
+    }
     // What happened before concerns another run.
     bench.stood_still();
     if let Some(branch) = bench.branch() {

@@ -15,8 +15,9 @@ use crate::verdict::Verdict;
 /// The version of the trace format that this program writes. A reader refuses a newer one.
 ///
 /// Format 2 added `supply-read` and `flash-changed`, format 3 `glitched`, format 4 `uncalibrated`, `asked` and what
-/// was `asked` of a hold, format 5 whether an image was there `already`, format 6 `logged`.
-pub const FORMAT: u32 = 6;
+/// was `asked` of a hold, format 5 whether an image was there `already`, format 6 `logged`, format 7
+/// `probe-power-cycled`.
+pub const FORMAT: u32 = 7;
 
 /// Bench time in nanoseconds: a moment since the bench was made, or a span.
 #[derive(
@@ -177,6 +178,11 @@ pub enum What {
     /// The run went on although its bench goes by no calibration record.
     Uncalibrated {
         /// Why it goes by none.
+        because: String,
+    },
+    /// Before the run the probe did not answer as one, and its USB port was switched off and on again.
+    ProbePowerCycled {
+        /// What the probe did before that.
         because: String,
     },
     /// A step of the scenario, or of a procedure inside it, began.

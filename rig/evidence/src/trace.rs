@@ -240,9 +240,9 @@ mod tests {
     #[test]
     fn a_newer_trace_is_refused_whatever_else_it_says() {
         insta::assert_snapshot!(
-            message(r#"{"event":"started","format":7,"new":"field"}"#),
+            message(r#"{"event":"started","format":8,"new":"field"}"#),
             @"
-        line 1: the trace has format 7, this lockrig reads up to 6
+        line 1: the trace has format 8, this lockrig reads up to 7
         hint: read it with the lockrig that wrote it, or a newer one
         "
         );

@@ -99,6 +99,7 @@ impl Bench {
             touched: true,
             operator: None,
             log,
+            power_cycle: None,
         }
     }
 

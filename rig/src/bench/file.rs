@@ -58,6 +58,8 @@ pub struct BenchFile {
     pub console: Option<Port>,
     /// The probe's port.
     pub probe: Option<Port>,
+    /// The probe's place on USB, as the kernel calls it.
+    pub usb_port: Option<String>,
     /// The RTT channel that the firmware logs to.
     pub log: Option<usize>,
     /// What is done before flashing a chip that is locked.

@@ -15,6 +15,7 @@ use crate::port::sim::{Handle, SimPorts};
 use crate::port::{self, Interrupt, Ports};
 use crate::profile::{Product, Profile};
 use crate::project::Project;
+use crate::report::terminal::of_power_cycle;
 use crate::serve::Standing;
 use crate::source::Source;
 
@@ -54,8 +55,11 @@ impl Board {
             .ok_or_else(|| no_profile(bench))?;
         let group = group(&library.project, bench, profile, None, image)?;
         let open = opener(None, "a command by hand");
-        let prepared =
+        let mut prepared =
             campaign::prepare(&group, &open, self.seed, Interrupt::default()).map_err(broken)?;
+        if let Some(because) = prepared.bench.take_power_cycle() {
+            anstream::eprintln!("{}", of_power_cycle("this command", &because));
+        }
         Ok((group, prepared))
     }
 

@@ -340,6 +340,7 @@ fn summary(flow: &Explored) -> Summary {
         decision: None,
         bench_time: Nanos(flow.lasts.0),
         uncalibrated: None,
+        power_cycled: None,
         hold_errors: Vec::new(),
         oracles: Default::default(),
     }

@@ -344,6 +344,7 @@ fn summary(entry: &Explored) -> Summary {
         decision: None,
         bench_time: Nanos::ZERO,
         uncalibrated: None,
+        power_cycled: None,
         hold_errors: Vec::new(),
         oracles: Default::default(),
     }

@@ -766,6 +766,7 @@ impl Plan {
                 decision: None,
                 bench_time: Nanos::ZERO,
                 uncalibrated: None,
+                power_cycled: None,
                 hold_errors: Vec::new(),
                 oracles: Default::default(),
             },

@@ -23,8 +23,8 @@ pub use flashing::{Erase, Flashing, Progress, Receipt, Stage};
 pub use trouble::{Fault, ProbeTrouble};
 
 use crate::image::registry;
-use crate::port::PortTrouble;
-use trouble::{chain, fault_of, first_line, hint, port_hint};
+use crate::port::{PortProblem, PortTrouble};
+use trouble::{chain, fault_of, first_line, hint, is_of_the_probe, port_hint};
 
 /// How long one order to the core may take. On a virtual bench it is never reached: there, the core
 /// runs within the access that looks at it.
@@ -193,7 +193,12 @@ impl Probe {
                     self.session = Some(session);
                     return Ok(());
                 }
-                Err(trouble) if trouble.fault == Fault::NoAnswer && attempt < how.attempts_max => {
+                Err(trouble)
+                    if matches!(
+                        trouble.fault,
+                        Fault::NoAnswer | Fault::Port(PortProblem::Lost)
+                    ) && attempt < how.attempts_max =>
+                {
                     attempt += 1;
                     std::thread::sleep(ATTEMPT_PAUSE);
                 }
@@ -234,18 +239,27 @@ impl Probe {
         }
         probe
             .select_protocol(WireProtocol::Swd)
-            .map_err(|error| self.explain(doing, error.into()))?;
+            .map_err(|error| self.unmet(doing, error.into()))?;
         let registry = registry(&self.chip);
         let session = if how.under_reset {
             probe.attach_under_reset_with_registry(self.chip.as_str(), permissions, &registry)
         } else {
             probe.attach_with_registry(self.chip.as_str(), permissions, &registry)
         };
-        session.map_err(|error| match self.explain(doing, error) {
+        session.map_err(|error| self.unmet(doing, error))
+    }
+
+    /// Why no session began.
+    fn unmet(&mut self, doing: &str, error: probe_rs::Error) -> ProbeTrouble {
+        let is_of_the_probe = is_of_the_probe(&error);
+        match self.explain(doing, error) {
+            trouble if is_of_the_probe => {
+                self.trouble(doing, Fault::Port(PortProblem::Lost), trouble.saw)
+            }
             // A session that never was is not lost.
             lost if lost.fault == Fault::Lost => self.trouble(doing, Fault::NoAnswer, lost.saw),
             trouble => trouble,
-        })
+        }
     }
 
     /// Whether there is a session, as far as is known without asking the chip.

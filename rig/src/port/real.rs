@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::net::{TcpStream as BlockingTcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio_serial::SerialStream;
 
+use super::usb_power::UsbPort;
 use super::{
     Branch, Input, Interrupt, Level, LineId, Observation, OutputId, PortId, PortProblem,
     PortTrouble, Ports, ProbePort, Seen, Signal, Waited, Wake, real_pins, real_probe,
@@ -36,6 +38,8 @@ const BYTES_MAX: usize = 1_024;
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// How often to look whether this machine stands still.
 const PULSE: Duration = Duration::from_millis(5);
+/// Where Linux tells of USB.
+const USB_DEVICES: &str = "/sys/bus/usb/devices";
 /// The longest single sleep; a longer wait sleeps again.
 const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 
@@ -306,6 +310,10 @@ impl Ports for RealPorts {
 
     fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {
         real_probe::open(address)
+    }
+
+    fn usb_port(&self, place: &str) -> Option<UsbPort> {
+        Some(UsbPort::new(Path::new(USB_DEVICES), place))
     }
 
     fn write(&mut self, port: PortId, bytes: &[u8]) -> Result<(), PortTrouble> {

@@ -22,6 +22,7 @@ pub fn open(address: &str) -> Result<Probe, PortTrouble> {
         saw,
     };
     let lister = Lister::new();
+    let mut is_there = true;
     let opened = if address.is_empty() {
         let found = lister.list_all();
         match found.as_slice() {
@@ -41,15 +42,16 @@ pub fn open(address: &str) -> Result<Probe, PortTrouble> {
     } else {
         let selector = DebugProbeSelector::from_str(address)
             .map_err(|error| trouble(PortProblem::Absent, error.to_string()))?;
+        is_there = !lister.list(Some(&selector)).is_empty();
         lister.open(selector)
     };
     opened.map_err(|error| {
-        let (problem, saw) = explain(&error, &lister);
+        let (problem, saw) = explain(&error, &lister, is_there);
         trouble(problem, saw)
     })
 }
 
-fn explain(error: &DebugProbeError, lister: &Lister) -> (PortProblem, String) {
+fn explain(error: &DebugProbeError, lister: &Lister, is_there: bool) -> (PortProblem, String) {
     let kind = match error {
         DebugProbeError::Usb(io) => Some(io.kind()),
         DebugProbeError::ProbeCouldNotBeCreated(ProbeCreationError::Usb(io)) => Some(io.kind()),
@@ -58,7 +60,10 @@ fn explain(error: &DebugProbeError, lister: &Lister) -> (PortProblem, String) {
     let problem = match (kind, error) {
         (Some(std::io::ErrorKind::PermissionDenied), _) => PortProblem::Denied,
         (Some(std::io::ErrorKind::ResourceBusy), _) => PortProblem::Busy,
-        (_, DebugProbeError::ProbeCouldNotBeCreated(ProbeCreationError::CouldNotOpen)) => {
+        // Drivers of other probes say so of what is not there, too.
+        (_, DebugProbeError::ProbeCouldNotBeCreated(ProbeCreationError::CouldNotOpen))
+            if is_there =>
+        {
             PortProblem::Denied
         }
         _ => PortProblem::Absent,

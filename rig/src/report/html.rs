@@ -126,6 +126,9 @@ fn answer(summary: &Summary, events: &[Event], cut: Option<&str>) -> Markup {
         @if let Some(because) = &summary.uncalibrated {
             p.warning.large { strong { "Uncalibrated. " } "No measured latencies of this bench were used: " (because) "." }
         }
+        @if let Some(because) = &summary.power_cycled {
+            p.warning { strong { "The probe was power-cycled before this run. " } (because) "." }
+        }
         @if let Some(cut) = cut {
             p.warning { strong { "The trace is not whole. " } (cut) " This page shows what is whole." }
         }

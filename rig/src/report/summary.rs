@@ -27,6 +27,8 @@ pub struct Summary {
     pub bench_time: Nanos,
     /// Why its bench went by no calibration record, though its file asks for one.
     pub uncalibrated: Option<String>,
+    /// Why its probe was power-cycled before it began.
+    pub power_cycled: Option<String>,
     /// How much longer or shorter each hold was than asked for, in nanoseconds.
     pub hold_errors: Vec<i64>,
     /// Oracles by judgement: held, exempted, not observed.
@@ -106,6 +108,10 @@ pub fn summarise(events: &[Event]) -> Option<Summary> {
         bench_time: last.at.since(first.at),
         uncalibrated: events.iter().find_map(|event| match &event.what {
             What::Uncalibrated { because } => Some(because.clone()),
+            _ => None,
+        }),
+        power_cycled: events.iter().find_map(|event| match &event.what {
+            What::ProbePowerCycled { because } => Some(because.clone()),
             _ => None,
         }),
         hold_errors: events.iter().filter_map(hold_error).collect(),

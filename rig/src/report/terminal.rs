@@ -180,7 +180,33 @@ pub fn summary(
         bench_time.0 / 1_000_000_000
     )?;
     writeln!(out, "reports: {folder}")?;
+    power_cycled(out, runs)?;
     uncalibrated(out, runs)
+}
+
+/// Runs before which a probe had to be power-cycled: it may be about to fail.
+fn power_cycled(out: &mut dyn Write, runs: &[Summary]) -> io::Result<()> {
+    for run in runs {
+        if let Some(because) = &run.power_cycled {
+            let Summary {
+                scenario, profile, ..
+            } = run;
+            writeln!(
+                out,
+                "{}",
+                of_power_cycle(
+                    &format!("{scenario} with {profile} on {}", run.bench),
+                    because
+                )
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// That the probe was power-cycled, and why, in one line.
+pub fn of_power_cycle(before: &str, because: &str) -> String {
+    format!("before {before} the probe was power-cycled: {because}")
 }
 
 /// Runs that went by no measured latencies, so that nobody overlooks it.

@@ -32,6 +32,9 @@ pub fn of(what: &What) -> String {
         }
         What::Asked { question, answer } => format!("a person was asked: {question}; {answer}"),
         What::Uncalibrated { because } => format!("uncalibrated: {because}"),
+        What::ProbePowerCycled { because } => {
+            format!("before the run the probe was power-cycled: {because}")
+        }
         What::StepStarted { step, doing, .. } => format!("step {step} began: {doing}"),
         What::StepFinished { step } => format!("step {step} ended"),
         What::PhaseEntered { phase } => format!("phase {phase} began"),

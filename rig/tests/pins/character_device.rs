@@ -29,20 +29,7 @@ fn bench_file() -> String {
 
 fn boot() -> Guest {
     let lockrig = PathBuf::from(env!("CARGO_BIN_EXE_lockrig"));
-    let mut archive = Archive::new(&given("LOCKRIG_PC_BUSYBOX"), &lockrig);
-    // This computer's own lockrig, with the libraries that it is linked to.
-    for folder in ["lib", "lib/x86_64-linux-gnu", "lib64"] {
-        archive.add_folder(folder);
-    }
-    let linked = Command::new("ldd")
-        .arg(&lockrig)
-        .output()
-        .expect("ldd starts");
-    for word in String::from_utf8_lossy(&linked.stdout).split_whitespace() {
-        if let Some(name) = word.strip_prefix('/') {
-            archive.add_file(name, word.as_ref());
-        }
-    }
+    let mut archive = Archive::with_libraries(&given("LOCKRIG_PC_BUSYBOX"), &lockrig);
     archive.add_file("root/configfs.ko", &given("LOCKRIG_PC_CONFIGFS"));
     archive.add_file("root/gpio-simulated.ko", &given("LOCKRIG_PC_GPIO_SIM"));
     archive.add("root/modules.sh", include_bytes!("modules.sh"));

@@ -214,6 +214,22 @@ impl Archive {
         archive
     }
 
+    /// The same for this computer's own `lockrig`, with the libraries that it is linked to.
+    pub fn with_libraries(busybox: &Path, lockrig: &Path) -> Archive {
+        let mut archive = Archive::new(busybox, lockrig);
+        for folder in ["lib", "lib/x86_64-linux-gnu", "lib64"] {
+            archive.add_folder(folder);
+        }
+        let linked = Command::new("ldd").arg(lockrig).output();
+        let linked = linked.expect("ldd starts").stdout;
+        for word in String::from_utf8_lossy(&linked).split_whitespace() {
+            if let Some(name) = word.strip_prefix('/') {
+                archive.add_file(name, word.as_ref());
+            }
+        }
+        archive
+    }
+
     /// Adds a folder; those above it come first.
     pub fn add_folder(&mut self, name: &str) {
         self.entry(name, 0o040_755, (0, 0), &[]);

@@ -1,5 +1,5 @@
 //! Contacts that pins close: on the virtual bench, on an emulated Raspberry Pi, and behind the Linux GPIO
-//! character device.
+//! character device. And what else of Linux needs an emulated computer: USB ports that lose their power.
 //!
 //! What needs an emulated computer is ignored here: `.ci/pins` brings what that needs (QEMU, kernels, the
 //! static program) and calls it.
@@ -18,5 +18,7 @@ mod raspberry_pi;
 mod servo;
 #[cfg(target_os = "linux")]
 mod trace;
+#[cfg(target_os = "linux")]
+mod usb;
 #[cfg(target_os = "linux")]
 mod wiring;

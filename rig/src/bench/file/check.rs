@@ -13,7 +13,7 @@ use crate::driver::firmata::PINS;
 use crate::driver::pin_board::{Multiplexers, Servo, Way};
 use crate::driver::relay_board::Language;
 use crate::driver::stage::{self, Axis};
-use crate::port::{Input, Level, real_pins, sim};
+use crate::port::{Input, Level, real_pins, sim, usb_power};
 use crate::quantity::Millidegrees;
 use crate::source::{Problem, Problems, Source, Span, Spanned, is_name};
 
@@ -110,6 +110,7 @@ impl<'t, 'p> Check<'t, 'p> {
             supply,
             console,
             probe,
+            usb_port: self.usb_port(),
             log: text
                 .probe
                 .as_ref()
@@ -243,6 +244,20 @@ impl<'t, 'p> Check<'t, 'p> {
             at: port.at.value.clone(),
             baud: 0,
         })
+    }
+
+    fn usb_port(&mut self) -> Option<String> {
+        let place = self.text.probe.as_ref()?.usb_port.as_ref()?;
+        if self.text.emulates.is_some() {
+            let problem = Problem::new(place.span, "a virtual bench has no USB");
+            self.add(problem.hint("leave 'usb-port' out: it is for probes that can hang"));
+        } else if !usb_power::is_place(place) {
+            let message = format!("expected a place on USB, found '{}'", place.value);
+            self.add(Problem::new(place.span, message).hint(
+                "bus, dash, and the chain of ports, as in \"1-1.4\": the kernel's log says it when the probe is plugged in",
+            ));
+        }
+        Some(place.value.clone())
     }
 
     fn relays(&mut self) -> Option<Relays> {

@@ -288,6 +288,9 @@ pub struct ProbeText as "a probe" {
     pub log: Option<u8>,
     /// What is done before flashing a chip that is protected from being read.
     pub when_locked: WhenLocked = default,
+    /// Where it is plugged in, as the kernel of Linux calls it: bus, dash, chain of ports, as in `1-1.4`. There its
+    /// power is switched off and on once before a run, if it does not answer as a probe and the hub can do that.
+    pub usb_port: Option<Spanned<String>>,
 }
 }
 

@@ -26,7 +26,7 @@ pub struct ProbeTrouble {
 /// The kinds of [`ProbeTrouble`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The probe could not be opened.
+    /// The probe could not be opened, or does not answer as a probe.
     Port(PortProblem),
     /// The chip has no supply. This is a state of the bench, which a scenario may have brought about.
     Unpowered {
@@ -61,6 +61,16 @@ pub enum Fault {
     Order,
     /// The firmware has no RTT channel of that number, or has not made it yet.
     NoRtt,
+}
+
+impl ProbeTrouble {
+    /// Whether it is the probe that does not answer, or is not there at all, rather than the chip behind it.
+    pub fn is_wedged(&self) -> bool {
+        matches!(
+            self.fault,
+            Fault::Port(PortProblem::Absent | PortProblem::Lost)
+        )
+    }
 }
 
 impl Fault {
@@ -107,6 +117,29 @@ pub(super) fn fault_of(error: &probe_rs::Error) -> Fault {
         Error::Probe(DebugProbeError::Timeout) => Fault::Timeout,
         Error::Probe(_) => Fault::Lost,
         _ => Fault::Order,
+    }
+}
+
+/// What probe-rs' errors of single probes are called where the way to the probe failed. It keeps the types to
+/// itself; their names show in what they print for debugging.
+const UNREACHABLE: [&str; 4] = ["UsbError(", "HidApi(", "Timeout", "ProbeError("];
+
+/// Whether the probe did not answer, rather than the chip behind it.
+pub(super) fn is_of_the_probe(error: &probe_rs::Error) -> bool {
+    use probe_rs::Error;
+    let found = match error {
+        Error::Probe(found) | Error::Arm(ArmError::Probe(found)) => Some(found),
+        other => causes(other).next(),
+    };
+    match found {
+        Some(DebugProbeError::Usb(_)) => true,
+        Some(DebugProbeError::ProbeSpecific(inner)) => {
+            // Without the name of the box that it is in.
+            let text = format!("{inner:?}").replace("BoxedProbeError(", "");
+            causes::<std::io::Error>(inner).next().is_some()
+                || UNREACHABLE.iter().any(|name| text.contains(name))
+        }
+        _ => false,
     }
 }
 
@@ -174,4 +207,54 @@ pub(super) fn first_line(text: &str) -> String {
         .unwrap_or_default()
         .trim_end_matches('.')
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use probe_rs::Error;
+    use probe_rs::probe::ProbeError;
+    use rstest::rstest;
+    use thiserror::Error as Named;
+
+    use super::{ArmError, DapError, DebugProbeError, is_of_the_probe};
+
+    /// As probe-rs' errors of single probes are made.
+    #[derive(Debug, Named)]
+    #[error("the probe says no")]
+    enum Single {
+        Send { source: Sent },
+        Refused(u8),
+        ProbeError(io::Error),
+        Usb(#[from] io::Error),
+    }
+
+    #[derive(Debug, Named)]
+    #[error("nothing was sent")]
+    enum Sent {
+        UsbError(io::Error),
+        Timeout,
+    }
+
+    impl ProbeError for Single {}
+
+    fn gone() -> io::Error {
+        io::ErrorKind::NotConnected.into()
+    }
+
+    #[rstest]
+    #[case::usb(DebugProbeError::Usb(gone()).into(), true)]
+    #[case::usb_below_the_chip(ArmError::Probe(DebugProbeError::Usb(gone())).into(), true)]
+    #[case::time_out(DebugProbeError::from(Single::Send { source: Sent::Timeout }).into(), true)]
+    #[case::unsent(DebugProbeError::from(Single::Send { source: Sent::UsbError(gone()) }).into(), true)]
+    #[case::usb_of_one_probe(DebugProbeError::from(Single::from(gone())).into(), true)]
+    #[case::cable_of_one_probe(DebugProbeError::from(Single::ProbeError(gone())).into(), true)]
+    #[case::no_chip(DebugProbeError::TargetNotFound.into(), false)]
+    #[case::no_chip_in_the_words_of_one_probe(DebugProbeError::from(Single::Refused(1)).into(), false)]
+    #[case::no_acknowledge(ArmError::Dap(DapError::NoAcknowledge).into(), false)]
+    #[case::slow_chip(Error::Timeout, false)]
+    fn who_does_not_answer_is_told_apart(#[case] error: Error, #[case] is_probe: bool) {
+        assert_eq!(is_of_the_probe(&error), is_probe, "{error:?}");
+    }
 }

@@ -85,6 +85,9 @@ pub fn campaign(campaign: &Campaign<'_>) -> String {
             @if let Some((bench, because)) = campaign.runs.iter().find_map(uncalibrated) {
                 p.warning.large { strong { "Uncalibrated. " } "No measured latencies of " (bench) " were used: " (because) "." }
             }
+            @if let Some((bench, because)) = campaign.runs.iter().find_map(power_cycled) {
+                p.warning { strong { "The probe of " (bench) " was power-cycled. " } (because) "." }
+            }
             @if !attention.is_empty() {
                 section #attention aria-labelledby="attention-title" {
                     h2 #attention-title { "What needs attention" }
@@ -114,6 +117,11 @@ pub fn campaign(campaign: &Campaign<'_>) -> String {
 fn uncalibrated<'e>(entry: &'e Entry<'_>) -> Option<(&'e str, &'e str)> {
     let summary = entry.summary;
     Some((&summary.bench, summary.uncalibrated.as_deref()?))
+}
+
+fn power_cycled<'e>(entry: &'e Entry<'_>) -> Option<(&'e str, &'e str)> {
+    let summary = entry.summary;
+    Some((&summary.bench, summary.power_cycled.as_deref()?))
 }
 
 fn of<'c, 'a>(
