@@ -220,8 +220,8 @@ impl Ports for Hanging {
     fn output(&mut self, address: &str, pin: u16, level: Level) -> Result<OutputId, PortTrouble> {
         self.ports.output(address, pin, level)
     }
-    fn drive(&mut self, output: OutputId, level: Level, at: Nanos) -> Result<(), PortTrouble> {
-        self.ports.drive(output, level, at)
+    fn drive(&mut self, output: OutputId, signal: Signal, at: Nanos) -> Result<(), PortTrouble> {
+        self.ports.drive(output, signal, at)
     }
     fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {
         match self.hung {
