@@ -182,8 +182,10 @@ impl Table {
         let log = fs::read_to_string(self.path().join("log")).expect("a log");
         let entries = log.lines().map(serde_json::from_str::<Value>);
         let entries = entries.map(|entry| entry.expect("a JSON object"));
-        let outputs = entries.filter_map(|mut entry| entry.get_mut("outputs").map(Value::take));
-        outputs.last().and_then(|held| held["millivolts"].as_u64())
+        let mut outputs = entries.filter_map(|mut entry| entry.get_mut("outputs").map(Value::take));
+        outputs
+            .next_back()
+            .and_then(|held| held["millivolts"].as_u64())
     }
 
     /// Ends standard input and waits for the end; the exit code, and what went to standard error.
