@@ -283,6 +283,30 @@ impl Bench {
         Ok(())
     }
 
+    /// Why the console's port is gone, if it was there and is not any more.
+    pub fn console_lost(&self) -> Option<&DeviceTrouble> {
+        let lost = self.console.as_ref()?.lost.as_ref()?;
+        (lost.what == Trouble::Lost).then_some(lost)
+    }
+
+    /// Opens the console's port anew that went away, for somebody who talks by hand: what the board said
+    /// meanwhile is not heard, which no run may live with.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be opened; the console stays lost.
+    pub fn reopen_console(&mut self) -> Result<(), DeviceTrouble> {
+        let (Some(console), Some(at)) = (&mut self.console, &self.file.console) else {
+            return Err(self.absent("console", "describe it under [console]"));
+        };
+        let opened = self.ports.bytes(&at.at, at.baud);
+        let opened = opened.map_err(|trouble| {
+            DeviceTrouble::from_port(&console.device, "opening its port", trouble)
+        });
+        console.port = Some(opened?);
+        console.lost = None;
+        Ok(())
+    }
+
     /// Whether a line is on at this moment.
     pub fn level(&mut self, line: &str) -> Result<bool, DeviceTrouble> {
         let Some((line, _)) = self.sense.get(line) else {

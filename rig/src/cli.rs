@@ -108,6 +108,15 @@ enum Verb {
     /// Show every line, contact and the supply live, and work the bench by hand
     Watch(watch::WatchCommand),
     /// Talk to the board's console
+    ///
+    /// Sends every line of standard input, and prints what the board says and does. A virtual bench's time
+    /// stands still between the lines; a real one's passes, and what happens is printed as it happens.
+    ///
+    /// The console's port of a real bench may go away and come back, as an adapter does that is unplugged:
+    /// that is said on standard error, the board stays powered, and the conversation goes on once the port
+    /// is there again. A line typed meanwhile is sent then. What was under way when the port went, either
+    /// way, and what the board says meanwhile is lost. Ctrl-C ends the wait and brings the bench to rest;
+    /// where standard input ends before the port is back, the bench is broken.
     Console(console::Console),
     /// Carry out a recorded run again, and stop it where it failed
     Replay(replay::Replay),

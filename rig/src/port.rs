@@ -148,7 +148,7 @@ pub enum Seen {
     /// The chip is about to execute an instruction; only after [`Branch::watch_instructions`].
     Instruction(Instruction),
     /// A port is gone. It stays gone: nothing reconnects it, because what an instrument did
-    /// meanwhile cannot be known.
+    /// meanwhile cannot be known. Who can live with that opens the address anew.
     Lost {
         /// This one.
         port: PortId,
@@ -173,7 +173,8 @@ pub trait Ports: Send {
     /// The bench's time.
     fn now(&self) -> Nanos;
 
-    /// Opens a byte port. Opening the same address twice gives the same port.
+    /// Opens a byte port. Opening the same address twice gives the same port; where that one is gone, another,
+    /// if there is something at the address again.
     ///
     /// Nothing that arrived before is delivered: the first byte seen is one that came afterwards.
     fn bytes(&mut self, address: &str, baud: u32) -> Result<PortId, PortTrouble>;

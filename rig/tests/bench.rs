@@ -10,7 +10,7 @@ use lockrig::bench::{Bench, BenchFile, Contact, Feed, Happening, What};
 use lockrig::driver::Trouble;
 use lockrig::event::Nanos;
 use lockrig::port::sim::SimPorts;
-use lockrig::port::{Interrupt, Waited};
+use lockrig::port::{Disturbance, Fault, Interrupt, Waited};
 use lockrig::quantity::Millivolts;
 use lockrig::source::Source;
 
@@ -669,4 +669,30 @@ fn multiplexers_press_one_key_at_a_time() {
     let until = bench.now() + MS(50);
     watch(&mut bench, until);
     assert_eq!(bench.level("key"), Ok(false));
+}
+
+#[test]
+fn the_console_of_a_virtual_bench_that_is_lost_stays_lost() {
+    let mut bench = connect(Interrupt::default());
+    assert_eq!(bench.console_lost(), None);
+    let lost = Fault {
+        port: "sim:console".to_owned(),
+        from: bench.now(),
+        until: Nanos::NEVER,
+        what: Disturbance::Lose,
+        one_in: 1,
+        most: 0,
+        seed: 1,
+    };
+    assert!(bench.branch().expect("it is virtual").fault(lost));
+    let until = bench.now() + MS(10);
+    let seen = watch(&mut bench, until);
+    let troubles = seen.iter().filter_map(|happening| match &happening.what {
+        What::Trouble(trouble) => Some(trouble),
+        _ => None,
+    });
+    assert!(troubles.eq(bench.console_lost()), "{seen:?}");
+    let trouble = bench.reopen_console().expect_err("nothing is plugged in");
+    assert_eq!(trouble.what, Trouble::Lost);
+    assert!(bench.console_lost().is_some());
 }

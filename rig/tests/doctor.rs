@@ -54,6 +54,26 @@ fn each_fault_is_named(#[case] emulates: &str, #[case] exit: i32) {
     );
 }
 
+/// Behind multiplexers no key has a line of its own: that one which they all move followed is all there is to see.
+#[rstest]
+#[case::as_it_should_be("virtual-safe", 0)]
+#[case::welded_relay("virtual-safe-with-a-welded-relay", 3)]
+fn a_bench_with_multiplexers_is_examined_key_by_key(#[case] emulates: &str, #[case] exit: i32) {
+    let desk = TempDir::new().expect("a folder for the test");
+    let file = root().join("rig/tests/benches/safe-on-multiplexers.toml");
+    let file = fs::read_to_string(file).expect("the bench file can be read");
+    let emulated = format!("emulates = \"{emulates}\"");
+    let file = file.replace("emulates = \"virtual-safe\"", &emulated);
+    fs::write(desk.path().join("desk.toml"), file).expect("the desk can be written to");
+    let doctor = lockrig(
+        &desk,
+        &["doctor", "--bench", "desk.toml", "--date", "2026-11-26"],
+    );
+    insta::assert_snapshot!(format!("multiplexers_{emulates}"), text(&doctor.stdout));
+    assert_eq!(text(&doctor.stderr), "");
+    assert_eq!(doctor.status.code(), Some(exit));
+}
+
 /// Arguments of the same run every time.
 const RUN: [&str; 8] = [
     "run",

@@ -1,18 +1,21 @@
 //! `lockrig console`: lines to the board's console, and what it prints.
 
-use std::io::BufRead;
+use std::io::{self, BufRead};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::thread;
 
 use super::board::{Board, broken, to_rest};
 use super::error::Failure;
-use super::press::watch;
+use super::press::show;
 use super::quantity::duration;
-use crate::bench::Feed;
+use crate::bench::{Bench, Feed, Happening, What};
+use crate::driver::{DeviceTrouble, Trouble};
 use crate::event::Nanos;
+use crate::port::{Interrupt, Waited};
 
-/// Talk to the board's console
-///
-/// Sends every line of standard input, and prints what the board says and does. Bench time passes
-/// between the lines; with a virtual bench that takes no time of yours.
+/// How often to look whether a console that went away is there again.
+const LOOK: Nanos = Nanos::from_millis(200);
+
 #[derive(clap::Args, Debug)]
 pub struct Console {
     /// How long to watch after power-on and after each line
@@ -52,26 +55,161 @@ impl Console {
                 resistance: None,
             })
             .map_err(broken)
-            .and_then(|()| watch(bench, self.watch))
             .and_then(|()| self.talk(bench));
         to_rest(bench)?;
         talked.map(|()| 0)
     }
 
-    fn talk(&self, bench: &mut crate::bench::Bench) -> Result<(), Failure> {
-        let end: &[u8] = match self.line_end {
-            LineEnd::Cr => b"\r",
-            LineEnd::Lf => b"\n",
-            LineEnd::Crlf => b"\r\n",
+    fn talk(&self, bench: &mut Bench) -> Result<(), Failure> {
+        let end = match self.line_end {
+            LineEnd::Cr => "\r",
+            LineEnd::Lf => "\n",
+            LineEnd::Crlf => "\r\n",
         };
-        for line in std::io::stdin().lock().lines() {
-            let line =
-                line.map_err(|why| Failure::usage(format!("reading standard input: {why}")))?;
-            let mut bytes = line.into_bytes();
-            bytes.extend_from_slice(end);
-            bench.send(&bytes).map_err(broken)?;
-            watch(bench, self.watch)?;
+        let mut conversation = Conversation::begin(bench);
+        conversation.listen(self.watch)?;
+        while let Some(line) = conversation.typed()? {
+            conversation.say(&(line + end))?;
+            conversation.listen(self.watch)?;
+        }
+        conversation.end()
+    }
+}
+
+/// A conversation with the board that outlives its port.
+struct Conversation<'b> {
+    bench: &'b mut Bench,
+    typed: Receiver<io::Result<String>>,
+    away: Option<Away>,
+}
+
+/// A console whose port went away, as was said.
+struct Away {
+    device: String,
+    /// When to look for it next.
+    look: Nanos,
+    /// Why it could not be opened the last time.
+    why: Trouble,
+}
+
+impl Conversation<'_> {
+    fn begin(bench: &mut Bench) -> Conversation<'_> {
+        let typed = type_into(bench.interrupt());
+        Conversation {
+            bench,
+            typed,
+            away: None,
+        }
+    }
+
+    /// The next line of standard input, once there is one; none when it has ended.
+    fn typed(&mut self) -> Result<Option<String>, Failure> {
+        let typed = loop {
+            if self.bench.file().emulates.is_some() {
+                break self.typed.recv().ok();
+            }
+            match self.typed.try_recv() {
+                Ok(typed) => break Some(typed),
+                Err(TryRecvError::Disconnected) => break None,
+                Err(TryRecvError::Empty) => self.pass(Nanos::NEVER)?,
+            }
+        };
+        let failed = |why| Failure::usage(format!("reading standard input: {why}"));
+        typed.transpose().map_err(failed)
+    }
+
+    /// Sends this as soon as there is a console.
+    fn say(&mut self, line: &str) -> Result<(), Failure> {
+        loop {
+            while self.bench.console_lost().is_some() {
+                self.pass(Nanos::NEVER)?;
+            }
+            self.bench.send(line.as_bytes()).map_err(broken)?;
+            // Else its port refused the line: nothing of it was sent.
+            if self.bench.console_lost().is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn listen(&mut self, span: Nanos) -> Result<(), Failure> {
+        let until = self.bench.now() + span;
+        while self.bench.now() < until {
+            self.pass(until)?;
         }
         Ok(())
     }
+
+    /// Lets time pass until then at most, until something happened, or until something was typed.
+    fn pass(&mut self, until: Nanos) -> Result<(), Failure> {
+        let look = self.away.as_ref().map_or(until, |away| away.look);
+        if let Waited::Saw(happening) = self.bench.wait(until.min(look)) {
+            self.see(happening)?;
+        }
+        self.look();
+        Ok(())
+    }
+
+    fn see(&mut self, happening: Happening) -> Result<(), Failure> {
+        match &happening.what {
+            What::Trouble(trouble) if self.bench.console_lost() == Some(trouble) => {
+                anstream::eprintln!(
+                    "{trouble}\nhint: the board stays powered, and what is typed waits until the port is back; \
+                     Ctrl-C brings the bench to rest"
+                );
+                self.away = Some(Away {
+                    device: trouble.device.clone(),
+                    look: self.bench.now() + LOOK,
+                    why: Trouble::Absent,
+                });
+                Ok(())
+            }
+            _ => show(happening),
+        }
+    }
+
+    /// Looks for a console that is away, if it is time to, and says when it is back.
+    fn look(&mut self) {
+        let now = self.bench.now();
+        let Some(away) = self.away.as_mut().filter(|away| away.look <= now) else {
+            return;
+        };
+        let Err(trouble) = self.bench.reopen_console() else {
+            anstream::eprintln!("{}: its port is back", away.device);
+            self.away = None;
+            return;
+        };
+        // That it is not there was said.
+        if trouble.what != away.why && trouble.what != Trouble::Absent {
+            anstream::eprintln!("{}", explained(&trouble));
+        }
+        away.why = trouble.what;
+        away.look = now + LOOK;
+    }
+
+    /// Nobody can say what the board answered to the last line if its console is away.
+    fn end(self) -> Result<(), Failure> {
+        let lost = self.bench.console_lost().cloned();
+        lost.map_or(Ok(()), |trouble| Err(broken(trouble)))
+    }
+}
+
+fn explained(trouble: &DeviceTrouble) -> String {
+    format!("{trouble}\nhint: {}", trouble.hint)
+}
+
+/// Reads standard input beside the bench; each line that comes, and the end, ends a wait.
+fn type_into(interrupt: Interrupt) -> Receiver<io::Result<String>> {
+    let (lines, typed) = sync_channel(1);
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            if lines.send(line).is_err() {
+                return;
+            }
+            interrupt.raise();
+        }
+        drop(lines);
+        interrupt.raise();
+    });
+    typed
 }

@@ -4,7 +4,7 @@ use super::board::{self, Board, broken, to_rest};
 use super::error::Failure;
 use super::files::print;
 use super::quantity::{duration, voltage};
-use crate::bench::{Bench, Contact, Feed, What};
+use crate::bench::{Bench, Contact, Feed, Happening, What};
 use crate::event::Nanos;
 use crate::port::{Interrupt, Waited};
 use crate::quantity::Millivolts;
@@ -179,29 +179,24 @@ pub fn watch(bench: &mut Bench, span: Nanos) -> Result<(), Failure> {
     let until = bench.now() + span;
     while bench.now() < until {
         match bench.wait(until) {
-            Waited::Saw(happening) => {
-                let at = happening.at.to_string();
-                match happening.what {
-                    What::Line { line, on, .. } => {
-                        print(&format!(
-                            "{at:>12}  {line} {}\n",
-                            if on { "on" } else { "off" }
-                        ))?;
-                    }
-                    What::Measured {
-                        voltage, current, ..
-                    } => {
-                        print(&format!("{at:>12}  supply {voltage}, {current}\n"))?;
-                    }
-                    What::Printed { text, .. } => {
-                        print(&format!("{at:>12}  console: {text}\n"))?;
-                    }
-                    What::Trouble(trouble) => return Err(broken(trouble)),
-                    _ => {}
-                }
-            }
+            Waited::Saw(happening) => show(happening)?,
             Waited::Deadline | Waited::Interrupted => return Ok(()),
         }
     }
     Ok(())
+}
+
+/// Prints what was seen; trouble of an instrument ends the command.
+pub fn show(happening: Happening) -> Result<(), Failure> {
+    let said = match happening.what {
+        What::Line { line, on, .. } => format!("{line} {}", if on { "on" } else { "off" }),
+        What::Measured {
+            voltage, current, ..
+        } => format!("supply {voltage}, {current}"),
+        What::Printed { text, .. } => format!("console: {text}"),
+        What::Trouble(trouble) => return Err(broken(trouble)),
+        _ => return Ok(()),
+    };
+    let at = happening.at.to_string();
+    print(&format!("{at:>12}  {said}\n")).map(drop)
 }

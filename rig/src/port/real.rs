@@ -2,7 +2,8 @@
 //!
 //! One task for each byte port moves bytes both ways and stamps what comes with the time at which the
 //! system gave it to us; all of them feed one bounded queue, on which `wait` blocks. Nothing reconnects:
-//! a port that is gone stays gone, because nobody knows what its instrument did meanwhile.
+//! a port that is gone stays gone, because nobody knows what its instrument did meanwhile. Its address can be
+//! opened anew, as another port.
 //!
 //! Pins are `real_pins`' business; where there are none, a sense board tells lines over a byte port.
 
@@ -178,6 +179,12 @@ impl RealPorts {
     }
 }
 
+impl Open {
+    fn is(&self, address: &str, baud: u32) -> bool {
+        self.address == address && self.baud == baud
+    }
+}
+
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 
@@ -260,7 +267,7 @@ impl Ports for RealPorts {
         let known = self
             .ports
             .iter()
-            .position(|open| open.address == address && open.baud == baud);
+            .position(|open| open.is(address, baud) && !open.send.is_closed());
         if let Some(known) = known {
             return Ok(PortId(known as u16));
         }

@@ -297,6 +297,42 @@ impl SimPorts {
             what,
         })
     }
+
+    /// The port at an address, be it lost or not.
+    fn port(&self, address: &str, baud: u32) -> Result<PortId, PortTrouble> {
+        let absent = |saw| PortTrouble {
+            address: address.to_owned(),
+            problem: PortProblem::Absent,
+            saw,
+        };
+        let name = address.strip_prefix("sim:").unwrap_or(address);
+        let port = bench::Port::from_str(name).map_err(|unknown| absent(unknown.to_string()))?;
+        if !self.world.ports().contains(&port) {
+            return Err(absent(
+                "this virtual bench has no such instrument".to_owned(),
+            ));
+        }
+        // Zero is a bench file that leaves the rate out.
+        if baud != 0 && baud != port.baud() {
+            return Err(absent(format!(
+                "this instrument talks at {} baud, not at {baud}",
+                port.baud()
+            )));
+        }
+        Ok(PortId(port as u16))
+    }
+
+    /// One that is lost stays lost.
+    fn check_lost(&self, port: PortId) -> Result<(), PortTrouble> {
+        match self.faults.is_lost(port, self.now()) {
+            false => Ok(()),
+            true => Err(PortTrouble {
+                address: format!("sim:{}", bench::Port::ALL[usize::from(port.0)]),
+                problem: PortProblem::Lost,
+                saw: "the port is gone".to_owned(),
+            }),
+        }
+    }
 }
 
 impl World {
@@ -386,26 +422,8 @@ impl Ports for SimPorts {
     }
 
     fn bytes(&mut self, address: &str, baud: u32) -> Result<PortId, PortTrouble> {
-        let absent = |saw| PortTrouble {
-            address: address.to_owned(),
-            problem: PortProblem::Absent,
-            saw,
-        };
-        let name = address.strip_prefix("sim:").unwrap_or(address);
-        let port = bench::Port::from_str(name).map_err(|unknown| absent(unknown.to_string()))?;
-        if !self.world.ports().contains(&port) {
-            return Err(absent(
-                "this virtual bench has no such instrument".to_owned(),
-            ));
-        }
-        // Zero is a bench file that leaves the rate out.
-        if baud != 0 && baud != port.baud() {
-            return Err(absent(format!(
-                "this instrument talks at {} baud, not at {baud}",
-                port.baud()
-            )));
-        }
-        Ok(PortId(port as u16))
+        let port = self.port(address, baud)?;
+        self.check_lost(port).map(|()| port)
     }
 
     fn line(&mut self, address: &str, pin: &str, _: &Input) -> Result<LineId, PortTrouble> {
@@ -475,15 +493,8 @@ impl Ports for SimPorts {
             self.write_now(port, bytes);
             return Ok(());
         }
-        let now = self.now();
-        if self.faults.is_lost(port, now) {
-            return Err(PortTrouble {
-                address: format!("sim:{}", bench::Port::ALL[usize::from(port.0)]),
-                problem: PortProblem::Lost,
-                saw: "the port is gone".to_owned(),
-            });
-        }
-        let bytes = self.faults.outgoing(now, port, bytes);
+        self.check_lost(port)?;
+        let bytes = self.faults.outgoing(self.now(), port, bytes);
         self.write_now(port, &bytes);
         Ok(())
     }
@@ -717,7 +728,7 @@ impl Branch for SimPorts {
             self.faults.lose_probe(fault.from);
             return true;
         }
-        let port = self.bytes(&fault.port, 0);
+        let port = self.port(&fault.port, 0);
         port.map(|port| self.faults.add(port, fault)).is_ok()
     }
 

@@ -95,7 +95,8 @@ impl Served {
         (status, rest)
     }
 
-    fn terminate(&self) {
+    /// Asks it to end.
+    pub fn terminate(&self) {
         let sent = Command::new("kill")
             .arg(self.process.id().to_string())
             .status();
