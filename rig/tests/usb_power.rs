@@ -17,7 +17,7 @@ use lockrig::port::sim::SimPorts;
 use lockrig::port::usb_power::UsbPort;
 use lockrig::port::{
     Branch, Input, Interrupt, Level, LineId, Observation, OutputId, Outputs, PortId, PortProblem,
-    PortTrouble, Ports, ProbePort, Waited,
+    PortTrouble, Ports, ProbePort, Signal, Waited,
 };
 use lockrig::profile::{Product, codes};
 use lockrig::scenario::{self, Course, Requirements, Scenario};
