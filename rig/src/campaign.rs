@@ -356,6 +356,52 @@ fn is_expected(bench: &Bench) -> Result<(), DeviceTrouble> {
     }
 }
 
+/// Whether the chip is that of the unit which the bench file names.
+fn is_the_device(bench: &Bench, probe: &mut Probe) -> Result<(), DeviceTrouble> {
+    let Some(device) = &bench.file().device else {
+        return Ok(());
+    };
+    let Some(wanted) = &device.chip_id else {
+        return Ok(());
+    };
+    let mut found = wanted.clone();
+    for (at, word) in (wanted.at..).step_by(4).zip(&mut found.words) {
+        *word = probe.read_word(at)?;
+    }
+    if found == *wanted {
+        return Ok(());
+    }
+    Err(DeviceTrouble {
+        device: "device under test".to_owned(),
+        doing: format!(
+            "confirming that it is {}, serial number {}",
+            device.model, device.serial_number
+        ),
+        what: crate::driver::Trouble::Refused,
+        saw: format!("its chip is {found}, and the bench file says {wanted}"),
+        hint: "put the right unit on the bench, or correct [device] in the bench file".to_owned(),
+    })
+}
+
+/// The same before runs that flash nothing.
+fn meet_device(group: &Group, bench: &mut Bench) -> Result<(), DeviceTrouble> {
+    let device = bench.file().device.as_ref();
+    let has_id = device.is_some_and(|device| device.chip_id.is_some());
+    let Some(chip) = bench.file().chip.clone().filter(|_| has_id) else {
+        return Ok(());
+    };
+    let supply = bench.file().supply.as_ref();
+    let fresh = group.profile.lock().filter(|_| supply.is_some());
+    let met = feed(bench, fresh.map(|profile| profile.supply.fresh.value)).and_then(|()| {
+        let mut probe = Probe::new(&group.bench.name, &chip);
+        bench.attach(&mut probe, Attach::default())?;
+        is_the_device(bench, &mut probe)
+    });
+    bench.to_rest();
+    let until = bench.now() + SETTLE;
+    met.and_then(|()| pass(bench, until))
+}
+
 /// Whether the board, as it is now, leaves the supply its voltage. Of cells nobody knows.
 fn holds_under_load(bench: &mut Bench, set: Millivolts) -> Result<(), DeviceTrouble> {
     let supply = bench.file().supply.as_ref();
@@ -400,6 +446,7 @@ fn holds_under_load(bench: &mut Bench, set: Millivolts) -> Result<(), DeviceTrou
 /// An instrument or probe that does not do what it was told. The outputs are at rest then.
 pub fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTrouble> {
     let Some(image) = &group.image else {
+        meet_device(group, bench)?;
         // What was seen while the instruments were met is no part of a run.
         let now = bench.now();
         pass(bench, now)?;
@@ -507,6 +554,7 @@ fn flash_powered(group: &Group, image: &Image, bench: &mut Bench) -> Result<What
         feed(bench, set)?;
     }
     bench.attach(&mut probe, Attach::default())?;
+    is_the_device(bench, &mut probe)?;
     let flashing = Flashing {
         // Flash of a real board wears out; an emulated one begins erased.
         spare: bench.file().emulates.is_none(),
@@ -674,6 +722,7 @@ fn written(
             None => &[],
         },
         uncalibrated: summary.uncalibrated.as_deref(),
+        device: summary.device.as_deref(),
         power_cycled: summary.power_cycled.as_deref(),
         recovery: group.bench.recovery.as_deref(),
         asked,
@@ -768,6 +817,9 @@ struct Record<'a> {
     /// Why the bench went by no calibration record, though its file asks for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     uncalibrated: Option<&'a str>,
+    /// Which unit was under test, and who says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<&'a str>,
     /// Why the probe was power-cycled before the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     power_cycled: Option<&'a str>,

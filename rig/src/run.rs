@@ -229,6 +229,16 @@ fn with_runner(
         let because = because.clone();
         recorder.record(bench.now(), What::Uncalibrated { because });
     }
+    if let Some(device) = &bench.file().device {
+        recorder.record(
+            bench.now(),
+            What::DeviceUnderTest {
+                model: device.model.clone(),
+                serial_number: device.serial_number.clone(),
+                chip_id: device.chip_id.as_ref().map(ToString::to_string),
+            },
+        );
+    }
     if let Some(because) = bench.take_power_cycle() {
         recorder.record(bench.now(), What::ProbePowerCycled { because });
     }

@@ -92,6 +92,30 @@ fn a_button_that_is_not_wired_is_missed_before_anything_is_pressed() {
     }
 }
 
+#[test]
+fn another_unit_than_the_bench_file_names_is_not_judged() {
+    let bench = shipped("safe-on-pins.toml");
+    let named = |id: &str| {
+        let device = format!(
+            "device = {{ model = \"Sample\", serial-number = \"0142\", chip-id = {{ at = 0x10000060, is = \"{id}\" }} }}"
+        );
+        bench.replacen("version = 1", &format!("version = 1\n{device}"), 1)
+    };
+    let runs = run(&named("1f00cafe 0badf00d"), &["chord.yaml"]);
+    let [(_, verdict, because)] = &*runs else {
+        panic!("{runs:?}")
+    };
+    assert_eq!(verdict, "broken");
+    let told = "confirming that it is Sample, serial number 0142: its chip is ";
+    let (_, found) = because.split_once(told).expect(because);
+    let (found, _) = found
+        .split_once(", and the bench file says 1f00cafe 0badf00d")
+        .expect(because);
+    for (id, verdict, because) in run(&named(found), &["chord.yaml"]) {
+        assert_eq!(verdict, "pass", "{id}: {because}");
+    }
+}
+
 /// A real bench at whose ports there is nothing.
 const REAL: &str = r#"
 bench = "real"

@@ -16,7 +16,7 @@ use crate::verdict::Verdict;
 ///
 /// Format 2 added `supply-read` and `flash-changed`, format 3 `glitched`, format 4 `uncalibrated`, `asked` and what
 /// was `asked` of a hold, format 5 whether an image was there `already`, format 6 `logged`, format 7
-/// `probe-power-cycled`.
+/// `probe-power-cycled` and `device-under-test`.
 pub const FORMAT: u32 = 7;
 
 /// Bench time in nanoseconds: a moment since the bench was made, or a span.
@@ -179,6 +179,15 @@ pub enum What {
     Uncalibrated {
         /// Why it goes by none.
         because: String,
+    },
+    /// Which unit the bench file says is under test.
+    DeviceUnderTest {
+        /// Its model, as its label has it.
+        model: String,
+        /// Its serial number.
+        serial_number: String,
+        /// What its chip says that it is, as the probe read it before the run; none where nobody compared it.
+        chip_id: Option<String>,
     },
     /// Before the run the probe did not answer as one, and its USB port was switched off and on again.
     ProbePowerCycled {

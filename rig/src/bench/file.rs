@@ -38,6 +38,8 @@ pub struct BenchFile {
     pub chip: Option<String>,
     /// The image that is flashed where nobody names another.
     pub image: Option<String>,
+    /// Which unit stands there, where the file says it.
+    pub device: Option<Device>,
     /// Which virtual bench its ports lead to; none for a real bench.
     pub emulates: Option<String>,
     /// How far a measured hold may be from the truth (k = 2).
@@ -68,6 +70,37 @@ pub struct BenchFile {
     pub stage: Option<Stage>,
     /// The outputs in the order in which they go to rest.
     pub rest: Vec<Output>,
+}
+
+/// The unit under test.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Device {
+    /// Its model, as its label has it.
+    pub model: String,
+    /// Its serial number.
+    pub serial_number: String,
+    /// What its chip says that it is.
+    pub chip_id: Option<ChipId>,
+}
+
+/// Words that no other chip of its kind has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChipId {
+    /// Where they begin.
+    pub at: u32,
+    /// What they are.
+    pub words: Vec<u32>,
+}
+
+impl std::fmt::Display for ChipId {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words: Vec<String> = self
+            .words
+            .iter()
+            .map(|word| format!("{word:08x}"))
+            .collect();
+        out.write_str(&words.join(" "))
+    }
 }
 
 /// How a bench's calibration is kept.

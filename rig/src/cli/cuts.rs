@@ -341,6 +341,7 @@ fn summary(flow: &Explored) -> Summary {
         bench_time: Nanos(flow.lasts.0),
         uncalibrated: None,
         power_cycled: None,
+        device: None,
         hold_errors: Vec::new(),
         oracles: Default::default(),
     }

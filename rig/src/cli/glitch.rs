@@ -345,6 +345,7 @@ fn summary(entry: &Explored) -> Summary {
         bench_time: Nanos::ZERO,
         uncalibrated: None,
         power_cycled: None,
+        device: None,
         hold_errors: Vec::new(),
         oracles: Default::default(),
     }

@@ -767,6 +767,7 @@ impl Plan {
                 bench_time: Nanos::ZERO,
                 uncalibrated: None,
                 power_cycled: None,
+                device: None,
                 hold_errors: Vec::new(),
                 oracles: Default::default(),
             },

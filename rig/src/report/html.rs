@@ -135,6 +135,9 @@ fn answer(summary: &Summary, events: &[Event], cut: Option<&str>) -> Markup {
         dl.identity {
             div { dt { "scenario" } dd { (summary.scenario) } }
             div { dt { "product" } dd { (summary.profile) } }
+            @if let Some(device) = &summary.device {
+                div { dt { "device under test" } dd { (device) } }
+            }
             div { dt { "variant" } dd { (variant) } }
             div { dt { "bench" } dd { (summary.bench) } }
             @if let Some(seed) = seed { div { dt { "seed" } dd { (seed) } } }

@@ -44,6 +44,9 @@ fn case(run: &Summary) -> TestCase {
     if let Some(because) = &run.uncalibrated {
         case.add_property(Property::new("UNCALIBRATED", because.as_str()));
     }
+    if let Some(device) = &run.device {
+        case.add_property(Property::new("device", device.as_str()));
+    }
     if let Some(because) = &run.power_cycled {
         case.add_property(Property::new("POWER_CYCLED", because.as_str()));
     }

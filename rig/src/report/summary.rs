@@ -27,6 +27,8 @@ pub struct Summary {
     pub bench_time: Nanos,
     /// Why its bench went by no calibration record, though its file asks for one.
     pub uncalibrated: Option<String>,
+    /// Which unit was under test, where the bench file says it, and who confirmed that.
+    pub device: Option<String>,
     /// Why its probe was power-cycled before it began.
     pub power_cycled: Option<String>,
     /// How much longer or shorter each hold was than asked for, in nanoseconds.
@@ -108,6 +110,14 @@ pub fn summarise(events: &[Event]) -> Option<Summary> {
         bench_time: last.at.since(first.at),
         uncalibrated: events.iter().find_map(|event| match &event.what {
             What::Uncalibrated { because } => Some(because.clone()),
+            _ => None,
+        }),
+        device: events.iter().find_map(|event| match &event.what {
+            What::DeviceUnderTest {
+                model,
+                serial_number,
+                chip_id,
+            } => Some(words::device(model, serial_number, chip_id.as_deref())),
             _ => None,
         }),
         power_cycled: events.iter().find_map(|event| match &event.what {

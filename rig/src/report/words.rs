@@ -32,6 +32,11 @@ pub fn of(what: &What) -> String {
         }
         What::Asked { question, answer } => format!("a person was asked: {question}; {answer}"),
         What::Uncalibrated { because } => format!("uncalibrated: {because}"),
+        What::DeviceUnderTest {
+            model,
+            serial_number,
+            chip_id,
+        } => device(model, serial_number, chip_id.as_deref()),
         What::ProbePowerCycled { because } => {
             format!("before the run the probe was power-cycled: {because}")
         }
@@ -398,4 +403,13 @@ mod tests {
     fn a_fact_is_told_in_words(#[case] what: What, #[case] expected: &str) {
         assert_eq!(of(&what), expected);
     }
+}
+
+/// Which unit is under test, and who says so.
+pub fn device(model: &str, serial_number: &str, chip_id: Option<&str>) -> String {
+    let confirmed = match chip_id {
+        Some(id) => format!("confirmed by its chip, {id}"),
+        None => "by the bench file alone".to_owned(),
+    };
+    format!("{model}, serial number {serial_number}, {confirmed}")
 }

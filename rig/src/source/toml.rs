@@ -65,7 +65,10 @@ fn node(value: &toml::Spanned<DeValue<'_>>) -> Node {
                 text: text.to_string(),
                 quoted: true,
             },
-            DeValue::Integer(integer) => plain(integer.to_string()),
+            DeValue::Integer(integer) => {
+                let number = i128::from_str_radix(integer.as_str(), integer.radix());
+                plain(number.map_or(integer.to_string(), |number| number.to_string()))
+            }
             DeValue::Float(float) => plain(float.to_string()),
             DeValue::Boolean(boolean) => plain(boolean.to_string()),
             DeValue::Datetime(datetime) => plain(datetime.to_string()),

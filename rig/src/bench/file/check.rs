@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::*;
 use super::{
-    BenchFile, Calibrated, Contact, Kept, Latency, Line, Output, Port, Relays, Stage, VERSION, Via,
-    Wired,
+    BenchFile, Calibrated, ChipId, Contact, Device, Kept, Latency, Line, Output, Port, Relays,
+    Stage, VERSION, Via, Wired,
 };
 use crate::driver::firmata::PINS;
 use crate::driver::pin_board::{Multiplexers, Servo, Way};
@@ -116,6 +116,7 @@ impl<'t, 'p> Check<'t, 'p> {
                 .as_ref()
                 .and_then(|probe| probe.log)
                 .map(usize::from),
+            device: self.device(),
             recovery: self.recovery(),
             when_locked: text
                 .probe
@@ -143,6 +144,47 @@ impl<'t, 'p> Check<'t, 'p> {
                 *version
             );
             self.add(Problem::new(version.span, message).hint(hint));
+        }
+    }
+
+    fn device(&mut self) -> Option<Device> {
+        let text = self.text.device.as_ref()?;
+        for named in [&text.model, &text.serial_number] {
+            if named.trim().is_empty() {
+                let problem = Problem::new(named.span, "a device without a name");
+                self.add(problem.hint("write what its label says"));
+            }
+        }
+        let chip_id = text.chip_id.as_ref().and_then(|id| self.chip_id(id));
+        Some(Device {
+            model: text.model.value.clone(),
+            serial_number: text.serial_number.value.clone(),
+            chip_id,
+        })
+    }
+
+    fn chip_id(&mut self, text: &ChipIdText) -> Option<ChipId> {
+        if self.text.probe.is_none() {
+            let problem = Problem::new(text.is.span, "no probe could read what the chip is");
+            self.add(problem.hint("describe one under [probe], or leave 'chip-id' out"));
+        }
+        if *text.at % 4 != 0 {
+            let problem = Problem::new(text.at.span, "words begin at multiples of four");
+            self.add(problem.hint("the chip's manual says where: 0x10000060 for an nRF51"));
+        }
+        let words = text.is.split_whitespace();
+        let words: Result<Vec<u32>, _> = words.map(|word| u32::from_str_radix(word, 16)).collect();
+        match words {
+            Ok(words) if (1..=8).contains(&words.len()) => Some(ChipId {
+                at: *text.at,
+                words,
+            }),
+            _ => {
+                let message = format!("expected words in hexadecimal, found '{}'", *text.is);
+                let problem = Problem::new(text.is.span, message);
+                self.add(problem.hint("write one to eight, such as \"1f00cafe 0badf00d\"; a run says what it read where it is something else"));
+                None
+            }
         }
     }
 

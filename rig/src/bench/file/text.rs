@@ -30,6 +30,8 @@ pub struct BenchText as "a bench file" {
     pub chip: Option<String>,
     /// The image that is flashed where nobody names another: the name of a shipped one, or a path.
     pub image: Option<String>,
+    /// Which unit stands there, for reports that name it; with `chip-id` it is confirmed before each run.
+    pub device: Option<DeviceText>,
     /// Which virtual bench the `sim:` ports lead to.
     pub emulates: Option<Spanned<String>>,
     /// How far a hold, as it is measured here, may be from the truth (k = 2).
@@ -267,6 +269,28 @@ pub struct SupplyText as "a supply" {
     /// lead has opened and opens before the lead closes. Left out where the board's capacitors are to discharge
     /// by themselves.
     pub crowbar: Option<Spanned<Channel>>,
+}
+}
+
+file_table! {
+/// The unit under test.
+pub struct DeviceText as "a device" {
+    /// Its model, as its label has it.
+    pub model: Spanned<String>,
+    /// Its serial number.
+    pub serial_number: Spanned<String>,
+    /// What its chip says that it is, as the probe reads it.
+    pub chip_id: Option<ChipIdText>,
+}
+}
+
+file_table! {
+/// Words that no other chip of its kind has, such as FICR.DEVICEID of an nRF51.
+pub struct ChipIdText as "a chip's id" {
+    /// Where they begin: `0x10000060`.
+    pub at: Spanned<u32>,
+    /// What they are, in hexadecimal, with spaces between: `"1f00cafe 0badf00d"`.
+    pub is: Spanned<String>,
 }
 }
 
