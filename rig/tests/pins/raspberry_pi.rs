@@ -128,7 +128,9 @@ fn what_is_killed_in_the_middle_of_a_hold_leaves_every_pin_at_rest() {
         .type_line("lockrig press program --for 50s --bench bench.toml --profile kwikset-smartcode-909 & echo \"guest: pid $!\"");
     pi.guest.said_before("guest: pid ", Duration::from_secs(30));
     let pid = pi.guest.rest_of_line();
-    let on = pi.edge(PAUSE_MAX).expect("the hold begins");
+    let Some(on) = pi.edge(PAUSE_MAX) else {
+        panic!("no hold begins: {}", pi.guest.run("true", COMMAND_MAX).0)
+    };
     assert_eq!((on.pin, on.high), (PROGRAM, false));
     assert_eq!(pi.levels() & outputs(), outputs() & !(1 << PROGRAM));
     pi.guest.type_line(&format!("kill -9 {pid}"));
