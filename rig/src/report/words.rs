@@ -333,6 +333,15 @@ pub fn stands(stands: Against) -> (&'static str, &'static str) {
     }
 }
 
+/// Which unit is under test, and who says so.
+pub fn device(model: &str, serial_number: &str, chip_id: Option<&str>) -> String {
+    let confirmed = match chip_id {
+        Some(id) => format!("confirmed by its chip, {id}"),
+        None => "by the bench file alone".to_owned(),
+    };
+    format!("{model}, serial number {serial_number}, {confirmed}")
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -403,13 +412,4 @@ mod tests {
     fn a_fact_is_told_in_words(#[case] what: What, #[case] expected: &str) {
         assert_eq!(of(&what), expected);
     }
-}
-
-/// Which unit is under test, and who says so.
-pub fn device(model: &str, serial_number: &str, chip_id: Option<&str>) -> String {
-    let confirmed = match chip_id {
-        Some(id) => format!("confirmed by its chip, {id}"),
-        None => "by the bench file alone".to_owned(),
-    };
-    format!("{model}, serial number {serial_number}, {confirmed}")
 }

@@ -168,7 +168,7 @@ impl<'t, 'p> Check<'t, 'p> {
             let problem = Problem::new(text.is.span, "no probe could read what the chip is");
             self.add(problem.hint("describe one under [probe], or leave 'chip-id' out"));
         }
-        if *text.at % 4 != 0 {
+        if !text.at.is_multiple_of(4) {
             let problem = Problem::new(text.at.span, "words begin at multiples of four");
             self.add(problem.hint("the chip's manual says where: 0x10000060 for an nRF51"));
         }
