@@ -155,7 +155,7 @@ fn check(phases: &[Phase]) {
 }
 
 #[test]
-#[ignore = "needs an emulated Raspberry Pi: call .ci/pins"]
+#[ignore = "needs an emulated Raspberry Pi on a machine that does nothing else: call .ci/pins servo"]
 fn a_servo_presses_goes_back_and_gets_no_more_pulses() {
     let mut pi = boot();
     let (said, code) = pi.guest.run(
@@ -170,7 +170,7 @@ fn a_servo_presses_goes_back_and_gets_no_more_pulses() {
 }
 
 #[test]
-#[ignore = "needs an emulated Raspberry Pi: call .ci/pins"]
+#[ignore = "needs an emulated Raspberry Pi on a machine that does nothing else: call .ci/pins servo"]
 fn a_servo_goes_back_although_its_program_is_killed_while_it_presses() {
     let mut pi = boot();
     pi.guest
