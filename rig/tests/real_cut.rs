@@ -2,27 +2,23 @@
 //! probe stops at the instruction that begins the write. Underneath stands the virtual bench, so that this takes
 //! bench time and no other.
 
+mod one_run;
+
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use lockrig::bench::BenchFile;
-use lockrig::campaign::{Campaign, Group, Job, Opener, Ran, Report, chip_of};
+use lockrig::campaign::{Group, Opener, Ran};
 use lockrig::event::Nanos;
-use lockrig::image::Image;
 use lockrig::port::sim::SimPorts;
 use lockrig::port::{
     Branch, Input, Interrupt, Level, LineId, Observation, OutputId, PortId, PortTrouble, Ports,
     ProbePort, Signal, Waited,
 };
-use lockrig::profile::{Product, codes};
-use lockrig::scenario::{self, Course, Requirements, Scenario};
-use lockrig::snapshot::Key;
+use lockrig::scenario::Scenario;
 use lockrig::source::Source;
 use lockrig::verdict::Verdict;
 use rstest::rstest;
-use tempfile::TempDir;
 
 /// The virtual bench as far as it is like a real one.
 struct OnlyPorts(SimPorts);
@@ -66,16 +62,6 @@ impl Ports for OnlyPorts {
     }
 }
 
-fn root() -> &'static Path {
-    let rig = Path::new(env!("CARGO_MANIFEST_DIR"));
-    rig.parent().expect("rig has a parent")
-}
-
-fn source(path: PathBuf) -> Source {
-    let text = fs::read_to_string(&path).expect("it is there");
-    Source::new(path.display().to_string(), text)
-}
-
 fn change(cut: &str) -> Scenario {
     let text = format!(
         "scenario: change\nversion: 1\nintent: A change of codes loses its supply.\n\
@@ -85,58 +71,17 @@ fn change(cut: &str) -> Scenario {
          \x20       with: {{ old: $old, new: $new }}\n      - opens: $new\n  - wait: lockout\n\
          \x20 - settles: {{ old: [$old], new: [$new] }}\n"
     );
-    read(&Source::new("change.yaml", text))
-}
-
-fn read(source: &Source) -> Scenario {
-    let requirements = self::source(root().join("scenarios/requirements.yaml"));
-    let requirements = Requirements::read(&requirements).expect("they are right");
-    Scenario::read(source, &requirements).unwrap_or_else(|why| panic!("{why}"))
+    one_run::read(&Source::new("change.yaml", text))
 }
 
 /// The scenario's run on a board with this image, and its events.
 fn run(scenario: &Scenario, image: &str) -> (Ran, String) {
-    let virtual_bench = BenchFile::read(&source(root().join("boards/virtual-safe.toml")));
-    let virtual_bench = virtual_bench.expect("it is right");
+    let virtual_bench = one_run::virtual_safe();
     let mut bench = virtual_bench.clone();
     bench.emulates = None;
-    let profile = source(root().join("scenarios/profiles/stack-on-red-button.yaml"));
-    let product = Arc::new(Product::read(&profile).expect("it is right"));
-    let lock = product.lock().expect("it has codes");
-    let page = lock.personality().expect("it has one").to_page();
-    let bytes = fs::read(root().join(format!("firmware/images/{image}.elf"))).expect("committed");
-    let chip = chip_of(&bench).expect("it is known").expect("it has one");
-    let image = Image::read(image, &bytes, &chip).expect("it is an image");
-    let image = image
-        .with_personality(&page.expect("it fits"))
-        .expect("it takes one");
-    let plan = scenario::plan(scenario, lock).expect("it fits").remove(0);
-    let Course::Runs(script) = plan.course.clone() else {
-        panic!("it is skipped");
-    };
-    let made = codes::generate(lock, 1, &script.codes).expect("there are such codes");
-    let job = Job {
-        id: "run".to_owned(),
-        number: 0,
-        plan: Arc::new(plan),
-        script: Arc::new(script),
-        codes: Arc::new(made),
-        seed: 1,
-        files: Vec::new(),
-        key: Key {
-            bench: bench.name.clone(),
-            profile: product.id().to_owned(),
-            flow: "change".to_owned(),
-        },
-        repetition: 0,
-    };
     let group = Group {
-        bench,
-        profile: product,
         rehearses_on: Some(virtual_bench),
-        image: Some(image),
-        personality: None,
-        jobs: vec![job],
+        ..one_run::group(bench, scenario, image)
     };
     let open: Opener = Arc::new(|bench: &BenchFile, seed, interrupt| {
         let ports = SimPorts::new("virtual-safe", seed, interrupt).expect("there is one");
@@ -145,32 +90,9 @@ fn run(scenario: &Scenario, image: &str) -> (Ran, String) {
             None => Box::new(OnlyPorts(ports)),
         })
     });
-    let desk = TempDir::new().expect("a temporary folder");
-    let campaign = Campaign {
-        folder: desk.path().to_owned(),
-        jobs: 1,
-        open,
-        interrupt: Interrupt::default(),
-        cancelled: Arc::new(AtomicBool::new(false)),
-        snapshots: None,
-        attend: None,
-    };
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let ran = runtime.block_on(async {
-        let (told, mut reports) = tokio::sync::mpsc::channel(8);
-        let listen = async {
-            let mut ran = None;
-            while let Some(report) = reports.recv().await {
-                if let Report::Ran(run) = report {
-                    ran = Some(*run);
-                }
-            }
-            ran
-        };
-        tokio::join!(campaign.carry_out(vec![group], told), listen).1
-    });
-    let events = fs::read_to_string(desk.path().join("run/events.jsonl")).expect("a trace");
-    (ran.expect("it ran"), events)
+    let (ran, folder) = one_run::carry_out(group, open);
+    let events = fs::read_to_string(folder.path().join("run/events.jsonl")).expect("a trace");
+    (ran, events)
 }
 
 /// Where the trace says that the supply went, and how.
@@ -214,8 +136,7 @@ fn a_good_lock_keeps_its_codes_at_a_true_cut(#[case] cut: &str, #[case] how: &st
 
 #[test]
 fn what_was_found_on_the_virtual_bench_shows_on_a_real_one() {
-    let found = source(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cuts/one-page.yaml"));
-    let found = read(&found);
+    let found = one_run::read(&one_run::source("rig/tests/cuts/one-page.yaml"));
     let (ran, events) = run(&found, "museum-one-page");
     assert_eq!(
         ran.summary.verdict,

@@ -3,25 +3,22 @@
 //! other. `pins` has a test on a real kernel.
 #![cfg(unix)]
 
+mod one_run;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use lockrig::bench::BenchFile;
-use lockrig::campaign::{Campaign, Group, Job, Opener, Ran, Report, chip_of};
+use lockrig::campaign::{Opener, Ran};
 use lockrig::event::Nanos;
-use lockrig::image::Image;
 use lockrig::port::sim::SimPorts;
 use lockrig::port::usb_power::UsbPort;
 use lockrig::port::{
     Branch, Input, Interrupt, Level, LineId, Observation, OutputId, Outputs, PortId, PortProblem,
     PortTrouble, Ports, ProbePort, Signal, Waited,
 };
-use lockrig::profile::{Product, codes};
-use lockrig::scenario::{self, Course, Requirements, Scenario};
-use lockrig::snapshot::Key;
 use lockrig::source::Source;
 use lockrig::verdict::Verdict;
 use rstest::rstest;
@@ -263,16 +260,6 @@ impl Ports for Hanging {
     }
 }
 
-fn root() -> &'static Path {
-    let rig = Path::new(env!("CARGO_MANIFEST_DIR"));
-    rig.parent().expect("rig has a parent")
-}
-
-fn source(path: PathBuf) -> Source {
-    let text = fs::read_to_string(&path).expect("it is there");
-    Source::new(path.display().to_string(), text)
-}
-
 /// What came of one run on a bench whose probe hangs.
 struct Outcome {
     ran: Ran,
@@ -290,50 +277,10 @@ fn run(hung: Hung, devices: &Path) -> Outcome {
     let text = "scenario: opens\nversion: 1\nintent: A code opens.\nneeds: [keypad, bolt]\n\
                 covers: [R01]\ncodes: { own: user }\n\
                 given: { door: open, supply: fresh, user-codes: [$own] }\nsteps:\n  - opens: $own\n";
-    let requirements = source(root().join("scenarios/requirements.yaml"));
-    let requirements = Requirements::read(&requirements).expect("they are right");
-    let scenario = Scenario::read(&Source::new("opens.yaml", text), &requirements)
-        .unwrap_or_else(|why| panic!("{why}"));
-    let bench = BenchFile::read(&source(root().join("boards/virtual-safe.toml")));
-    let mut bench = bench.expect("it is right");
+    let scenario = one_run::read(&Source::new("opens.yaml", text));
+    let mut bench = one_run::virtual_safe();
     bench.emulates = None;
     bench.usb_port = Some(PLACE.to_owned());
-    let profile = source(root().join("scenarios/profiles/stack-on-red-button.yaml"));
-    let product = Arc::new(Product::read(&profile).expect("it is right"));
-    let lock = product.lock().expect("it has codes");
-    let page = lock.personality().expect("it has one").to_page();
-    let bytes = fs::read(root().join("firmware/images/reference-safe.elf")).expect("committed");
-    let chip = chip_of(&bench).expect("it is known").expect("it has one");
-    let image = Image::read("reference-safe", &bytes, &chip).expect("it is an image");
-    let image = image.with_personality(&page.expect("it fits"));
-    let plan = scenario::plan(&scenario, lock).expect("it fits").remove(0);
-    let Course::Runs(script) = plan.course.clone() else {
-        panic!("it is skipped");
-    };
-    let made = codes::generate(lock, 1, &script.codes).expect("there are such codes");
-    let job = Job {
-        id: "run".to_owned(),
-        number: 0,
-        plan: Arc::new(plan),
-        script: Arc::new(script),
-        codes: Arc::new(made),
-        seed: 1,
-        files: Vec::new(),
-        key: Key {
-            bench: bench.name.clone(),
-            profile: product.id().to_owned(),
-            flow: "opens".to_owned(),
-        },
-        repetition: 0,
-    };
-    let group = Group {
-        bench,
-        profile: product,
-        rehearses_on: None,
-        image: Some(image.expect("it takes one")),
-        personality: None,
-        jobs: vec![job],
-    };
     let held = Arc::new(Mutex::new(Vec::new()));
     let (devices, seen) = (devices.to_owned(), Arc::clone(&held));
     let open: Opener = Arc::new(move |_: &BenchFile, seed, interrupt| {
@@ -344,36 +291,10 @@ fn run(hung: Hung, devices: &Path) -> Outcome {
             held: Arc::clone(&seen),
         }))
     });
-    let folder = TempDir::new().expect("a temporary folder");
-    let campaign = Campaign {
-        folder: folder.path().to_owned(),
-        jobs: 1,
-        open,
-        interrupt: Interrupt::default(),
-        cancelled: Arc::new(AtomicBool::new(false)),
-        snapshots: None,
-        attend: None,
-    };
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let ran = runtime.block_on(async {
-        let (told, mut reports) = tokio::sync::mpsc::channel(8);
-        let listen = async {
-            let mut ran = None;
-            while let Some(report) = reports.recv().await {
-                if let Report::Ran(run) = report {
-                    ran = Some(*run);
-                }
-            }
-            ran
-        };
-        tokio::join!(campaign.carry_out(vec![group], told), listen).1
-    });
+    let group = one_run::group(bench, &scenario, "reference-safe");
+    let (ran, folder) = one_run::carry_out(group, open);
     let held = held.lock().expect("nobody panics").clone();
-    Outcome {
-        ran: ran.expect("it ran"),
-        held,
-        folder,
-    }
+    Outcome { ran, held, folder }
 }
 
 const WEDGED: Hung = Hung {

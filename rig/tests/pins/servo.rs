@@ -64,7 +64,7 @@ fn median(mut of: Vec<Duration>) -> Duration {
     of[of.len() / 2]
 }
 
-/// Pulses of one width without a silence between them.
+/// Pulses of one width in a row.
 #[derive(Debug)]
 struct Phase {
     pressed: bool,
@@ -82,8 +82,20 @@ impl Phase {
     }
 }
 
+/// What is of one width in a row, as one.
+fn joined(phases: impl Iterator<Item = Phase>) -> Vec<Phase> {
+    let mut all: Vec<Phase> = Vec::new();
+    for next in phases {
+        match all.last_mut() {
+            Some(last) if last.pressed == next.pressed => last.pulses.extend(next.pulses),
+            _ => all.push(next),
+        }
+    }
+    all
+}
+
 /// The phases. One pulse alone says little on a busy machine: what most of five say in a row counts, and what fewer
-/// than [`PULSES_MIN`] say is what the machine made of a moment in which it was elsewhere.
+/// than [`PULSES_MIN`] say is what the machine made of a moment in which it was elsewhere, as is a silence within.
 fn phases(pulses: &[Pulse]) -> Vec<Phase> {
     let near =
         |pulse: &Pulse, other: &Pulse| other.at.max(pulse.at) - other.at.min(pulse.at) < SILENCE;
@@ -95,21 +107,8 @@ fn phases(pulses: &[Pulse]) -> Vec<Phase> {
             pulses: vec![*pulse],
         }
     });
-    let joined = |phases: &mut Vec<Phase>, next: Phase| match phases.last_mut() {
-        Some(last)
-            if last.pressed == next.pressed
-                && near(&last.pulses[last.pulses.len() - 1], &next.pulses[0]) =>
-        {
-            last.pulses.extend(next.pulses);
-        }
-        _ => phases.push(next),
-    };
-    let mut all = Vec::new();
-    single.for_each(|phase| joined(&mut all, phase));
-    let mut phases = Vec::new();
-    let lasting = all.into_iter();
-    let lasting = lasting.filter(|phase| phase.pulses.len() >= PULSES_MIN);
-    lasting.for_each(|phase| joined(&mut phases, phase));
+    let lasting = joined(single).into_iter();
+    let phases = joined(lasting.filter(|phase| phase.pulses.len() >= PULSES_MIN));
     for phase in &phases {
         println!(
             "{}: {} pulses, width {:?}, every {:?}",

@@ -1,0 +1,110 @@
+//! One run of a scenario on a bench that a test made itself, below the command: of a STACK-ON, with a reference image.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use lockrig::bench::BenchFile;
+use lockrig::campaign::{Campaign, Group, Job, Opener, Ran, Report, chip_of};
+use lockrig::image::Image;
+use lockrig::port::Interrupt;
+use lockrig::profile::{Product, codes};
+use lockrig::scenario::{self, Course, Requirements, Scenario};
+use lockrig::snapshot::Key;
+use lockrig::source::Source;
+use tempfile::TempDir;
+
+fn root() -> &'static Path {
+    let rig = Path::new(env!("CARGO_MANIFEST_DIR"));
+    rig.parent().expect("rig has a parent")
+}
+
+/// A file of the project.
+pub fn source(path: &str) -> Source {
+    let path: PathBuf = root().join(path);
+    let text = fs::read_to_string(&path).expect("it is there");
+    Source::new(path.display().to_string(), text)
+}
+
+/// The virtual safe, which says that it is one.
+pub fn virtual_safe() -> BenchFile {
+    BenchFile::read(&source("boards/virtual-safe.toml")).expect("it is right")
+}
+
+/// A scenario file.
+pub fn read(source: &Source) -> Scenario {
+    let requirements = self::source("scenarios/requirements.yaml");
+    let requirements = Requirements::read(&requirements).expect("they are right");
+    Scenario::read(source, &requirements).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// The first run of the scenario, called "run".
+pub fn group(bench: BenchFile, scenario: &Scenario, image: &str) -> Group {
+    let profile = source("scenarios/profiles/stack-on-red-button.yaml");
+    let product = Arc::new(Product::read(&profile).expect("it is right"));
+    let lock = product.lock().expect("it has codes");
+    let page = lock.personality().expect("it has one").to_page();
+    let bytes = root().join(format!("firmware/images/{image}.elf"));
+    let bytes = fs::read(bytes).expect("committed");
+    let chip = chip_of(&bench).expect("it is known").expect("it has one");
+    let image = Image::read(image, &bytes, &chip).expect("it is an image");
+    let image = image.with_personality(&page.expect("it fits"));
+    let plan = scenario::plan(scenario, lock).expect("it fits").remove(0);
+    let Course::Runs(script) = plan.course.clone() else {
+        panic!("it is skipped");
+    };
+    let made = codes::generate(lock, 1, &script.codes).expect("there are such codes");
+    let job = Job {
+        id: "run".to_owned(),
+        number: 0,
+        key: Key {
+            bench: bench.name.clone(),
+            profile: product.id().to_owned(),
+            flow: plan.scenario.clone(),
+        },
+        plan: Arc::new(plan),
+        script: Arc::new(script),
+        codes: Arc::new(made),
+        seed: 1,
+        files: Vec::new(),
+        repetition: 0,
+    };
+    Group {
+        bench,
+        profile: product,
+        rehearses_on: None,
+        image: Some(image.expect("it takes one")),
+        personality: None,
+        jobs: vec![job],
+    }
+}
+
+/// Carries it out; its files are in the folder "run" of this folder.
+pub fn carry_out(group: Group, open: Opener) -> (Ran, TempDir) {
+    let folder = TempDir::new().expect("a temporary folder");
+    let campaign = Campaign {
+        folder: folder.path().to_owned(),
+        jobs: 1,
+        open,
+        interrupt: Interrupt::default(),
+        cancelled: Arc::new(AtomicBool::new(false)),
+        snapshots: None,
+        attend: None,
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let ran = runtime.block_on(async {
+        let (told, mut reports) = tokio::sync::mpsc::channel(8);
+        let listen = async {
+            let mut ran = None;
+            while let Some(report) = reports.recv().await {
+                if let Report::Ran(run) = report {
+                    ran = Some(*run);
+                }
+            }
+            ran
+        };
+        tokio::join!(campaign.carry_out(vec![group], told), listen).1
+    });
+    (ran.expect("it ran"), folder)
+}
