@@ -279,7 +279,10 @@ fn things<'t>(
     words: [&str; 2],
     now: Nanos,
 ) {
-    let rows = things.map(|thing| {
+    let things: Vec<&Thing> = things.collect();
+    let beside = things.iter().map(|thing| thing.beside.chars().count());
+    let beside = beside.max().unwrap_or_default() as u16;
+    let rows = things.iter().map(|thing| {
         let (word, style) = match thing.on {
             Some(true) => (
                 words[1],
@@ -299,10 +302,16 @@ fn things<'t>(
             Span::from(format!("{since:>8}")).dim(),
         ])
     });
+    // Borders, and a column between any two.
+    let others = 15 + 6 + 8 + 2 + 3;
     let widths = [
         Constraint::Length(15),
         // Whole or not at all.
-        Constraint::Length(if area.width < 44 { 0 } else { 10 }),
+        Constraint::Length(if area.width < others + beside {
+            0
+        } else {
+            beside
+        }),
         Constraint::Length(6),
         Constraint::Length(8),
     ];

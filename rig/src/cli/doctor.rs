@@ -112,10 +112,13 @@ fn table(bench: &Bench, found: &Examination, date: Date) -> String {
         "{HEAD}doctor of {}, {date}{HEAD:#}: each contact {} times\n",
         file.name, found.rounds
     );
+    let through = found.contacts.iter().map(|contact| contact.output.len());
+    let through = through.max().unwrap_or_default().max(11);
     if !found.contacts.is_empty() {
         let _ = writeln!(
             text,
-            "\n{HEAD}contact         through     proved by         closes after            opens after             bounces{HEAD:#}"
+            "\n{HEAD}contact         {:<through$} proved by         closes after            opens after             bounces{HEAD:#}",
+            "through"
         );
     }
     for contact in &found.contacts {
@@ -123,7 +126,7 @@ fn table(bench: &Bench, found: &Examination, date: Date) -> String {
         let line = contact.line.as_deref().unwrap_or("nothing");
         let _ = writeln!(
             text,
-            "{name:<15} {:<11} {line:<17} {} {}",
+            "{name:<15} {:<through$} {line:<17} {} {}",
             contact.output,
             times(contact),
             mark(

@@ -14,12 +14,12 @@ use super::{DeviceTrouble, Trouble};
 use crate::event::Nanos;
 use crate::port::{Level, PULSES_EVERY, PULSES_TAKE};
 
-/// How long the port may take to drive an output once its time has come.
-pub const DRIVEN_MAX: Nanos = Nanos::from_millis(250);
+/// How long the port may take to drive an output once its time has come. A small computer stands still for as long
+/// while programs begin or its card is busy; what it then does late is told with the time at which it was done.
+pub const DRIVEN_MAX: Nanos = Nanos::from_secs(2);
 
-/// The same where the program has just begun: an output is opened at rest, so that nothing is on yet, and on a small
-/// computer much of the program, and the thread that drives, still comes from its card.
-pub const FIRST_DRIVEN_MAX: Nanos = Nanos::from_secs(2);
+/// How much later than a healthy servo one may be on the way to rest before the others go on without it.
+const SERVO_LATE: Nanos = Nanos::from_millis(250);
 
 /// From selecting what multiplexers join to switching them on.
 const SELECTED: Nanos = Nanos(50_000);
@@ -354,7 +354,7 @@ impl PinBoard {
     /// How long a servo may keep the others waiting on the way to rest; nothing else does.
     pub fn patience(&self) -> Nanos {
         let slowest = self.servos().map(Servo::arrives).max();
-        slowest.map_or(Nanos::ZERO, |slowest| slowest + DRIVEN_MAX)
+        slowest.map_or(Nanos::ZERO, |slowest| slowest + SERVO_LATE)
     }
 
     fn servos(&self) -> impl Iterator<Item = Servo> {
@@ -392,19 +392,14 @@ impl PinBoard {
     /// The time is `now`: bounds that have passed become facts.
     pub fn tick(&mut self, now: Nanos) {
         self.arrive(now);
-        let late: Vec<(u16, Nanos)> = self
-            .outputs
-            .iter()
-            .filter_map(|(pin, output)| {
-                let (until, ordered) = (output.until?, output.ordered?);
-                (until <= now).then(|| (*pin, until.since(ordered.at)))
-            })
-            .collect();
-        for (pin, bound) in late {
+        let late = self.outputs.iter();
+        let late = late.filter(|(_, output)| output.until.is_some_and(|until| until <= now));
+        let late: Vec<u16> = late.map(|(pin, _)| *pin).collect();
+        for pin in late {
             let trouble = self.trouble(
                 self.doing(pin),
                 Trouble::Silent,
-                format!("it was not driven within {bound}"),
+                format!("it was not driven within {DRIVEN_MAX}"),
                 "is this machine busy with something else, or does it sleep?",
             );
             self.give_up(now, pin, trouble);
@@ -478,11 +473,7 @@ impl PinBoard {
         };
         output.ordered = Some(order);
         output.arrives = None;
-        let bound = match (stands, on) {
-            (None, false) => FIRST_DRIVEN_MAX,
-            _ => DRIVEN_MAX,
-        };
-        output.until = Some(at + bound);
+        output.until = Some(at + DRIVEN_MAX);
         self.orders.push(order);
     }
 
@@ -640,10 +631,7 @@ impl PinBoard {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        Contact, DRIVEN_MAX, Drive, FIRST_DRIVEN_MAX, Fact, Multiplexers, PinBoard, SELECTED, Way,
-        clash,
-    };
+    use super::{Contact, DRIVEN_MAX, Drive, Fact, Multiplexers, PinBoard, SELECTED, Way, clash};
     use crate::driver::Trouble;
     use crate::event::Nanos;
     use crate::port::Level;
@@ -861,17 +849,6 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_is_at_rest_anyway_may_be_driven_late() {
-        let mut board = board(None);
-        board.rest(MS(0), RESET, false);
-        board.orders();
-        board.tick(DRIVEN_MAX);
-        assert_eq!(troubles(&mut board), []);
-        board.tick(FIRST_DRIVEN_MAX);
-        assert_eq!(troubles(&mut board), [Trouble::Silent]);
-    }
-
-    #[test]
     fn an_output_that_nobody_drove_is_trouble_and_is_driven_again_at_rest() {
         let mut board = board(None);
         board.set(MS(0), RESET, true).expect("nothing is closed");
@@ -879,10 +856,10 @@ mod tests {
         board.tick(DRIVEN_MAX);
         assert_eq!(troubles(&mut board), [Trouble::Silent]);
         assert!(board.is_idle() && !board.is_known_to_be(RESET, true));
-        board.lost(MS(300), 21, "no such device");
+        board.lost(DRIVEN_MAX, 21, "no such device");
         assert_eq!(troubles(&mut board), [Trouble::Lost]);
-        board.rest(MS(400), RESET, false);
-        assert_eq!(carry_out(&mut board), [(MS(400), "21-".to_owned())]);
+        board.rest(MS(2_400), RESET, false);
+        assert_eq!(carry_out(&mut board), [(MS(2_400), "21-".to_owned())]);
         assert!(board.is_known_to_be(RESET, false));
     }
 }

@@ -10,8 +10,8 @@
 //! Pins that were outputs stay what they were driven to when the program ends, however it ends.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Once};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -211,6 +211,7 @@ impl Header {
             outputs: BTreeMap::new(),
             lines: BTreeMap::new(),
             ordered: Vec::new(),
+            preferred: Once::new(),
         };
         let thread = thread::Builder::new()
             .name("pins".to_owned())
@@ -325,6 +326,8 @@ struct Worker {
     lines: BTreeMap<LineId, Line>,
     /// What is to be driven later, in the order of the orders.
     ordered: Vec<Drive>,
+    /// Whether this thread comes before others.
+    preferred: Once,
 }
 
 #[derive(Clone, Copy)]
@@ -350,7 +353,6 @@ struct Sampled {
 
 impl Worker {
     fn run(mut self, told: &Receiver<Request>) {
-        prefer_this_thread();
         loop {
             self.drive_due();
             self.sample_due();
@@ -407,6 +409,8 @@ impl Worker {
                 let _ = answer.send(level);
             }
             Request::Drive { output, signal, at } => {
+                // Opening takes its time, and a system stops threads that take too much of it before all others.
+                self.preferred.call_once(prefer_this_thread);
                 self.ordered.retain(|other| other.output != output);
                 let at = self.clock.instant(at);
                 self.ordered.push(Drive { output, signal, at });
@@ -493,14 +497,22 @@ impl Worker {
                     if sampled.level.replace(level) != Some(level) {
                         sampled.edges.push(sampled.edges.clock.at(now), level);
                     }
-                    // A machine that stood still looks once, not often.
-                    sampled.next = (sampled.next + sampled.every).max(now);
+                    sampled.next += sampled.every;
                 }
                 Err(why) => {
                     sampled.edges.lost(why);
                     line.sampled = None;
                 }
             }
+        }
+        // What fell behind looks once, not often, and not before the other threads of this machine had their turn.
+        let now = Instant::now();
+        let sampled = self
+            .lines
+            .values_mut()
+            .filter_map(|line| line.sampled.as_mut());
+        for late in sampled.filter(|sampled| sampled.next <= now) {
+            late.next = now + late.every;
         }
     }
 }

@@ -12,6 +12,8 @@ const RUN_MAX: Duration = Duration::from_secs(120);
 const COMMAND_MAX: Duration = Duration::from_secs(60);
 /// The longest pause between two edges of a run.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// How long a hold of many seconds is looked at before it is taken for one.
+const STEADY: Duration = Duration::from_secs(1);
 /// By how much a hold that is seen from outside may differ from what the guest says: emulator, sockets and a
 /// busy machine lie between the two.
 const FACTOR: f64 = 1.25;
@@ -132,6 +134,10 @@ fn what_is_killed_in_the_middle_of_a_hold_leaves_every_pin_at_rest() {
         panic!("no hold begins: {}", pi.guest.run("true", COMMAND_MAX).0)
     };
     assert_eq!((on.pin, on.high), (PROGRAM, false));
+    // It goes on until somebody ends it.
+    if let Some(edge) = pi.edge(STEADY) {
+        panic!("{edge:?} ends it: {}", pi.guest.run("true", COMMAND_MAX).0);
+    }
     assert_eq!(pi.levels() & outputs(), outputs() & !(1 << PROGRAM));
     pi.guest.type_line(&format!("kill -9 {pid}"));
     let killed = Instant::now();
