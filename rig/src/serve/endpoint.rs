@@ -313,7 +313,7 @@ mod terminal {
     use std::io;
     use std::time::Duration;
 
-    use serialport::SerialPort;
+    use serialport::{SerialPort, TTYPort};
     use tokio_serial::SerialStream;
 
     use super::{BYTES_MAX, Line, What};
@@ -322,33 +322,43 @@ mod terminal {
     const LOOK: Duration = Duration::from_millis(10);
 
     /// The end for the bench, and the path of the end for clients.
-    pub fn pseudo_terminal() -> io::Result<(SerialStream, String)> {
-        let (here, there) = SerialStream::pair().map_err(io::Error::from)?;
+    pub fn pseudo_terminal() -> io::Result<(Terminal, String)> {
+        let (port, there) = TTYPort::pair()?;
         let path = there.name();
         let path = path.ok_or_else(|| io::Error::other("the pseudo-terminal has no name"))?;
-        Ok((here, path))
+        let watch = SerialStream::try_from(port.try_clone_native()?)?;
+        Ok((Terminal { port, watch }, path))
+    }
+
+    /// The end for the bench.
+    pub struct Terminal {
+        port: TTYPort,
+        /// What shows that a client is there. Once that a client went was seen of it, it counts as readable for ever.
+        watch: SerialStream,
     }
 
     impl Line {
         /// One client after the other.
-        pub async fn attend(mut self, mut terminal: SerialStream) {
+        pub async fn attend(mut self, mut terminal: Terminal) {
             loop {
+                tokio::time::sleep(LOOK).await;
                 let mut first = [0; BYTES_MAX];
-                let found = match terminal.try_read(&mut first) {
+                let found = match terminal.watch.try_read(&mut first) {
                     Ok(count) if count > 0 => count,
                     Err(why) if why.kind() == io::ErrorKind::WouldBlock => 0,
                     // How a system says that nobody has it open: an error, or an end.
-                    Ok(_) | Err(_) => {
-                        tokio::time::sleep(LOOK).await;
-                        continue;
-                    }
+                    Ok(_) | Err(_) => continue,
+                };
+                let client = terminal.port.try_clone_native();
+                let Ok(mut client) = client.and_then(SerialStream::try_from) else {
+                    continue;
                 };
                 self.forget();
                 self.tell(What::Opened).await;
                 if found > 0 {
                     self.tell(What::Bytes(first[..found].to_vec())).await;
                 }
-                self.exchange(&mut terminal).await;
+                self.exchange(&mut client).await;
                 self.tell(What::Closed).await;
             }
         }

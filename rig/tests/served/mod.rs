@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use probe_rs::probe::list::Lister;
 use probe_rs::probe::{DebugProbeSelector, WireProtocol};
@@ -84,6 +85,16 @@ impl Served {
         let port = self.ports().iter().find(|port| port["name"] == name);
         let at = port.and_then(|port| port["at"].as_str());
         at.expect("every bench has it").to_owned()
+    }
+
+    /// How long it has used a processor.
+    #[cfg(target_os = "linux")]
+    pub fn cpu_time(&self) -> Duration {
+        let path = format!("/proc/{}/schedstat", self.process.id());
+        let text = std::fs::read_to_string(path).expect("it runs");
+        let first = text.split_whitespace().next();
+        let nanoseconds = first.and_then(|first| first.parse().ok());
+        Duration::from_nanos(nanoseconds.expect("a number"))
     }
 
     /// Ends it as a supervisor does; how it ended, and what else it said.
