@@ -350,7 +350,7 @@ impl BenchFile {
         let node = source.toml()?;
         let mut problems = Problems::default();
         let text = BenchText::read(&node, &mut problems);
-        // What fits together is looked at even where a part could not be read at all.
+        // What fits together is looked at also where there are words that no bench has.
         let file = text.and_then(|text| Check::new(&text, &mut problems).file(source));
         match file {
             Some(file) if problems.is_empty() => Ok(file),

@@ -30,20 +30,7 @@ pub(super) fn lacking(
     run: PlannedRun,
     hands: Hands,
 ) -> PlannedRun {
-    let has = bench.abilities();
-    let missing: Vec<String> = scenario
-        .needs
-        .iter()
-        .filter(|need| is_of_the_bench(&need.value) && !has.contains(&need.value.to_string()))
-        .map(|need| format!("the bench '{}' has no {}", bench.name, need.value))
-        .chain(beyond(&run, bench))
-        .chain(virtual_only(&run, bench))
-        .chain(not_wired(&run, bench, profile))
-        .chain(ghosts(&run, bench, profile))
-        .chain(not_fed(&run, bench, profile))
-        .chain(questions(&run).filter(|_| !hands.attended))
-        .chain(no_way_back(bench, profile).filter(|_| !hands.flashes))
-        .collect();
+    let missing = lacks(scenario, bench, profile, &run, hands);
     match missing.is_empty() {
         true => run,
         false => PlannedRun {
@@ -51,6 +38,29 @@ pub(super) fn lacking(
             ..run
         },
     }
+}
+
+/// What a bench lacks for a run.
+pub(super) fn lacks(
+    scenario: &Scenario,
+    bench: &BenchFile,
+    profile: Option<&Profile>,
+    run: &PlannedRun,
+    hands: Hands,
+) -> Vec<String> {
+    let has = bench.abilities();
+    let needs = scenario.needs.iter().map(|need| &need.value);
+    needs
+        .filter(|need| is_of_the_bench(need) && !has.contains(&need.to_string()))
+        .map(|need| format!("the bench '{}' has no {need}", bench.name))
+        .chain(beyond(run, bench))
+        .chain(virtual_only(run, bench))
+        .chain(not_wired(run, bench, profile))
+        .chain(ghosts(run, bench, profile))
+        .chain(not_fed(run, bench, profile))
+        .chain(questions(run).filter(|_| !hands.attended))
+        .chain(no_way_back(bench, profile).filter(|_| !hands.flashes))
+        .collect()
 }
 
 /// What a run asks a person where nobody attends.
@@ -109,28 +119,23 @@ fn ghosts(run: &PlannedRun, bench: &BenchFile, profile: Option<&Profile>) -> Vec
     ghosts.collect()
 }
 
-/// Voltages that a run sets and that the cells of the bench do not have.
+/// Voltages that a run sets and that the supply of the bench does not give.
 fn not_fed(run: &PlannedRun, bench: &BenchFile, profile: Option<&Profile>) -> Option<String> {
     let (Course::Runs(script), Some(profile)) = (&run.course, profile) else {
         return None;
     };
     let supply = bench.supply.as_ref()?;
-    if supply.programmable().is_some() {
-        return None;
-    }
     let missing: Vec<String> = crate::run::voltages(script, profile)
         .into_iter()
         .filter(|voltage| !supply.gives(*voltage))
         .map(|voltage| voltage.to_string())
         .collect();
-    (!missing.is_empty()).then(|| {
-        format!(
-            "the cells of the bench '{}' have {}, and this needs {}",
-            bench.name,
-            supply.highest,
-            missing.join(" and ")
-        )
-    })
+    let (name, highest) = (&bench.name, supply.highest);
+    let gives = match supply.programmable() {
+        Some(_) => format!("the supply of the bench '{name}' gives {highest} at most"),
+        None => format!("the cells of the bench '{name}' have {highest}"),
+    };
+    (!missing.is_empty()).then(|| format!("{gives}, and this needs {}", missing.join(" and ")))
 }
 
 /// What a run asks of a stage that this one cannot do.

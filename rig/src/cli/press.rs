@@ -10,6 +10,9 @@ use crate::port::{Interrupt, Waited};
 use crate::quantity::Millivolts;
 
 /// Press one key or button and print what the board does
+///
+/// The board is flashed first, with the bench's own image or the one that is named here, and fed with what the
+/// product's fresh batteries have.
 #[derive(clap::Args, Debug)]
 pub struct Press {
     /// A key by its label (5, *, #), or a button by its name (reset, program)
@@ -91,6 +94,8 @@ impl Press {
 }
 
 /// Feed a bench's board by hand, and print what it draws and does
+///
+/// The board is flashed first, with the bench's own image or the one that is named here.
 #[derive(clap::Args, Debug)]
 pub struct Supply {
     /// What it is fed with: 9 V, 500 mV

@@ -10,11 +10,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::relays::Use;
 use super::text::*;
 use super::{BenchFile, Calibrated, ChipId, Device, Kept, Output, Port, VERSION};
+use crate::event::Nanos;
 use crate::port::{Level, real_pins, sim, usb_power};
 use crate::source::{Problem, Problems, Source, Span, Spanned, is_name};
 
 /// The outputs that are groups of their own in `rest.order`.
 const OUTPUTS: [&str; 6] = ["keys", "buttons", "door", "jam", "supply", "stage"];
+
+/// What locks count by is a second or more.
+const UNCERTAINTY_MAX: Nanos = Nanos::from_secs(1);
+
+/// What can be a serial port at GPIO 14 and 15.
+const SERIAL_AT_PINS: [&str; 3] = ["/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0"];
 
 /// Looks at whether the parts of a file fit together.
 pub(super) struct Check<'t, 'p> {
@@ -70,7 +77,7 @@ impl<'t, 'p> Check<'t, 'p> {
             chip: text.chip.clone(),
             image: text.image.clone(),
             emulates: text.emulates.as_ref().map(|name| name.value.clone()),
-            uncertainty: text.uncertainty,
+            uncertainty: self.uncertainty(),
             calibration: text.calibration.as_ref().map(|kept| Kept {
                 max_age: kept.max_age,
                 folder: kept.folder.clone().unwrap_or("calibration".to_owned()),
@@ -116,6 +123,18 @@ impl<'t, 'p> Check<'t, 'p> {
             );
             self.add(Problem::new(version.span, message).hint(hint));
         }
+    }
+
+    fn uncertainty(&mut self) -> Nanos {
+        let given = &self.text.uncertainty;
+        if **given > UNCERTAINTY_MAX {
+            let message = format!("holds that may be {} from the truth prove nothing", **given);
+            let hint = format!(
+                "at most {UNCERTAINTY_MAX}; boards/example-desk.toml says what it is made of"
+            );
+            self.add(Problem::new(given.span, message).hint(hint));
+        }
+        **given
     }
 
     fn device(&mut self) -> Option<Device> {
@@ -393,8 +412,11 @@ impl<'t, 'p> Check<'t, 'p> {
                 );
             }
         }
+        // Where a name is wrong, the port that was meant is not one too many.
+        let is_named = |name: &String| text.ports.get(name).is_some();
+        let is_misnamed = !self.used_ports.iter().all(is_named);
         for (name, _) in text.ports.iter() {
-            if !self.used_ports.contains(&name.value) {
+            if !is_misnamed && !self.used_ports.contains(&name.value) {
                 self.add(
                     Problem::new(
                         name.span,
@@ -425,7 +447,15 @@ fn is_pins(at: &str) -> bool {
 }
 
 /// What is wrong with a pin, as far as the file can tell.
-fn no_such_pin(at: &str, pin: u16, span: Span) -> Option<Problem> {
+fn no_such_pin(text: &BenchText, at: &str, pin: u16, span: Span) -> Option<Problem> {
+    let mut ports = text.ports.iter().map(|(_, port)| port.at.value.as_str());
+    let serial = ports.find(|at| SERIAL_AT_PINS.contains(at));
+    if let (real_pins::RASPBERRY_PI, 14 | 15, Some(serial)) = (at, pin, serial) {
+        let message = format!("GPIO {pin} is a pin of '{serial}', which another port uses");
+        return Some(
+            Problem::new(span, message).hint("14 sends and 15 receives: take another pin"),
+        );
+    }
     let (highest, hint) = match at {
         real_pins::RASPBERRY_PI => (
             real_pins::HEADER_MAX,

@@ -35,7 +35,7 @@ pub struct BenchText as "a bench file" {
     /// Which virtual bench the `sim:` ports lead to.
     pub emulates: Option<Spanned<String>>,
     /// How far a hold, as it is measured here, may be from the truth (k = 2).
-    pub uncertainty: Nanos,
+    pub uncertainty: Spanned<Nanos>,
     /// What opens the lock, or makes it new, when a run leaves it shut, and when that was tried last. Without it, and
     /// without firmware to flash, no run begins on a real lock.
     pub recovery: Option<Spanned<String>>,

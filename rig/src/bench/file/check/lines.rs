@@ -97,7 +97,7 @@ impl Check<'_, '_> {
             );
             return;
         };
-        if let Some(problem) = no_such_pin(at, number, pin.span) {
+        if let Some(problem) = no_such_pin(self.text, at, number, pin.span) {
             self.add(problem);
         }
         let relays = self.text.relays.as_ref();

@@ -319,7 +319,7 @@ impl Check<'_, '_> {
 
     /// Claims an output pin for one use.
     fn claim(&mut self, at: &str, who: &str, pin: u16, span: Span, wanted: Use) -> bool {
-        if let Some(problem) = no_such_pin(at, pin, span) {
+        if let Some(problem) = no_such_pin(self.text, at, pin, span) {
             self.add(problem);
             return false;
         }

@@ -49,6 +49,13 @@ impl Check<'_, '_> {
                     .hint("write the greatest voltage that the board bears"),
             );
         }
+        if let Some(limit) = text.limit.as_ref().filter(|limit| limit.value.0 == 0) {
+            self.add(
+                Problem::new(limit.span, "a supply that is limited to 0 mA feeds nothing").hint(
+                    "write somewhat more than the bolt's drive draws, such as limit = \"800 mA\"",
+                ),
+            );
+        }
         let port = self.bytes(text.port.as_ref()?)?;
         Some(Supply {
             kind: SupplyKind::Programmable(Programmable {
