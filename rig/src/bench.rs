@@ -248,7 +248,7 @@ impl Bench {
     /// Whether the supply confirmed this feed, and nothing else was asked of it since.
     pub fn is_fed(&self, feed: Feed) -> bool {
         let supply = self.supply.as_ref();
-        supply.is_some_and(|supply| supply.is_known_to_be(feed))
+        supply.is_some_and(|supply| supply.is_known_to_be(feed, self.contacts.as_ref()))
     }
 
     /// Orders a measurement at the supply. Returns at once; [`What::Measured`] comes through `wait`.

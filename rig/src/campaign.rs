@@ -215,6 +215,7 @@ impl Campaign {
             } else {
                 let again = index > 0 && !is_anew;
                 let (open, interrupt) = (Arc::clone(&self.open), self.interrupt.clone());
+                let cancelled = Arc::clone(&self.cancelled);
                 let outcome = tokio::task::spawn_blocking(move || {
                     prepared.bench.attend(operator);
                     let receipt = match again {
@@ -224,6 +225,10 @@ impl Campaign {
                     let rehearsed = receipt.and_then(|receipt| {
                         Ok((receipt, rehearse(&group, &job, &open, interrupt)?))
                     });
+                    // Who stops it while it is flashed has stopped it.
+                    if cancelled.load(Ordering::Relaxed) {
+                        return (prepared, None);
+                    }
                     let ran = match rehearsed {
                         Ok((receipt, rehearsal)) => one(
                             &group,
@@ -236,14 +241,16 @@ impl Campaign {
                         ),
                         Err(trouble) => unable(&group, &job, &trouble, &folder),
                     };
-                    (prepared, ran)
+                    (prepared, Some(ran))
                 });
                 let (back, ran) = match outcome.await {
                     Ok(done) => done,
                     Err(panic) => std::panic::resume_unwind(panic.into_panic()),
                 };
                 ready = Some(back);
-                let _ = told.send(Report::Ran(Box::new(ran))).await;
+                if let Some(ran) = ran {
+                    let _ = told.send(Report::Ran(Box::new(ran))).await;
+                }
             }
         }
     }
@@ -478,7 +485,15 @@ pub fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTro
             }
         }
     }
-    let receipt = flashed.map_err(|failed| failed.trouble)?;
+    let receipt = flashed.map_err(|failed| {
+        let mut trouble = failed.trouble;
+        if !rest.unknown.is_empty() {
+            let unknown = rest.unknown.join(", ");
+            trouble.hint +=
+                &format!("; look at the bench before you go on: state unknown: {unknown}");
+        }
+        trouble
+    })?;
     match rest.unknown.first() {
         None => {
             let until = bench.now() + SETTLE;

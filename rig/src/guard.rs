@@ -309,8 +309,10 @@ fn clean_up(file: &BenchFile) -> Rest {
         let ports = RealPorts::new(Interrupt::default());
         let rest = Bench::clean_up(file.clone(), Box::new(ports));
         let troubles = troubles(&rest);
-        let is_busy = troubles.iter().any(|one| one.what == Trouble::Busy);
-        if !is_busy || clock.now() >= BUSY_MAX {
+        // What is still closing refuses a connection as what is not there does.
+        let is_out_of_reach =
+            |one: &&DeviceTrouble| matches!(one.what, Trouble::Busy | Trouble::Absent);
+        if !troubles.into_iter().any(|one| is_out_of_reach(&one)) || clock.now() >= BUSY_MAX {
             return rest;
         }
         clock.wait(clock.now() + BUSY_PAUSE);

@@ -9,58 +9,12 @@ use std::sync::Arc;
 
 use lockrig::bench::BenchFile;
 use lockrig::campaign::{Group, Opener, Ran};
-use lockrig::event::Nanos;
+use lockrig::port::Ports;
 use lockrig::port::sim::SimPorts;
-use lockrig::port::{
-    Branch, Input, Interrupt, Level, LineId, Observation, OutputId, PortId, PortTrouble, Ports,
-    ProbePort, Signal, Waited,
-};
 use lockrig::scenario::Scenario;
 use lockrig::source::Source;
 use lockrig::verdict::Verdict;
 use rstest::rstest;
-
-/// The virtual bench as far as it is like a real one.
-struct OnlyPorts(SimPorts);
-
-impl Ports for OnlyPorts {
-    fn now(&self) -> Nanos {
-        self.0.now()
-    }
-    fn bytes(&mut self, address: &str, baud: u32) -> Result<PortId, PortTrouble> {
-        self.0.bytes(address, baud)
-    }
-    fn line(&mut self, address: &str, pin: &str, input: &Input) -> Result<LineId, PortTrouble> {
-        self.0.line(address, pin, input)
-    }
-    fn output(&mut self, address: &str, pin: u16, level: Level) -> Result<OutputId, PortTrouble> {
-        self.0.output(address, pin, level)
-    }
-    fn drive(&mut self, output: OutputId, signal: Signal, at: Nanos) -> Result<(), PortTrouble> {
-        self.0.drive(output, signal, at)
-    }
-    fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {
-        self.0.probe(address)
-    }
-    fn write(&mut self, port: PortId, bytes: &[u8]) -> Result<(), PortTrouble> {
-        self.0.write(port, bytes)
-    }
-    fn level(&mut self, line: LineId) -> Result<Level, PortTrouble> {
-        self.0.level(line)
-    }
-    fn wait(&mut self, deadline: Nanos) -> Waited<Observation> {
-        self.0.wait(deadline)
-    }
-    fn stood_still(&mut self) -> Nanos {
-        self.0.stood_still()
-    }
-    fn interrupt(&self) -> Interrupt {
-        self.0.interrupt()
-    }
-    fn branch(&mut self) -> Option<&mut dyn Branch> {
-        None
-    }
-}
 
 fn change(cut: &str) -> Scenario {
     let text = format!(
@@ -87,7 +41,7 @@ fn run(scenario: &Scenario, image: &str) -> (Ran, String) {
         let ports = SimPorts::new("virtual-safe", seed, interrupt).expect("there is one");
         Ok(match bench.emulates {
             Some(_) => Box::new(ports) as Box<dyn Ports>,
-            None => Box::new(OnlyPorts(ports)),
+            None => Box::new(one_run::OnlyPorts::new(ports)),
         })
     });
     let (ran, folder) = one_run::carry_out(group, open);

@@ -129,30 +129,32 @@ impl Feeder {
         }
     }
 
-    /// Whether this feed was reached and nothing else was asked since.
-    pub(super) fn is_known_to_be(&self, feed: Feed) -> bool {
+    /// Whether this feed was reached, nothing else was asked since, and the relays of cells are still as they were.
+    pub(super) fn is_known_to_be(&self, feed: Feed, contacts: Option<&Contacts>) -> bool {
         match self {
             Feeder::Programmable(supply) => {
                 supply.lost.is_none() && supply.driver.is_known_to_be(feed)
             }
             Feeder::Cells(cells) => match feed {
-                Feed::Off => matches!(cells.reached, Some(Goal::Unfed | Goal::Rest)),
-                Feed::On { .. } => cells.reached == Some(Goal::Fed),
+                Feed::Off => {
+                    cells.stands(Goal::Unfed, contacts) || cells.stands(Goal::Rest, contacts)
+                }
+                Feed::On { .. } => cells.stands(Goal::Fed, contacts),
             },
         }
     }
 
     /// Whether it stands as it does at rest, where a supply gives `feed`.
-    pub(super) fn is_at_rest(&self, feed: Feed) -> bool {
+    pub(super) fn is_at_rest(&self, feed: Feed, contacts: Option<&Contacts>) -> bool {
         match self {
-            Feeder::Programmable(_) => self.is_known_to_be(feed),
-            Feeder::Cells(cells) => cells.reached == Some(Goal::Rest),
+            Feeder::Programmable(_) => self.is_known_to_be(feed, contacts),
+            Feeder::Cells(cells) => cells.stands(Goal::Rest, contacts),
         }
     }
 
     /// Goes to rest, where a supply gives `feed`.
-    pub(super) fn rest(&mut self, now: Nanos, feed: Feed) {
-        if self.is_at_rest(feed) {
+    pub(super) fn rest(&mut self, now: Nanos, feed: Feed, contacts: Option<&Contacts>) {
+        if self.is_at_rest(feed, contacts) {
             return;
         }
         match self {
@@ -277,6 +279,14 @@ impl Cells {
         Ok(())
     }
 
+    /// Whether this was reached, and the relays have said nothing else since.
+    fn stands(&self, goal: Goal, contacts: Option<&Contacts>) -> bool {
+        let is_so = |(relay, closed): (Relay, bool)| {
+            contacts.is_some_and(|contacts| contacts.is_known_to_be(&relay.contact(), closed))
+        };
+        self.reached == Some(goal) && goal.ways(self.has_crowbar).all(is_so)
+    }
+
     fn begin(&mut self, now: Nanos, goal: Goal) {
         self.reached = None;
         self.under_way = Some(UnderWay {
@@ -295,16 +305,8 @@ impl Cells {
         happenings: &mut VecDeque<Happening>,
     ) {
         while let Some(under_way) = self.under_way.as_mut() {
-            let ways = match under_way.goal {
-                Goal::Fed => [(Relay::Crowbar, false), (Relay::Lead, true)],
-                Goal::Unfed => [(Relay::Lead, false), (Relay::Crowbar, true)],
-                Goal::Rest => [(Relay::Lead, false), (Relay::Crowbar, false)],
-            };
-            let mut ways = ways
-                .into_iter()
-                .filter(|(relay, _)| *relay == Relay::Lead || self.has_crowbar);
-            let next =
-                ways.find(|(relay, closed)| !contacts.is_known_to_be(&relay.contact(), *closed));
+            let is_left = |way: &(Relay, bool)| !contacts.is_known_to_be(&way.0.contact(), way.1);
+            let next = under_way.goal.ways(self.has_crowbar).find(is_left);
             let Some((relay, closed)) = next else {
                 if under_way.ordered.is_some() {
                     self.free_at = now + APART;
@@ -323,7 +325,10 @@ impl Cells {
                 happenings.push_back(Happening { at: now, what });
                 return;
             };
-            if under_way.ordered == Some((relay, closed)) {
+            // At rest both are open: they need not wait for each other, and one that is lost keeps nobody.
+            let is_rest = under_way.goal == Goal::Rest;
+            if under_way.ordered == Some((relay, closed)) || is_rest && under_way.ordered.is_some()
+            {
                 // Its driver has told why it did not do so.
                 if contacts.is_idle() {
                     self.under_way = None;
@@ -338,7 +343,11 @@ impl Cells {
             }
             under_way.ordered = Some((relay, closed));
             match under_way.goal {
-                Goal::Rest => contacts.rest(now, &relay.contact(), closed),
+                Goal::Rest => {
+                    for (relay, closed) in Goal::Rest.ways(self.has_crowbar) {
+                        contacts.rest(now, &relay.contact(), closed);
+                    }
+                }
                 _ => {
                     if let Err(trouble) = contacts.set(now, &relay.contact(), closed) {
                         self.under_way = None;
@@ -350,6 +359,19 @@ impl Cells {
             }
             contacts.pump(ports, now, happenings);
         }
+    }
+}
+
+impl Goal {
+    /// How the relays stand then, in the order in which they get there.
+    fn ways(self, has_crowbar: bool) -> impl Iterator<Item = (Relay, bool)> {
+        let ways = match self {
+            Goal::Fed => [(Relay::Crowbar, false), (Relay::Lead, true)],
+            Goal::Unfed => [(Relay::Lead, false), (Relay::Crowbar, true)],
+            Goal::Rest => [(Relay::Lead, false), (Relay::Crowbar, false)],
+        };
+        let there = move |(relay, _): &(Relay, bool)| *relay == Relay::Lead || has_crowbar;
+        ways.into_iter().filter(there)
     }
 }
 

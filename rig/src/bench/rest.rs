@@ -36,18 +36,21 @@ impl Bench {
             happenings: self.happenings.drain(..).collect(),
             ..Rest::default()
         };
-        let until = self.now() + REST_MAX;
+        let mut until = self.now() + REST_MAX;
+        let mut left = self.patience();
         let outputs = self.file.rest.clone();
         for output in &outputs {
             match output {
                 Output::Supply => self.supply_to_rest(),
                 Output::Stage => {
+                    let began = self.now();
                     self.stage_to_rest(&mut rest);
+                    until += self.now().since(began);
                     continue;
                 }
                 output => self.contacts_to_rest(*output),
             }
-            self.until_outputs_idle(until, &mut rest.happenings);
+            self.until_outputs_idle(until, &mut left, &mut rest.happenings);
         }
         self.until_idle(until, &mut rest.happenings);
         for output in outputs {
@@ -111,7 +114,7 @@ impl Bench {
         if let Some(feed) = self.feed_at_rest()
             && let Some(supply) = &mut self.supply
         {
-            supply.rest(now, feed);
+            supply.rest(now, feed, self.contacts.as_ref());
         }
     }
 
@@ -135,7 +138,8 @@ impl Bench {
                     return;
                 };
                 let supply = self.supply.as_ref();
-                let known = supply.is_some_and(|supply| supply.is_at_rest(feed));
+                let contacts = self.contacts.as_ref();
+                let known = supply.is_some_and(|supply| supply.is_at_rest(feed, contacts));
                 rest.note("supply".to_owned(), known);
             }
             Output::Stage => {
@@ -172,22 +176,33 @@ impl Bench {
         }
     }
 
-    /// The same for the drivers of outputs, and no longer than [`PATIENCE`] after the last confirmation, or after
-    /// a relay board on a slow line has given up.
-    fn until_outputs_idle(&mut self, until: Nanos, seen: &mut Vec<Happening>) {
+    /// How long outputs wait for an instrument that is silent: [`PATIENCE`], or until a relay board on a slow line has
+    /// given up.
+    fn patience(&self) -> Nanos {
         let contacts = self.contacts.as_ref();
-        let patience = contacts.map_or(PATIENCE, |contacts| PATIENCE.max(contacts.patience()));
-        let mut end = until.min(self.now() + patience);
+        contacts.map_or(PATIENCE, |contacts| PATIENCE.max(contacts.patience()))
+    }
+
+    /// The same for the drivers of outputs, and no longer than what is left of the patience, which each confirmation
+    /// gives back: who was silent for so long is not waited for by the outputs that come later in the order.
+    fn until_outputs_idle(&mut self, until: Nanos, left: &mut Nanos, seen: &mut Vec<Happening>) {
+        let patience = self.patience();
+        let mut end = until.min(self.now() + *left);
         loop {
             self.pump();
             let is_progress = |happening: &Happening| {
                 matches!(happening.what, What::Switched { .. } | What::Fed { .. })
             };
             if self.happenings.iter().any(is_progress) {
+                *left = patience;
                 end = until.min(self.now() + patience);
             }
             seen.extend(self.happenings.drain(..));
-            if self.outputs_idle() || self.now() >= end {
+            if self.outputs_idle() {
+                return;
+            }
+            if self.now() >= end {
+                *left = Nanos::ZERO;
                 return;
             }
             let _ = self.step(end);

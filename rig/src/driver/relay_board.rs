@@ -242,11 +242,12 @@ impl RelayBoard {
 
     /// Whether the board told that this relay is in this state, and nothing else was ordered since.
     pub fn is_known_to_be(&self, channel: u8, closed: bool) -> bool {
+        let of = |order: &Order| self.relays[order.relay].relay.channel == channel;
         self.relays.iter().any(|state| {
             state.relay.channel == channel
                 && state.ordered == Some(closed)
                 && state.told == Some(closed)
-        })
+        }) && !self.waiting.iter().any(of)
     }
 
     /// Orders a relay to its rest state; what waits is forgotten but for other such orders. What is under way
@@ -617,6 +618,24 @@ mod tests {
         assert_eq!(board.fact(), Some((MS(10), switched)));
         assert!(board.is_known_to_be(5, true) && !board.is_idle());
         assert_eq!(board.outbox(), [0xA0, 13, 3, 0xB0]);
+    }
+
+    #[test]
+    fn what_was_told_before_is_not_believed_while_other_orders_wait() {
+        let mut board = board(None);
+        board.set(MS(0), 5, false).expect("channel 5 is in use");
+        board.receive(MS(9), &[0xA0, 5, 0, 0xA5]);
+        assert!(board.is_known_to_be(5, false));
+        for (channel, closed) in [(13, true), (5, true), (5, false)] {
+            let ordered = board.set(MS(10), channel, closed);
+            ordered.expect("the channel is in use");
+        }
+        assert!(!board.is_known_to_be(5, false));
+        board.receive(MS(20), &[0xA0, 13, 1, 0xAE]);
+        board.receive(MS(30), &[0xA0, 5, 1, 0xA6]);
+        assert!(!board.is_known_to_be(5, true));
+        board.receive(MS(40), &[0xA0, 5, 0, 0xA5]);
+        assert!(board.is_known_to_be(5, false));
     }
 
     #[test]

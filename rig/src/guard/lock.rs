@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::bench::BenchFile;
+use crate::port::real_pins;
 
 /// The folder's own file.
 const FOLDER_FILE: &str = "lockrig.lock";
@@ -234,7 +235,10 @@ impl Record {
 
 /// What tells the instruments of a bench apart from all others, each with what messages call it.
 fn instruments(bench: &BenchFile) -> BTreeMap<String, String> {
-    let all = bench.instruments().into_iter();
+    let direct = bench.lines.iter().filter(|line| line.board.is_none());
+    let pins = direct.map(|line| ("pins", line.at.as_str()));
+    let pins = pins.filter(|(_, at)| real_pins::is_pins(at));
+    let all = bench.instruments().into_iter().chain(pins);
     all.map(|(what, at)| (identity(at), format!("{what} on {at}")))
         .collect()
 }
@@ -245,6 +249,11 @@ fn identity(address: &str) -> String {
         let addresses = host.to_socket_addrs().into_iter().flatten();
         let first = addresses.map(|one| one.to_string()).min();
         return format!("tcp://{}", first.unwrap_or_else(|| host.to_lowercase()));
+    }
+    if real_pins::is_pins(address)
+        && let Some(device) = real_pins::device(address)
+    {
+        return device.display().to_string();
     }
     match fs::canonicalize(address) {
         Ok(path) => path.display().to_string(),

@@ -49,6 +49,18 @@ pub fn is_pins(address: &str) -> bool {
     address == RASPBERRY_PI || address.starts_with(BY_LABEL) || address.starts_with(BY_PATH)
 }
 
+/// The device of the system behind an address of pins: one chip has several addresses. None where there is none, or
+/// this user may not look.
+pub fn device(address: &str) -> Option<std::path::PathBuf> {
+    #[cfg(target_os = "linux")]
+    return character_device::device(address);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = address;
+        None
+    }
+}
+
 /// The pins of one header or chip, whatever is behind it.
 ///
 /// # Contract

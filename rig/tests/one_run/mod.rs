@@ -1,4 +1,5 @@
 //! One run of a scenario on a bench that a test made itself, below the command: of a STACK-ON, with a reference image.
+#![allow(dead_code, reason = "no test needs all of it")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,8 +8,13 @@ use std::sync::atomic::AtomicBool;
 
 use lockrig::bench::BenchFile;
 use lockrig::campaign::{Campaign, Group, Job, Opener, Ran, Report, chip_of};
+use lockrig::event::Nanos;
 use lockrig::image::Image;
-use lockrig::port::Interrupt;
+use lockrig::port::sim::SimPorts;
+use lockrig::port::{
+    Branch, Input, Interrupt, Level, LineId, Observation, OutputId, PortId, PortTrouble, Ports,
+    ProbePort, Signal, Waited,
+};
 use lockrig::profile::{Product, codes};
 use lockrig::scenario::{self, Course, Requirements, Scenario};
 use lockrig::snapshot::Key;
@@ -18,6 +24,63 @@ use tempfile::TempDir;
 fn root() -> &'static Path {
     let rig = Path::new(env!("CARGO_MANIFEST_DIR"));
     rig.parent().expect("rig has a parent")
+}
+
+/// The virtual bench as far as it is like a real one.
+pub struct OnlyPorts {
+    ports: SimPorts,
+    /// Called whenever somebody asks for the probe.
+    pub before_probe: Box<dyn FnMut() + Send>,
+}
+
+impl OnlyPorts {
+    pub fn new(ports: SimPorts) -> OnlyPorts {
+        let before_probe = Box::new(|| ());
+        OnlyPorts {
+            ports,
+            before_probe,
+        }
+    }
+}
+
+impl Ports for OnlyPorts {
+    fn now(&self) -> Nanos {
+        self.ports.now()
+    }
+    fn bytes(&mut self, address: &str, baud: u32) -> Result<PortId, PortTrouble> {
+        self.ports.bytes(address, baud)
+    }
+    fn line(&mut self, address: &str, pin: &str, input: &Input) -> Result<LineId, PortTrouble> {
+        self.ports.line(address, pin, input)
+    }
+    fn output(&mut self, address: &str, pin: u16, level: Level) -> Result<OutputId, PortTrouble> {
+        self.ports.output(address, pin, level)
+    }
+    fn drive(&mut self, output: OutputId, signal: Signal, at: Nanos) -> Result<(), PortTrouble> {
+        self.ports.drive(output, signal, at)
+    }
+    fn probe(&mut self, address: &str) -> Result<ProbePort, PortTrouble> {
+        (self.before_probe)();
+        self.ports.probe(address)
+    }
+    fn write(&mut self, port: PortId, bytes: &[u8]) -> Result<(), PortTrouble> {
+        self.ports.write(port, bytes)
+    }
+    fn level(&mut self, line: LineId) -> Result<Level, PortTrouble> {
+        self.ports.level(line)
+    }
+    fn wait(&mut self, deadline: Nanos) -> Waited<Observation> {
+        self.ports.wait(deadline)
+    }
+    fn stood_still(&mut self) -> Nanos {
+        self.ports.stood_still()
+    }
+    fn interrupt(&self) -> Interrupt {
+        self.ports.interrupt()
+    }
+    fn branch(&mut self) -> Option<&mut dyn Branch> {
+        None
+    }
 }
 
 /// A file of the project.
@@ -82,13 +145,23 @@ pub fn group(bench: BenchFile, scenario: &Scenario, image: &str) -> Group {
 
 /// Carries it out; its files are in the folder "run" of this folder.
 pub fn carry_out(group: Group, open: Opener) -> (Ran, TempDir) {
+    let (mut ran, folder) = carry_out_all(group, open, Arc::default());
+    (ran.pop().expect("it ran"), folder)
+}
+
+/// Carries out all runs of a group, until somebody stops them.
+pub fn carry_out_all(
+    group: Group,
+    open: Opener,
+    cancelled: Arc<AtomicBool>,
+) -> (Vec<Ran>, TempDir) {
     let folder = TempDir::new().expect("a temporary folder");
     let campaign = Campaign {
         folder: folder.path().to_owned(),
         jobs: 1,
         open,
         interrupt: Interrupt::default(),
-        cancelled: Arc::new(AtomicBool::new(false)),
+        cancelled,
         snapshots: None,
         attend: None,
     };
@@ -96,15 +169,15 @@ pub fn carry_out(group: Group, open: Opener) -> (Ran, TempDir) {
     let ran = runtime.block_on(async {
         let (told, mut reports) = tokio::sync::mpsc::channel(8);
         let listen = async {
-            let mut ran = None;
+            let mut ran = Vec::new();
             while let Some(report) = reports.recv().await {
                 if let Report::Ran(run) = report {
-                    ran = Some(*run);
+                    ran.push(*run);
                 }
             }
             ran
         };
         tokio::join!(campaign.carry_out(vec![group], told), listen).1
     });
-    (ran.expect("it ran"), folder)
+    (ran, folder)
 }

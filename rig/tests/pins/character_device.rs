@@ -167,6 +167,13 @@ fn what_is_killed_in_the_middle_of_a_hold_leaves_every_line_at_rest() {
     // A line that nobody drives is high; then lockrig opens it high, then it is held.
     guest.run(&until(0), COMMAND_MAX);
     assert_eq!(guest.run(level, COMMAND_MAX).0.trim(), "0");
+    // Another bench that calls the same chip by another name is refused meanwhile.
+    let other = "sed 's/gpiochip:rig/\\/dev\\/gpiochip0/; s/^bench = .*/bench = \"other\"/; s/5025/5026/' bench.toml >other.toml";
+    assert_eq!(guest.run(other, COMMAND_MAX).1, 0);
+    let second = "lockrig press program --bench other.toml --profile kwikset-smartcode-909 2>&1";
+    let (said, code) = guest.run(second, COMMAND_MAX);
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains(&format!("process {pid}")), "{said}");
     begin_tracing(&mut guest);
     guest.run(&format!("kill -9 {pid}; {}", until(1)), COMMAND_MAX);
     // The guard has the lines until it has driven them.

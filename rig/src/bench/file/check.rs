@@ -12,7 +12,7 @@ use super::text::*;
 use super::{BenchFile, Calibrated, ChipId, Device, Kept, Output, Port, VERSION};
 use crate::event::Nanos;
 use crate::port::{Level, real_pins, sim, usb_power};
-use crate::source::{Problem, Problems, Source, Span, Spanned, is_name};
+use crate::source::{Problem, Problems, Source, Span, Spanned, closest, is_name};
 
 /// The outputs that are groups of their own in `rest.order`.
 const OUTPUTS: [&str; 6] = ["keys", "buttons", "door", "jam", "supply", "stage"];
@@ -193,8 +193,12 @@ impl<'t, 'p> Check<'t, 'p> {
         if let Some(port) = ports.get(name) {
             return Some(port);
         }
+        // What was meant is not one too many.
+        let names: Vec<&str> = ports.names().collect();
+        let meant = closest(name, &names).map(str::to_owned);
+        self.used_ports.extend(meant);
         let problem = Problem::new(name.span, format!("there is no port '{}'", name.value))
-            .did_you_mean(name, ports.names());
+            .did_you_mean(name, names);
         self.problems.add(problem)
     }
 
@@ -412,11 +416,8 @@ impl<'t, 'p> Check<'t, 'p> {
                 );
             }
         }
-        // Where a name is wrong, the port that was meant is not one too many.
-        let is_named = |name: &String| text.ports.get(name).is_some();
-        let is_misnamed = !self.used_ports.iter().all(is_named);
         for (name, _) in text.ports.iter() {
-            if !is_misnamed && !self.used_ports.contains(&name.value) {
+            if !self.used_ports.contains(&name.value) {
                 self.add(
                     Problem::new(
                         name.span,

@@ -17,7 +17,7 @@ use gpiocdev::line::{Bias, EdgeDetection, EdgeKind, Value};
 use gpiocdev::request::Builder;
 
 use super::super::{Input, Level, PortProblem, Signal};
-use super::{BY_LABEL, Edges, Pins, Refused};
+use super::{BY_LABEL, Edges, Pins, RASPBERRY_PI, Refused};
 
 /// As the kernel names us to others.
 const CONSUMER: &str = "lockrig";
@@ -209,6 +209,25 @@ fn info(path: &Path) -> Result<gpiocdev::chip::Info, Refused> {
 }
 
 /// The chip with that label; the kernel numbers chips as it finds them, which may differ from boot to boot.
+/// What the kernel calls the chips behind the header, from the first Raspberry Pi to the fifth.
+const HEADERS: [&str; 2] = ["pinctrl-bcm2", "pinctrl-rp1"];
+
+/// The device of the chip at an address.
+pub fn device(address: &str) -> Option<PathBuf> {
+    let path = match address.strip_prefix(BY_LABEL) {
+        Some(label) => with_label(label).ok()?,
+        None if address == RASPBERRY_PI => {
+            let is_header = |path: &PathBuf| {
+                let label = info(path).map(|info| info.label).unwrap_or_default();
+                HEADERS.iter().any(|begins| label.starts_with(begins))
+            };
+            gpiocdev::chip::chips().ok()?.into_iter().find(is_header)?
+        }
+        None => PathBuf::from(address),
+    };
+    path.canonicalize().ok()
+}
+
 fn with_label(label: &str) -> Result<PathBuf, Refused> {
     let mut denied = None;
     for path in gpiocdev::chip::chips().unwrap_or_default() {
