@@ -3,8 +3,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use lockrig::bench::BenchFile;
 use lockrig::campaign::{Campaign, Group, Job, Opener, Ran, Report, chip_of};
@@ -13,7 +13,7 @@ use lockrig::image::Image;
 use lockrig::port::sim::SimPorts;
 use lockrig::port::{
     Branch, Input, Interrupt, Level, LineId, Observation, OutputId, PortId, PortTrouble, Ports,
-    ProbePort, Signal, Waited,
+    ProbePort, Seen, Signal, Waited,
 };
 use lockrig::profile::{Product, codes};
 use lockrig::scenario::{self, Course, Requirements, Scenario};
@@ -31,6 +31,13 @@ pub struct OnlyPorts {
     ports: SimPorts,
     /// Called whenever somebody asks for the probe.
     pub before_probe: Box<dyn FnMut() + Send>,
+    /// The port at this address is tampered with.
+    pub tampered: &'static str,
+    /// While it is set, what comes through that port is not heard.
+    pub deaf: Arc<AtomicBool>,
+    /// What comes through it next.
+    pub comes: Arc<Mutex<Option<Vec<u8>>>>,
+    port: Option<PortId>,
 }
 
 impl OnlyPorts {
@@ -39,6 +46,10 @@ impl OnlyPorts {
         OnlyPorts {
             ports,
             before_probe,
+            tampered: "",
+            deaf: Arc::default(),
+            comes: Arc::default(),
+            port: None,
         }
     }
 }
@@ -48,7 +59,11 @@ impl Ports for OnlyPorts {
         self.ports.now()
     }
     fn bytes(&mut self, address: &str, baud: u32) -> Result<PortId, PortTrouble> {
-        self.ports.bytes(address, baud)
+        let port = self.ports.bytes(address, baud)?;
+        if address == self.tampered {
+            self.port = Some(port);
+        }
+        Ok(port)
     }
     fn line(&mut self, address: &str, pin: &str, input: &Input) -> Result<LineId, PortTrouble> {
         self.ports.line(address, pin, input)
@@ -70,7 +85,23 @@ impl Ports for OnlyPorts {
         self.ports.level(line)
     }
     fn wait(&mut self, deadline: Nanos) -> Waited<Observation> {
-        self.ports.wait(deadline)
+        let comes = self.comes.lock().expect("nobody panics").take();
+        if let (Some(bytes), Some(port)) = (comes, self.port) {
+            let what = Seen::Bytes { port, bytes };
+            return Waited::Saw(Observation {
+                at: self.now(),
+                what,
+            });
+        }
+        loop {
+            match self.ports.wait(deadline) {
+                Waited::Saw(Observation {
+                    what: Seen::Bytes { port, .. },
+                    ..
+                }) if self.deaf.load(Ordering::Relaxed) && self.port == Some(port) => {}
+                waited => return waited,
+            }
+        }
     }
     fn stood_still(&mut self) -> Nanos {
         self.ports.stood_still()
