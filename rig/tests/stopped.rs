@@ -9,17 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use lockrig::bench::BenchFile;
 use lockrig::campaign::{Job, Opener};
 use lockrig::port::sim::SimPorts;
-use lockrig::source::Source;
 
 #[rstest::rstest]
 #[case::not_stopped(usize::MAX, 3)]
 #[case::at_the_second_flashing(1, 1)]
 #[case::at_the_third(2, 2)]
 fn no_run_begins_after_a_stop(#[case] stops_at: usize, #[case] runs: usize) {
-    let text = "scenario: opens\nversion: 1\nintent: A code opens.\nneeds: [keypad, bolt]\n\
-                covers: [R01]\ncodes: { own: user }\n\
-                given: { door: open, supply: fresh, user-codes: [$own] }\nsteps:\n  - opens: $own\n";
-    let scenario = one_run::read(&Source::new("opens.yaml", text));
+    let scenario = one_run::opens();
     let mut bench = one_run::virtual_safe();
     bench.emulates = None;
     let mut group = one_run::group(bench, &scenario, "reference-safe");

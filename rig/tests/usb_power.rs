@@ -19,7 +19,6 @@ use lockrig::port::{
     Branch, Input, Interrupt, Level, LineId, Observation, OutputId, Outputs, PortId, PortProblem,
     PortTrouble, Ports, ProbePort, Signal, Waited,
 };
-use lockrig::source::Source;
 use lockrig::verdict::Verdict;
 use rstest::rstest;
 use tempfile::TempDir;
@@ -274,10 +273,7 @@ impl Outcome {
 }
 
 fn run(hung: Hung, devices: &Path) -> Outcome {
-    let text = "scenario: opens\nversion: 1\nintent: A code opens.\nneeds: [keypad, bolt]\n\
-                covers: [R01]\ncodes: { own: user }\n\
-                given: { door: open, supply: fresh, user-codes: [$own] }\nsteps:\n  - opens: $own\n";
-    let scenario = one_run::read(&Source::new("opens.yaml", text));
+    let scenario = one_run::opens();
     let mut bench = one_run::virtual_safe();
     bench.emulates = None;
     bench.usb_port = Some(PLACE.to_owned());

@@ -133,6 +133,14 @@ pub fn read(source: &Source) -> Scenario {
     Scenario::read(source, &requirements).unwrap_or_else(|why| panic!("{why}"))
 }
 
+/// A scenario of one step: a code opens.
+pub fn opens() -> Scenario {
+    let text = "scenario: opens\nversion: 1\nintent: A code opens.\nneeds: [keypad, bolt]\n\
+                covers: [R01]\ncodes: { own: user }\n\
+                given: { door: open, supply: fresh, user-codes: [$own] }\nsteps:\n  - opens: $own\n";
+    read(&Source::new("opens.yaml", text))
+}
+
 /// The first run of the scenario, called "run".
 pub fn group(bench: BenchFile, scenario: &Scenario, image: &str) -> Group {
     let profile = source("scenarios/profiles/stack-on-red-button.yaml");
