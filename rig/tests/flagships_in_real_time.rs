@@ -25,12 +25,23 @@ const LONGEST: Duration = Duration::from_secs(600);
 #[test]
 #[ignore = "six minutes of real time, on a machine that does nothing else: see above"]
 fn each_flagship_passes_over_real_ports() {
-    let desk = TempDir::new().expect("a folder for the test");
-    let folder = desk.path();
+    let mut desk = TempDir::new().expect("a folder for the test");
+    // What fails here may not fail again: its traces stay.
+    desk.disable_cleanup(true);
+    let folder = desk.path().to_owned();
+    let folder = folder.as_path();
     let began = Instant::now();
     let served = Served::start(
         folder,
-        &["sim", "serve", BENCH, "--write-bench", "served.toml"],
+        &[
+            "sim",
+            "serve",
+            BENCH,
+            "--write-bench",
+            "served.toml",
+            "--log",
+            "served.jsonl",
+        ],
     );
     let file = folder.join("served.toml");
     let bench = fs::read_to_string(&file).expect("it was written");
@@ -65,7 +76,8 @@ fn each_flagship_passes_over_real_ports() {
     run.extend(files.iter().map(String::as_str));
     let ran = lockrig(folder, &run);
     println!("{}", text(&ran));
-    assert!(ran.status.success());
+    assert!(ran.status.success(), "see {}", folder.display());
+    desk.disable_cleanup(false);
     let traces = traces(&folder.join("reports"));
     assert_eq!(traces.len(), FLAGSHIPS.len());
     let mut errors: Vec<u64> = traces
