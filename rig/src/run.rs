@@ -13,6 +13,7 @@ mod cylinder;
 mod glitch;
 mod pattern;
 mod penalty;
+mod presses;
 mod readout;
 mod runner;
 mod steps;
@@ -253,7 +254,7 @@ fn with_runner(
         .iter()
         .map(|weakness| weakness.breaks.value.as_str())
         .collect();
-    let (now, mut recorder, stopped) = match profile {
+    let (now, mut recorder, unproved, stopped) = match profile {
         Product::Lock(profile) => {
             let oracles = Oracles::new(facts(profile, bench));
             let mut runner = Runner::new(script, profile, codes, seed, bench, recorder, oracles);
@@ -269,9 +270,16 @@ fn with_runner(
     };
     let mut verdict = judge::verdict(recorder.events(), stopped, &known);
     // What this machine did to the times, and wires to the words, is not the board's fault.
-    if speaks_of_the_board(verdict.0)
-        && let Some(trouble) = late(bench).or_else(|| misheard(recorder.events()))
-    {
+    let trouble = match verdict.0 {
+        verdict if speaks_of_the_board(verdict) => {
+            let trouble = late(bench).or_else(|| misheard(recorder.events()));
+            trouble.or(unproved)
+        }
+        // Nor is it to its credit that it did nothing wrong while nothing was done to it.
+        Verdict::Pass => unproved,
+        _ => None,
+    };
+    if let Some(trouble) = trouble {
         recorder.record(now, trouble);
         verdict = judge::verdict(recorder.events(), stopped, &known);
     }
@@ -321,19 +329,19 @@ fn misheard(events: &[Event]) -> Option<What> {
     })
 }
 
-/// The steps, the way out, and the last word of the oracles.
+/// The steps, the way out, the last word of the oracles, and what was not pressed as it was ordered.
 fn to_the_end<P>(
     mut runner: Runner<'_, P>,
     known: &[&str],
     drive: impl FnOnce(&mut dyn UnderWay, &[&str]) -> Option<Stop>,
-) -> (Nanos, Recorder, Option<Stop>)
+) -> (Nanos, Recorder, Option<What>, Option<Stop>)
 where
     for<'r> Runner<'r, P>: CarryOut,
 {
     let stopped = drive(&mut runner, known);
     runner.clean_up(stopped);
-    let (now, recorder) = runner.conclude();
-    (now, recorder, stopped)
+    let (now, recorder, unproved) = runner.conclude();
+    (now, recorder, unproved, stopped)
 }
 
 /// The events of a run that could not begin, because its bench could not be prepared.

@@ -22,6 +22,7 @@ use super::cylinder::{Keys, Moved};
 use super::glitch::Glitching;
 use super::pattern::{Progress, Track, Wanted};
 use super::penalty::{Penalty, Stage};
+use super::presses::Presses;
 use super::steps::is_signal;
 use super::store::{AtStores, Write};
 pub use crate::judge::Stop;
@@ -81,6 +82,7 @@ pub struct Runner<'a, P = Profile> {
     pub stores_master: bool,
     /// Contacts that are closed, so that they can be opened on every way out.
     pub closed: Vec<Contact>,
+    presses: Presses,
     /// From when until when pins closed each contact last.
     pub driven: BTreeMap<Contact, (Nanos, Nanos)>,
     /// When the supply confirmed that it is on; none while it is off.
@@ -175,6 +177,7 @@ impl<'a, P> Runner<'a, P> {
             profile,
             codes,
             seed,
+            presses: Presses::on(bench.file()),
             bench,
             recorder,
             oracles,
@@ -290,6 +293,7 @@ impl<'a, P> Runner<'a, P> {
         match happening.what {
             bench::What::Line { line, on, .. } => {
                 self.note_sign(&line, on);
+                self.presses.saw(at, &line, on);
                 for track in self.tracks.iter_mut().filter(|track| track.line == line) {
                     track.edge(at, on);
                 }
@@ -301,7 +305,10 @@ impl<'a, P> Runner<'a, P> {
             // The order is in the trace; what it did is on the sense lines.
             bench::What::Switched {
                 contact, closed, ..
-            } => self.note_driven(at, contact, closed),
+            } => {
+                self.presses.confirmed(at, &contact, closed);
+                self.note_driven(at, contact, closed);
+            }
             bench::What::Measured {
                 voltage, current, ..
             } => {
@@ -517,6 +524,8 @@ impl<'a, P> Runner<'a, P> {
                 self.penalty.key_pressed(self.bench.now());
             }
         }
+        let now = self.bench.now();
+        self.presses.ordered(now, contact, shown, closed);
         self.record(What::Switched {
             contact: shown.to_owned(),
             closed,
@@ -706,13 +715,15 @@ impl<'a, P> Runner<'a, P> {
         }
     }
 
-    /// The last line of the oracles, and what is left for the verdict.
-    pub fn conclude(mut self) -> (Nanos, Recorder) {
+    /// The last line of the oracles, what is left for the verdict, and trouble if a press was not made as it was
+    /// ordered.
+    pub fn conclude(mut self) -> (Nanos, Recorder, Option<What>) {
         let now = self.bench.now();
         for judged in self.oracles.conclude() {
             self.recorder.record(now, judged);
         }
-        (now, self.recorder)
+        let unproved = self.presses.unproved(now, self.bench.file());
+        (now, self.recorder, unproved)
     }
 }
 
