@@ -29,9 +29,24 @@ fn boot() -> Pi {
     pi
 }
 
+/// How often a run is made at most that says that its machine stood still: an emulated one does, whenever the one
+/// that it runs on is busy.
+const RUNS_MAX: u32 = 3;
+
+fn run_with_flashes(pi: &mut Pi, flashes: u32) -> (Vec<Edge>, String, i32) {
+    for _ in 1..RUNS_MAX {
+        let (edges, said, code) = run_once(pi, flashes);
+        if code != 3 || !said.contains("it stood still for") {
+            return (edges, said, code);
+        }
+        println!("once more: {said}");
+    }
+    run_once(pi, flashes)
+}
+
 /// Starts the run, and plays the lock: once the whole code was pressed, red lamp and beeper go on and off so
 /// many times. Gives all edges of the outputs, and what the run printed with its exit code.
-fn run_with_flashes(pi: &mut Pi, flashes: u32) -> (Vec<Edge>, String, i32) {
+fn run_once(pi: &mut Pi, flashes: u32) -> (Vec<Edge>, String, i32) {
     pi.drive(BOLT, true);
     pi.edges();
     pi.guest
