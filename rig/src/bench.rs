@@ -604,7 +604,11 @@ impl Bench {
                             None => continue,
                         }
                     }
-                    firmata::Fact::Trouble(trouble) => What::Trouble(trouble),
+                    firmata::Fact::Trouble(trouble) => {
+                        // It tells nothing from here on; what it told last is no level.
+                        board.lost.get_or_insert_with(|| trouble.clone());
+                        What::Trouble(trouble)
+                    }
                 };
                 self.happenings.push_back(Happening { at, what });
             }

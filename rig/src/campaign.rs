@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::bench::operator::{Asked, Operator};
-use crate::bench::{Bench, BenchFile, Feed, WhenLocked};
+use crate::bench::{Bench, BenchFile, Feed, Rest, WhenLocked};
 use crate::driver::DeviceTrouble;
 use crate::driver::probe::{Attach, Flashing, Probe, ProbeTrouble};
 use crate::event::{FileHash, Nanos, What};
@@ -404,9 +404,10 @@ fn meet_device(group: &Group, bench: &mut Bench) -> Result<(), DeviceTrouble> {
         bench.attach(&mut probe, Attach::default())?;
         is_the_device(bench, &mut probe)
     });
-    bench.to_rest();
+    let rest = bench.to_rest();
     let until = bench.now() + SETTLE;
-    met.and_then(|()| pass(bench, until))
+    met.and_then(|()| trouble(rest))
+        .and_then(|()| pass(bench, until))
 }
 
 /// Whether the board, as it is now, leaves the supply its voltage. Of cells nobody knows.
@@ -494,20 +495,30 @@ pub fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTro
         }
         trouble
     })?;
-    match rest.unknown.first() {
-        None => {
-            let until = bench.now() + SETTLE;
-            pass(bench, until)?;
-            Ok(Some(receipt))
-        }
-        Some(output) => Err(DeviceTrouble {
+    if let Some(output) = rest.unknown.first() {
+        return Err(DeviceTrouble {
             device: output.clone(),
             doing: "going to rest after flashing".to_owned(),
             what: crate::driver::Trouble::Silent,
             saw: "nobody knows its state".to_owned(),
             hint: "look at the bench before you go on".to_owned(),
-        }),
+        });
     }
+    trouble(rest)?;
+    let until = bench.now() + SETTLE;
+    pass(bench, until)?;
+    Ok(Some(receipt))
+}
+
+/// The first trouble of an instrument on the way to rest, if all outputs got there: one that only tells something
+/// may have failed.
+fn trouble(rest: Rest) -> Result<(), DeviceTrouble> {
+    let mut happenings = rest.happenings.into_iter();
+    let trouble = happenings.find_map(|happening| match happening.what {
+        crate::bench::What::Trouble(trouble) => Some(trouble),
+        _ => None,
+    });
+    trouble.map_or(Ok(()), Err)
 }
 
 /// Why a board was not flashed.

@@ -42,8 +42,9 @@ pub trait Driver {
     /// When `tick` wants to be called next.
     fn deadline(&self) -> Option<Nanos>;
 
-    /// Takes the bytes that shall be sent.
-    fn outbox(&mut self) -> Vec<u8>;
+    /// Takes the bytes that shall be sent, which they are now: answers are awaited from here on. What came long ago
+    /// may only be handed over now, and be answered only now.
+    fn outbox(&mut self, now: Nanos) -> Vec<u8>;
 
     /// Takes the oldest fact that has not been taken.
     fn fact(&mut self) -> Option<(Nanos, Self::Fact)>;

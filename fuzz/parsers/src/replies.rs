@@ -26,7 +26,7 @@ fn converse<D: Driver>(mut driver: D, mut bytes: &[u8], mut order: impl FnMut(&m
     let mut now = Nanos(0);
     while let Some((&control, rest)) = bytes.split_first() {
         order(&mut driver, now, control & 7);
-        driver.outbox();
+        driver.outbox(now);
         // From no time at all to longer than any instrument may take.
         let until = Nanos(
             now.0 + [0, 1_000_000, 50_000_000, 20_000_000_000][usize::from(control >> 3 & 3)],
@@ -35,7 +35,7 @@ fn converse<D: Driver>(mut driver: D, mut bytes: &[u8], mut order: impl FnMut(&m
         while let Some(deadline) = driver.deadline().filter(|deadline| *deadline <= until) {
             now = now.max(deadline);
             driver.tick(now);
-            driver.outbox();
+            driver.outbox(now);
             ticks += 1;
             assert!(ticks < TICKS_MAX, "a driver that is never done");
         }
@@ -44,7 +44,7 @@ fn converse<D: Driver>(mut driver: D, mut bytes: &[u8], mut order: impl FnMut(&m
         let (said, after) = rest.split_at(count.min(rest.len()));
         driver.receive(now, said);
         driver.tick(now);
-        driver.outbox();
+        driver.outbox(now);
         while let Some((at, _)) = driver.fact() {
             assert!(at <= now, "a fact of the future");
         }

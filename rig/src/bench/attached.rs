@@ -59,7 +59,7 @@ impl<D: Driver> Attached<D> {
         now: Nanos,
         happenings: &mut VecDeque<Happening>,
     ) {
-        let bytes = self.driver.outbox();
+        let bytes = self.driver.outbox(now);
         let (Some(port), None) = (self.port, &self.lost) else {
             return;
         };

@@ -99,7 +99,7 @@ impl Driver for Console {
         (!self.line.is_empty()).then(|| self.last_byte + PAUSE_MAX)
     }
 
-    fn outbox(&mut self) -> Vec<u8> {
+    fn outbox(&mut self, _now: Nanos) -> Vec<u8> {
         std::mem::take(&mut self.outbox)
     }
 
@@ -198,7 +198,7 @@ mod tests {
     fn what_is_sent_leaves_unchanged() {
         let mut console = Console::new();
         console.send(b"?\n");
-        assert_eq!(console.outbox(), b"?\n");
-        assert_eq!(console.outbox(), b"");
+        assert_eq!(console.outbox(Nanos::ZERO), b"?\n");
+        assert_eq!(console.outbox(Nanos::ZERO), b"");
     }
 }

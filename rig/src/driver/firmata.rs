@@ -72,6 +72,8 @@ pub struct Firmata {
     ports: BTreeMap<u8, Port>,
     stage: Stage,
     outbox: Vec<u8>,
+    /// When the first of these questions was asked.
+    unsent: Option<Nanos>,
     message: Vec<u8>,
     /// Bytes that belong to no message.
     garbage: usize,
@@ -116,6 +118,18 @@ enum Stage {
 }
 
 impl Port {
+    /// What was asked at `unsent` or later leaves only now.
+    fn sent(&mut self, unsent: Nanos, now: Nanos) {
+        let asked = self.unsure.iter_mut().map(|(asked, _)| asked);
+        let asked = asked.chain(&mut self.open_since);
+        for asked in asked.filter(|asked| **asked >= unsent) {
+            *asked = now.max(*asked);
+        }
+        if self.next >= unsent {
+            self.next = self.next.max(now);
+        }
+    }
+
     /// Since when an answer is awaited; none while there is no question.
     fn waits_since(&self) -> Option<Nanos> {
         let unsure = self.unsure.front().map(|(asked, _)| *asked);
@@ -133,6 +147,7 @@ impl Firmata {
             pins,
             stage: Stage::Apart,
             outbox: Vec::new(),
+            unsent: None,
             message: Vec::new(),
             garbage: 0,
             facts: VecDeque::new(),
@@ -319,6 +334,7 @@ impl Firmata {
         let pin = self.pins.keys().find(|pin| **pin / 8 == port);
         if let (Some(pin), Some(known)) = (pin, self.ports.get_mut(&port)) {
             known.unsure.push_back((now, edges));
+            self.unsent.get_or_insert(now);
             self.outbox.extend([SYSEX, PIN_STATE, *pin, SYSEX_END]);
         }
     }
@@ -357,6 +373,7 @@ impl Firmata {
             known.open_since.get_or_insert(now);
             known.owed += 1;
             known.next = now + ASK_AGAIN_EVERY;
+            self.unsent.get_or_insert(now);
             self.outbox.extend([REPORT_DIGITAL | port, 1]);
         }
     }
@@ -463,7 +480,12 @@ impl Driver for Firmata {
         }
     }
 
-    fn outbox(&mut self) -> Vec<u8> {
+    fn outbox(&mut self, now: Nanos) -> Vec<u8> {
+        if let Some(unsent) = self.unsent.take() {
+            for port in self.ports.values_mut() {
+                port.sent(unsent, now);
+            }
+        }
         std::mem::take(&mut self.outbox)
     }
 
@@ -491,7 +513,7 @@ mod tests {
         board.receive(Nanos(1), &VERSION);
         board.receive(Nanos(2), &[0x90, 0x04, 0, 0x91, 0, 0]);
         assert!(board.is_idle());
-        board.outbox();
+        board.outbox(Nanos::ZERO);
         board
     }
 
@@ -499,15 +521,15 @@ mod tests {
     fn a_board_that_starts_late_is_asked_again_and_then_told_what_to_report() {
         let mut board = Firmata::new("sense board", [2, 9, 10]);
         board.connect(Nanos(0));
-        assert_eq!(board.outbox(), [0xf9]);
+        assert_eq!(board.outbox(Nanos::ZERO), [0xf9]);
         board.tick(ASK_AGAIN);
-        assert_eq!(board.outbox(), [0xf9]);
+        assert_eq!(board.outbox(Nanos::ZERO), [0xf9]);
         assert_eq!(board.deadline(), Some(ASK_AGAIN + ASK_AGAIN));
         // What a starting board says by itself: half a message, its version, its name.
         board.receive(Nanos(9), &[0x33, 0xf9, 2]);
         board.receive(Nanos(9), &[5, 0xf0, 0x79, 2, 5, b'S', 0, 0xf7, 0xf9, 2, 5]);
         assert_eq!(
-            board.outbox(),
+            board.outbox(Nanos::ZERO),
             [0xf4, 2, 0, 0xf4, 9, 0, 0xf4, 10, 0, 0xd0, 1, 0xd1, 1]
         );
         assert_eq!(board.level(2), None);
@@ -527,7 +549,7 @@ mod tests {
         board.receive(Nanos(30), &[1, 0xe0, 0, 0]);
         let edge = |pin, high| (30, Fact::Edge { pin, high });
         assert_eq!(facts(&mut board), []);
-        assert_eq!(board.outbox(), [0xd1, 1], "is it so?");
+        assert_eq!(board.outbox(Nanos::ZERO), [0xd1, 1], "is it so?");
         assert!(!board.is_idle());
         board.receive(Nanos(40), &[0x91, 0x06, 1]);
         assert_eq!(facts(&mut board), [edge(9, true), edge(10, true)]);
@@ -544,9 +566,13 @@ mod tests {
         let mut board = known();
         let edge = |at, pin, high| (at, Fact::Edge { pin, high });
         board.receive(Nanos(10), &[0x90, 0, 0]);
-        board.outbox();
+        board.outbox(Nanos::ZERO);
         board.receive(Nanos(20), &[0x90, 0, 0]);
-        assert_eq!(board.outbox(), [0xf0, 0x6d, 2, 0xf7], "is it an input?");
+        assert_eq!(
+            board.outbox(Nanos::ZERO),
+            [0xf0, 0x6d, 2, 0xf7],
+            "is it an input?"
+        );
         board.receive(Nanos(30), &[0x90, 0x04, 0, 0x90, 0x04, 0]);
         assert_eq!(facts(&mut board), [], "edges keep their order");
         assert!(!board.is_idle());

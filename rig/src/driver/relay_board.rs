@@ -79,6 +79,14 @@ impl Wire {
             Wire::Modbus(_) => Nanos::from_millis(80),
         }
     }
+
+    /// How long an order is waited for.
+    fn within(&self, goal: Goal) -> Nanos {
+        match goal {
+            Goal::Wish | Goal::RestAgain => FEEDBACK_MAX,
+            Goal::Rest | Goal::Moot => self.patience(),
+        }
+    }
 }
 
 /// One relay of the board, as the bench file describes it.
@@ -161,6 +169,7 @@ enum Goal {
 struct UnderWay {
     order: Order,
     until: Nanos,
+    is_sent: bool,
     /// Whether the board said that the relay is not as it was ordered.
     is_denied: bool,
 }
@@ -302,11 +311,8 @@ impl RelayBoard {
         self.garbage = 0;
         self.under_way = Some(UnderWay {
             order,
-            until: now
-                + match order.goal {
-                    Goal::Wish | Goal::RestAgain => FEEDBACK_MAX,
-                    Goal::Rest | Goal::Moot => self.wire.patience(),
-                },
+            until: now + self.wire.within(order.goal),
+            is_sent: false,
             is_denied: false,
         });
     }
@@ -549,7 +555,14 @@ impl Driver for RelayBoard {
         under_way.chain(later).chain(on_times).min()
     }
 
-    fn outbox(&mut self) -> Vec<u8> {
+    fn outbox(&mut self, now: Nanos) -> Vec<u8> {
+        if !self.outbox.is_empty()
+            && let Some(under_way) = self.under_way.as_mut().filter(|order| !order.is_sent)
+        {
+            under_way.is_sent = true;
+            let until = now + self.wire.within(under_way.order.goal);
+            under_way.until = under_way.until.max(until);
+        }
         std::mem::take(&mut self.outbox)
     }
 
@@ -606,7 +619,7 @@ mod tests {
         let mut board = board(None);
         board.set(MS(1), 5, true).expect("channel 5 is in use");
         board.set(MS(1), 13, true).expect("channel 13 is in use");
-        assert_eq!(board.outbox(), [0xA0, 5, 3, 0xA8]);
+        assert_eq!(board.outbox(Nanos::ZERO), [0xA0, 5, 3, 0xA8]);
         board.receive(MS(8), &[0xA0, 5]);
         assert_eq!(board.fact(), None);
         board.receive(MS(10), &[1, 0xA6]);
@@ -617,7 +630,7 @@ mod tests {
         };
         assert_eq!(board.fact(), Some((MS(10), switched)));
         assert!(board.is_known_to_be(5, true) && !board.is_idle());
-        assert_eq!(board.outbox(), [0xA0, 13, 3, 0xB0]);
+        assert_eq!(board.outbox(Nanos::ZERO), [0xA0, 13, 3, 0xB0]);
     }
 
     #[test]
@@ -692,10 +705,10 @@ mod tests {
         // Asking again must not start the time anew.
         board.set(MS(400), 5, true).expect("channel 5 is in use");
         board.receive(MS(409), &[0xA0, 5, 1, 0xA6]);
-        board.outbox();
+        board.outbox(Nanos::ZERO);
         assert_eq!(board.deadline(), Some(MS(500)));
         board.tick(MS(500));
-        assert_eq!(board.outbox(), [0xA0, 5, 2, 0xA7]);
+        assert_eq!(board.outbox(Nanos::ZERO), [0xA0, 5, 2, 0xA7]);
         assert_eq!(kinds(&mut board), [Trouble::Overrun]);
         assert_eq!(
             board.deadline(),
@@ -713,27 +726,30 @@ mod tests {
             .set(MS(0), 7, true)
             .expect_err("channel 7 is in nobody's use");
         assert_eq!(trouble.what, Trouble::Absent);
-        assert!(board.outbox().is_empty());
+        assert!(board.outbox(Nanos::ZERO).is_empty());
     }
 
     #[test]
     fn on_the_way_to_rest_nobody_waits_long_for_an_answer() {
         let mut board = board(None);
         board.set(MS(0), 5, true).expect("channel 5 is in use");
-        board.outbox();
+        board.outbox(Nanos::ZERO);
         board.rest(MS(1), 5, false);
         board.rest(MS(1), 13, false);
-        assert!(board.outbox().is_empty(), "an order is under way");
+        assert!(
+            board.outbox(Nanos::ZERO).is_empty(),
+            "an order is under way"
+        );
         // The answer to it comes late, and is not taken for one to what follows.
         board.tick(MS(1) + PATIENCE);
-        assert_eq!(board.outbox(), [0xA0, 5, 2, 0xA7]);
+        assert_eq!(board.outbox(Nanos::ZERO), [0xA0, 5, 2, 0xA7]);
         board.receive(MS(32), &[0xA0, 5, 1, 0xA6]);
         board.tick(MS(31) + PATIENCE);
-        assert_eq!(board.outbox(), [0xA0, 13, 2, 0xAF]);
+        assert_eq!(board.outbox(Nanos::ZERO), [0xA0, 13, 2, 0xAF]);
         board.receive(MS(70), &[0xA0, 13, 0, 0xAD]);
         assert!(board.is_known_to_be(13, false));
         // What was not answered is ordered again.
-        assert_eq!(board.outbox(), [0xA0, 5, 2, 0xA7]);
+        assert_eq!(board.outbox(Nanos::ZERO), [0xA0, 5, 2, 0xA7]);
         assert!(!board.is_known_to_be(5, false));
         board.receive(MS(80), &[0xA0, 5, 0, 0xA5]);
         assert!(board.is_known_to_be(5, false) && board.is_idle());
@@ -745,10 +761,10 @@ mod tests {
         let mut board = board(None);
         board.rest(MS(0), 5, false);
         board.rest(MS(0), 13, false);
-        let mut orders = board.outbox().len() / 4;
+        let mut orders = board.outbox(Nanos::ZERO).len() / 4;
         while let Some(next) = board.deadline() {
             board.tick(next);
-            orders += board.outbox().len() / 4;
+            orders += board.outbox(Nanos::ZERO).len() / 4;
         }
         assert_eq!(orders, 4, "each twice");
         assert_eq!(kinds(&mut board), [Trouble::Silent, Trouble::Silent]);
@@ -763,7 +779,7 @@ mod tests {
     fn modbus() -> RelayBoard {
         let mut board = speaking(Language::Modbus { unit: 1 }, None);
         board.set(MS(0), 5, true).expect("channel 5 is in use");
-        assert_eq!(board.outbox(), CLOSE_5);
+        assert_eq!(board.outbox(Nanos::ZERO), CLOSE_5);
         board
     }
 
@@ -772,10 +788,13 @@ mod tests {
         let mut board = modbus();
         board.receive(MS(10), &CLOSE_5[..3]);
         board.receive(MS(15), &CLOSE_5[3..]);
-        assert_eq!((board.outbox(), board.fact()), (Vec::new(), None));
+        assert_eq!(
+            (board.outbox(Nanos::ZERO), board.fact()),
+            (Vec::new(), None)
+        );
         assert_eq!(board.deadline(), Some(MS(19)), "the line is to be quiet");
         board.tick(MS(19));
-        assert_eq!(board.outbox(), ASK_5);
+        assert_eq!(board.outbox(Nanos::ZERO), ASK_5);
         board.set(MS(20), 13, false).expect("channel 13 is in use");
         board.receive(MS(35), &IS_CLOSED);
         let (asked, closed, channel) = (MS(0), true, 5);
@@ -785,9 +804,12 @@ mod tests {
             asked,
         };
         assert_eq!(board.fact(), Some((MS(35), switched)));
-        assert!(board.outbox().is_empty(), "the line is to be quiet");
+        assert!(
+            board.outbox(Nanos::ZERO).is_empty(),
+            "the line is to be quiet"
+        );
         board.tick(MS(39));
-        assert_eq!(board.outbox()[..6], [1, 5, 0, 12, 0, 0]);
+        assert_eq!(board.outbox(Nanos::ZERO)[..6], [1, 5, 0, 12, 0, 0]);
     }
 
     #[test]

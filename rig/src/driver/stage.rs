@@ -119,6 +119,8 @@ pub struct Stage {
     lines: VecDeque<Sent>,
     under_way: Option<(Answer, Nanos)>,
     outbox: Vec<u8>,
+    /// Within which time what is under way is to be answered, until it has been sent.
+    unsent: Option<Nanos>,
     received: Vec<u8>,
     /// Bytes that came since the last thing was sent.
     heard: usize,
@@ -146,6 +148,7 @@ impl Stage {
             lines: VecDeque::new(),
             under_way: None,
             outbox: Vec::new(),
+            unsent: None,
             received: Vec::new(),
             heard: 0,
             told: Vec::new(),
@@ -251,6 +254,7 @@ impl Stage {
                 self.outbox.extend(&sent.bytes);
                 self.heard = 0;
                 self.under_way = Some((sent.answer, now + sent.within));
+                self.unsent = Some(sent.within);
                 return;
             }
             match self.job.take() {
@@ -564,7 +568,10 @@ impl Driver for Stage {
         self.under_way.map(|(_, until)| until)
     }
 
-    fn outbox(&mut self) -> Vec<u8> {
+    fn outbox(&mut self, now: Nanos) -> Vec<u8> {
+        if let (Some(within), Some((_, until))) = (self.unsent.take(), &mut self.under_way) {
+            *until = (*until).max(now + within);
+        }
         std::mem::take(&mut self.outbox)
     }
 

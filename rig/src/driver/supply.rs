@@ -511,7 +511,10 @@ impl Driver for Supply {
             .min()
     }
 
-    fn outbox(&mut self) -> Vec<u8> {
+    fn outbox(&mut self, now: Nanos) -> Vec<u8> {
+        if let Some(under_way) = self.under_way.as_mut().filter(|_| !self.outbox.is_empty()) {
+            under_way.until = under_way.until.max(now + ANSWER_MAX);
+        }
         std::mem::take(&mut self.outbox)
     }
 
@@ -561,7 +564,7 @@ mod tests {
     }
 
     fn said(supply: &mut Supply) -> String {
-        String::from_utf8(supply.outbox()).expect("SCPI is text")
+        String::from_utf8(supply.outbox(Nanos::ZERO)).expect("SCPI is text")
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One run of a scenario on a bench that a test made itself, below the command: of a STACK-ON, with a reference image.
 #![allow(dead_code, reason = "no test needs all of it")]
 
+use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,9 @@ fn root() -> &'static Path {
     rig.parent().expect("rig has a parent")
 }
 
+/// How much later something leaves through the port that is tampered with.
+pub type HeldBack = dyn FnMut(&[u8]) -> Nanos + Send;
+
 /// The virtual bench as far as it is like a real one.
 pub struct OnlyPorts {
     ports: SimPorts,
@@ -37,6 +41,11 @@ pub struct OnlyPorts {
     pub deaf: Arc<AtomicBool>,
     /// What comes through it next.
     pub comes: Arc<Mutex<Option<Vec<u8>>>>,
+    pub held_back: Box<HeldBack>,
+    waiting: Option<(Nanos, Vec<u8>)>,
+    /// For how long, when time is to pass next, nobody takes what is observed.
+    pub away: Arc<Mutex<Nanos>>,
+    backlog: VecDeque<Observation>,
     port: Option<PortId>,
 }
 
@@ -49,6 +58,10 @@ impl OnlyPorts {
             tampered: "",
             deaf: Arc::default(),
             comes: Arc::default(),
+            held_back: Box::new(|_| Nanos::ZERO),
+            waiting: None,
+            away: Arc::default(),
+            backlog: VecDeque::new(),
             port: None,
         }
     }
@@ -79,6 +92,14 @@ impl Ports for OnlyPorts {
         self.ports.probe(address)
     }
     fn write(&mut self, port: PortId, bytes: &[u8]) -> Result<(), PortTrouble> {
+        let held_back = match self.port == Some(port) {
+            true => (self.held_back)(bytes),
+            false => Nanos::ZERO,
+        };
+        if held_back > Nanos::ZERO {
+            self.waiting = Some((self.now() + held_back, bytes.to_vec()));
+            return Ok(());
+        }
         self.ports.write(port, bytes)
     }
     fn level(&mut self, line: LineId) -> Result<Level, PortTrouble> {
@@ -93,8 +114,28 @@ impl Ports for OnlyPorts {
                 what,
             });
         }
+        let away = std::mem::take(&mut *self.away.lock().expect("nobody panics"));
+        let back = self.now() + away;
+        while away > Nanos::ZERO
+            && let Waited::Saw(observation) = self.ports.wait(back)
+        {
+            self.backlog.push_back(observation);
+        }
+        if let Some(observation) = self.backlog.pop_front() {
+            return Waited::Saw(observation);
+        }
         loop {
-            match self.ports.wait(deadline) {
+            let leaves = self.waiting.as_ref().map(|(at, _)| *at);
+            match self
+                .ports
+                .wait(leaves.map_or(deadline, |at| at.min(deadline)))
+            {
+                Waited::Deadline if leaves.is_some_and(|at| at <= self.now()) => {
+                    let waiting = self.waiting.take();
+                    if let (Some((_, bytes)), Some(port)) = (waiting, self.port) {
+                        self.ports.write(port, &bytes).expect("it is open");
+                    }
+                }
                 Waited::Saw(Observation {
                     what: Seen::Bytes { port, .. },
                     ..

@@ -37,7 +37,7 @@ const FIT: &str = "$21=1\r\n$22=1\r\n$30=3000\r\n$130=35\r\n$131=60\r\n$132=20\r
 
 /// What was sent, as text.
 fn sent(stage: &mut Stage) -> String {
-    String::from_utf8_lossy(&stage.outbox()).into_owned()
+    String::from_utf8_lossy(&stage.outbox(Nanos::ZERO)).into_owned()
 }
 
 /// Answers what was asked, line by line; each is `sent > answer`.
@@ -301,7 +301,7 @@ fn silence_babble_and_a_move_without_end_are_told_apart() {
     silent
         .go(MS(20), turn(90, 1_000))
         .expect("within the limits");
-    silent.outbox();
+    silent.outbox(Nanos::ZERO);
     assert_eq!(silent.deadline(), Some(MS(520)));
     silent.tick(MS(520));
     let mut endless = connected();
@@ -309,7 +309,7 @@ fn silence_babble_and_a_move_without_end_are_told_apart() {
         .go(MS(20), turn(90, 1_000))
         .expect("within the limits");
     talk(&mut endless, &[("M3 S1000\n", "ok\r\n")]);
-    endless.outbox();
+    endless.outbox(Nanos::ZERO);
     endless.receive(MS(100), b"<Run|MPos:0.000,0.000,0.000,101.000>\r\n");
     // 90 degrees at 90 degrees a second, and the margin.
     assert_eq!(endless.deadline(), Some(MS(10 + 1_000) + MOVE_MARGIN));
@@ -318,7 +318,7 @@ fn silence_babble_and_a_move_without_end_are_told_apart() {
     babbling
         .go(MS(20), turn(90, 1_000))
         .expect("within the limits");
-    babbling.outbox();
+    babbling.outbox(Nanos::ZERO);
     babbling.receive(MS(30), b"<Idle|login:>\r\n");
     let kinds: Vec<Trouble> = [&mut silent, &mut endless, &mut babbling]
         .into_iter()
