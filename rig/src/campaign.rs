@@ -176,7 +176,7 @@ impl Campaign {
             // A real instrument that went away may be back; who has its lock gives it up first.
             ready.take_if(|prepared| match is_virtual {
                 true => job.seed != seed,
-                false => !prepared.bench.is_whole(),
+                false => prepared.bench.is_whole().is_err(),
             });
             let is_anew = ready.is_none();
             let mut prepared = match ready.take() {
@@ -405,9 +405,7 @@ fn meet_device(group: &Group, bench: &mut Bench) -> Result<(), DeviceTrouble> {
         is_the_device(bench, &mut probe)
     });
     let rest = bench.to_rest();
-    let until = bench.now() + SETTLE;
-    met.and_then(|()| trouble(rest))
-        .and_then(|()| pass(bench, until))
+    met.and_then(|()| settled(bench, rest))
 }
 
 /// Whether the board, as it is now, leaves the supply its voltage. Of cells nobody knows.
@@ -495,30 +493,30 @@ pub fn flash(group: &Group, bench: &mut Bench) -> Result<Option<What>, DeviceTro
         }
         trouble
     })?;
-    if let Some(output) = rest.unknown.first() {
+    settled(bench, rest)?;
+    Ok(Some(receipt))
+}
+
+/// Lets a bench settle that went to rest, if every output got there and every instrument still answers.
+fn settled(bench: &mut Bench, rest: Rest) -> Result<(), DeviceTrouble> {
+    if let Some(output) = rest.unknown.into_iter().next() {
         return Err(DeviceTrouble {
-            device: output.clone(),
-            doing: "going to rest after flashing".to_owned(),
+            device: output,
+            doing: "going to rest after the probe was attached".to_owned(),
             what: crate::driver::Trouble::Silent,
             saw: "nobody knows its state".to_owned(),
             hint: "look at the bench before you go on".to_owned(),
         });
     }
-    trouble(rest)?;
-    let until = bench.now() + SETTLE;
-    pass(bench, until)?;
-    Ok(Some(receipt))
-}
-
-/// The first trouble of an instrument on the way to rest, if all outputs got there: one that only tells something
-/// may have failed.
-fn trouble(rest: Rest) -> Result<(), DeviceTrouble> {
     let mut happenings = rest.happenings.into_iter();
     let trouble = happenings.find_map(|happening| match happening.what {
         crate::bench::What::Trouble(trouble) => Some(trouble),
         _ => None,
     });
-    trouble.map_or(Ok(()), Err)
+    trouble.map_or(Ok(()), Err)?;
+    let until = bench.now() + SETTLE;
+    pass(bench, until)?;
+    bench.is_whole()
 }
 
 /// Why a board was not flashed.

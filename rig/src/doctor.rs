@@ -92,6 +92,15 @@ pub fn examine(bench: &mut Bench, rounds: u32, power: bool) -> Examination {
             );
         }
     }
+    for happening in rest.happenings {
+        if let What::Trouble(trouble) = happening.what {
+            doctor.fault(
+                trouble.device.clone(),
+                format!("{}: {}", trouble.doing, trouble.saw),
+                &trouble.hint,
+            );
+        }
+    }
     for output in rest.unknown {
         doctor.fault(
             output,

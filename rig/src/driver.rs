@@ -25,8 +25,8 @@ pub mod supply;
 /// - The caller sends everything that `outbox` gives, in order, and calls `receive` with everything
 ///   that came back, in order, each byte once.
 /// - The caller calls `tick` no later than it lets time pass beyond `deadline`.
-/// - The driver never gives up by itself: after trouble it still takes orders, so that outputs can
-///   be brought to rest. What a device did whose answer did not come is unknown, and no fact says otherwise.
+/// - The driver of an output never gives up by itself: after trouble it still takes orders, so that it can be brought
+///   to rest. One that only tells something may, and its bench then does without it. What a device did whose answer did not come is unknown, and no fact says otherwise.
 /// - An instrument that loses its power keeps silent; that shows as [`Trouble::Silent`] within the bound
 ///   that the driver names.
 pub trait Driver {

@@ -276,7 +276,7 @@ fn with_runner(
             trouble.or(unproved)
         }
         // Nor is it to its credit that it did nothing wrong while nothing was done to it.
-        Verdict::Pass => unproved,
+        Verdict::Pass => unproved.map(|trouble| late(bench).unwrap_or(trouble)),
         _ => None,
     };
     if let Some(trouble) = trouble {

@@ -28,13 +28,10 @@ fn run(step: &str, has_line: bool, waits: Nanos) -> (Ran, TempDir) {
          codes: {{ box: factory, own: user }}\ngiven: {{ door: open, supply: fresh }}\nsteps:\n  - {step}\n"
     );
     let scenario = one_run::read(&Source::new("presses.yaml", scenario));
-    let text = one_run::source("boards/virtual-safe.toml");
-    let text = text.text();
-    let text = match has_line {
-        true => text.to_owned(),
-        false => text.replacen("line = \"key\"\n", "", 1),
+    let bench = match has_line {
+        true => one_run::virtual_safe(),
+        false => one_run::virtual_safe_without_proof(),
     };
-    let bench = BenchFile::read(&Source::new("bench.toml", text)).expect("it is right");
     let bench = BenchFile {
         emulates: None,
         ..bench

@@ -30,7 +30,10 @@ fn change(cut: &str) -> Scenario {
 
 /// The scenario's run on a board with this image, and its events.
 fn run(scenario: &Scenario, image: &str) -> (Ran, String) {
-    let virtual_bench = one_run::virtual_safe();
+    run_on(one_run::virtual_safe(), scenario, image)
+}
+
+fn run_on(virtual_bench: BenchFile, scenario: &Scenario, image: &str) -> (Ran, String) {
     let mut bench = virtual_bench.clone();
     bench.emulates = None;
     let group = Group {
@@ -86,6 +89,21 @@ fn a_good_lock_keeps_its_codes_at_a_true_cut(#[case] cut: &str, #[case] how: &st
     );
     let said = cut_in(&events);
     assert!(said.contains(how), "{said}");
+}
+
+/// Nor is a key that goes up with the supply taken for one that was held.
+#[rstest]
+fn a_cut_at_a_key_that_nothing_but_the_relay_board_proves(#[values(2, 3, 9)] key: u32) {
+    let bench = one_run::virtual_safe_without_proof();
+    let scenario = change(&format!("{{ at: key {key}, mode: dropped-before }}"));
+    let (ran, events) = run_on(bench, &scenario, "reference-safe");
+    assert_eq!(
+        ran.summary.verdict,
+        Verdict::Pass,
+        "{}",
+        ran.summary.because
+    );
+    assert!(cut_in(&events).contains("true cut"), "{}", cut_in(&events));
 }
 
 #[test]

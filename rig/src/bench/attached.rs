@@ -14,7 +14,7 @@ pub(super) struct Attached<D> {
     /// None, if it could not be opened.
     pub(super) port: Option<PortId>,
     pub(super) device: String,
-    /// Why the port is gone.
+    /// Why nothing comes from it any more: its port is gone, or it no longer tells what it is there for.
     pub(super) lost: Option<DeviceTrouble>,
 }
 

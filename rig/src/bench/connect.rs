@@ -104,11 +104,14 @@ impl Bench {
     }
 
     /// Whether every instrument can still be reached, as far as is known without asking them.
-    pub fn is_whole(&self) -> bool {
-        self.lost().is_empty()
+    ///
+    /// # Errors
+    /// Why one cannot.
+    pub fn is_whole(&self) -> Result<(), DeviceTrouble> {
+        self.lost().into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Why ports are gone, or were never there.
+    /// Why instruments are gone, or were never there.
     fn lost(&self) -> Vec<DeviceTrouble> {
         let single = [
             self.contacts.as_ref().and_then(Contacts::lost),

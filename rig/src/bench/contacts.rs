@@ -376,7 +376,7 @@ impl Pins {
     }
 
     fn flush(&mut self, ports: &mut dyn Ports, now: Nanos) {
-        for order in self.driver.orders() {
+        for order in self.driver.orders(now) {
             let opened = self.outputs.get(&order.output);
             let signals = self.signals.get(&order.output);
             let (Some(&output), Some(signals)) = (opened, signals) else {

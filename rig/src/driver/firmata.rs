@@ -99,6 +99,8 @@ struct Port {
     owed: u32,
     /// When it is asked next.
     next: Nanos,
+    /// Whether a question for its levels has not left yet.
+    is_unsent: bool,
     /// Questions whether its pins are inputs: when each was asked, and the edges that wait for its answer.
     unsure: VecDeque<(Nanos, Vec<(Nanos, Fact)>)>,
 }
@@ -120,13 +122,19 @@ enum Stage {
 impl Port {
     /// What was asked at `unsent` or later leaves only now.
     fn sent(&mut self, unsent: Nanos, now: Nanos) {
-        let asked = self.unsure.iter_mut().map(|(asked, _)| asked);
-        let asked = asked.chain(&mut self.open_since);
-        for asked in asked.filter(|asked| **asked >= unsent) {
-            *asked = now.max(*asked);
+        let late = now.since(unsent);
+        for (asked, _) in &mut self.unsure {
+            if *asked >= unsent {
+                *asked += late;
+            }
         }
-        if self.next >= unsent {
+        if self.is_unsent {
+            self.is_unsent = false;
             self.next = self.next.max(now);
+            // Also if it was open before: nobody could ask again meanwhile.
+            if let Some(since) = &mut self.open_since {
+                *since += late;
+            }
         }
     }
 
@@ -373,6 +381,7 @@ impl Firmata {
             known.open_since.get_or_insert(now);
             known.owed += 1;
             known.next = now + ASK_AGAIN_EVERY;
+            known.is_unsent = true;
             self.unsent.get_or_insert(now);
             self.outbox.extend([REPORT_DIGITAL | port, 1]);
         }

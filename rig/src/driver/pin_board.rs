@@ -419,8 +419,15 @@ impl PinBoard {
         answers.chain(on_times).min()
     }
 
-    /// Takes what the port is to do, in this order.
-    pub fn orders(&mut self) -> Vec<Drive> {
+    /// Takes what the port is told now to do, in this order.
+    pub fn orders(&mut self, now: Nanos) -> Vec<Drive> {
+        for order in &self.orders {
+            // It may follow from what was heard of too late.
+            let output = self.outputs.get_mut(&order.output);
+            if let Some(until) = output.and_then(|output| output.until.as_mut()) {
+                *until = (*until).max(now + DRIVEN_MAX);
+            }
+        }
         std::mem::take(&mut self.orders)
     }
 
@@ -665,7 +672,7 @@ mod tests {
     fn carry_out(board: &mut PinBoard) -> Vec<(Nanos, String)> {
         let mut done = Vec::new();
         loop {
-            let orders = board.orders();
+            let orders = board.orders(Nanos::ZERO);
             if orders.is_empty() {
                 return done;
             }
@@ -698,7 +705,7 @@ mod tests {
     fn a_key_of_a_crosspoint_is_closed_once_row_and_column_are() {
         let mut board = board(None);
         board.set(MS(1), ONE, true).expect("nothing is closed");
-        assert_eq!(board.orders().len(), 2);
+        assert_eq!(board.orders(Nanos::ZERO).len(), 2);
         board.drove(MS(1), 5, true);
         assert_eq!(board.fact(), None);
         assert!(!board.is_known_to_be(ONE, true) && !board.is_idle());
@@ -803,7 +810,7 @@ mod tests {
         board.set(MS(0), RESET, true).expect("nothing is closed");
         carry_out(&mut board);
         board.open_at(MS(1), RESET, MS(500));
-        let [order] = board.orders()[..] else {
+        let [order] = board.orders(Nanos::ZERO)[..] else {
             panic!("one output, one order");
         };
         assert_eq!((order.on, order.at), (false, MS(500)));
@@ -811,7 +818,7 @@ mod tests {
         board.set(MS(90), RESET, false).expect("opening is free");
         assert_eq!(carry_out(&mut board), [(MS(90), "21-".to_owned())]);
         board.set(MS(500), RESET, false).expect("it is open");
-        assert!(board.orders().is_empty() && board.is_idle());
+        assert!(board.orders(Nanos::ZERO).is_empty() && board.is_idle());
     }
 
     #[test]
@@ -823,7 +830,7 @@ mod tests {
             carry_out(&mut board);
             board.open_at(MS(1), first.0, MS(first.1));
             board.open_at(MS(1), second.0, MS(second.1));
-            let mut orders = board.orders();
+            let mut orders = board.orders(Nanos::ZERO);
             orders.sort_by_key(|order| order.at);
             for order in orders {
                 board.drove(order.at, order.output, order.on);
@@ -841,7 +848,7 @@ mod tests {
         carry_out(&mut board);
         board.open_at(MS(1), RESET, MS(500));
         assert_eq!(board.deadline(), Some(MS(300)));
-        board.orders();
+        board.orders(Nanos::ZERO);
         board.tick(MS(300));
         assert_eq!(carry_out(&mut board), [(MS(300), "21-".to_owned())]);
         assert_eq!(troubles(&mut board), [Trouble::Overrun]);
@@ -852,7 +859,7 @@ mod tests {
     fn an_output_that_nobody_drove_is_trouble_and_is_driven_again_at_rest() {
         let mut board = board(None);
         board.set(MS(0), RESET, true).expect("nothing is closed");
-        board.orders();
+        board.orders(Nanos::ZERO);
         board.tick(DRIVEN_MAX);
         assert_eq!(troubles(&mut board), [Trouble::Silent]);
         assert!(board.is_idle() && !board.is_known_to_be(RESET, true));

@@ -168,8 +168,10 @@ enum Goal {
 #[derive(Clone, Copy, Debug)]
 struct UnderWay {
     order: Order,
-    until: Nanos,
-    is_sent: bool,
+    /// Within which time of being sent it is to be answered.
+    within: Nanos,
+    /// By when; none until it has been sent.
+    until: Option<Nanos>,
     /// Whether the board said that the relay is not as it was ordered.
     is_denied: bool,
 }
@@ -272,7 +274,9 @@ impl RelayBoard {
             && under_way.order.goal == Goal::Wish
         {
             under_way.order.goal = Goal::Moot;
-            under_way.until = under_way.until.min(now + self.wire.patience());
+            let patience = self.wire.patience();
+            under_way.within = under_way.within.min(patience);
+            under_way.until = under_way.until.map(|until| until.min(now + patience));
         }
         let order = Order {
             relay,
@@ -311,8 +315,8 @@ impl RelayBoard {
         self.garbage = 0;
         self.under_way = Some(UnderWay {
             order,
-            until: now + self.wire.within(order.goal),
-            is_sent: false,
+            within: self.wire.within(order.goal),
+            until: None,
             is_denied: false,
         });
     }
@@ -422,7 +426,8 @@ impl RelayBoard {
     }
 
     fn give_up(&mut self, now: Nanos) {
-        let Some(under_way) = self.under_way.take_if(|under_way| under_way.until <= now) else {
+        let is_late = |under_way: &mut UnderWay| under_way.until.is_some_and(|until| until <= now);
+        let Some(under_way) = self.under_way.take_if(is_late) else {
             return;
         };
         let order = under_way.order;
@@ -530,7 +535,14 @@ impl Driver for RelayBoard {
             self.quiet_until = at + self.wire.pause();
             match heard {
                 Heard::Coil { channel, closed } => self.coil(at, channel, closed),
-                Heard::Taken(question) => self.send(at, question),
+                Heard::Taken(question) => {
+                    if let Some(under_way) = &mut self.under_way
+                        && let Some(until) = under_way.until.take()
+                    {
+                        under_way.within = until.since(at);
+                    }
+                    self.send(at, question);
+                }
                 Heard::Refused(why) => self.refused(at, why),
             }
         }
@@ -550,18 +562,19 @@ impl Driver for RelayBoard {
             let since = state.on_since?;
             (state.ordered == Some(true)).then_some(since + longest)
         });
-        let under_way = self.under_way.iter().map(|under_way| under_way.until);
+        let under_way = self
+            .under_way
+            .iter()
+            .filter_map(|under_way| under_way.until);
         let later = self.later.iter().map(|(at, _)| *at);
         under_way.chain(later).chain(on_times).min()
     }
 
     fn outbox(&mut self, now: Nanos) -> Vec<u8> {
         if !self.outbox.is_empty()
-            && let Some(under_way) = self.under_way.as_mut().filter(|order| !order.is_sent)
+            && let Some(under_way) = &mut self.under_way
         {
-            under_way.is_sent = true;
-            let until = now + self.wire.within(under_way.order.goal);
-            under_way.until = under_way.until.max(until);
+            under_way.until.get_or_insert(now + under_way.within);
         }
         std::mem::take(&mut self.outbox)
     }
@@ -668,10 +681,13 @@ mod tests {
     fn a_silent_board_and_a_babbling_one_are_told_apart() {
         let mut board = board(None);
         board.set(MS(0), 5, true).expect("channel 5 is in use");
-        assert_eq!(board.deadline(), Some(FEEDBACK_MAX));
-        board.tick(MS(99));
+        assert_eq!(board.deadline(), None, "it has not been asked yet");
+        // What led to the order was long ago when it was handed over.
+        board.outbox(MS(1_000));
+        assert_eq!(board.deadline(), Some(MS(1_000) + FEEDBACK_MAX));
+        board.tick(MS(1_249));
         assert_eq!(board.fact(), None);
-        board.tick(FEEDBACK_MAX);
+        board.tick(MS(1_250));
         let Some((_, Fact::Trouble(trouble))) = board.fact() else {
             panic!("no trouble from a silent board");
         };
@@ -679,9 +695,10 @@ mod tests {
             trouble.to_string(),
             "relay board: closing 'key 5' (channel 5): no feedback within 250 ms"
         );
-        board.set(MS(200), 5, true).expect("channel 5 is in use");
-        board.receive(MS(210), b"login:");
-        board.tick(MS(450));
+        board.set(MS(2_000), 5, true).expect("channel 5 is in use");
+        board.outbox(MS(2_000));
+        board.receive(MS(2_010), b"login:");
+        board.tick(MS(2_250));
         assert_eq!(kinds(&mut board), [Trouble::Garbled]);
         assert!(board.is_idle());
     }
@@ -705,10 +722,10 @@ mod tests {
         // Asking again must not start the time anew.
         board.set(MS(400), 5, true).expect("channel 5 is in use");
         board.receive(MS(409), &[0xA0, 5, 1, 0xA6]);
-        board.outbox(Nanos::ZERO);
+        board.outbox(MS(409));
         assert_eq!(board.deadline(), Some(MS(500)));
         board.tick(MS(500));
-        assert_eq!(board.outbox(Nanos::ZERO), [0xA0, 5, 2, 0xA7]);
+        assert_eq!(board.outbox(MS(500)), [0xA0, 5, 2, 0xA7]);
         assert_eq!(kinds(&mut board), [Trouble::Overrun]);
         assert_eq!(
             board.deadline(),
@@ -793,22 +810,24 @@ mod tests {
             (Vec::new(), None)
         );
         assert_eq!(board.deadline(), Some(MS(19)), "the line is to be quiet");
-        board.tick(MS(19));
-        assert_eq!(board.outbox(Nanos::ZERO), ASK_5);
-        board.set(MS(20), 13, false).expect("channel 13 is in use");
-        board.receive(MS(35), &IS_CLOSED);
+        // It is handed over late: the time that was left to the order is left to the question.
+        board.tick(MS(400));
+        assert_eq!(board.outbox(MS(400)), ASK_5);
+        assert_eq!(board.deadline(), Some(MS(400 + 235)));
+        board.set(MS(410), 13, false).expect("channel 13 is in use");
+        board.receive(MS(435), &IS_CLOSED);
         let (asked, closed, channel) = (MS(0), true, 5);
         let switched = Fact::Switched {
             channel,
             closed,
             asked,
         };
-        assert_eq!(board.fact(), Some((MS(35), switched)));
+        assert_eq!(board.fact(), Some((MS(435), switched)));
         assert!(
             board.outbox(Nanos::ZERO).is_empty(),
             "the line is to be quiet"
         );
-        board.tick(MS(39));
+        board.tick(MS(439));
         assert_eq!(board.outbox(Nanos::ZERO)[..6], [1, 5, 0, 12, 0, 0]);
     }
 

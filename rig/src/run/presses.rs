@@ -9,17 +9,21 @@ use crate::event::{Nanos, What};
 
 /// Contacts bounce for less than this; presses with a pause of less than twice as much count as one.
 const BOUNCE: Nanos = Nanos::from_millis(20);
+/// Relays and their boards take so much longer for one order than for the next.
+const JITTER: Nanos = Nanos::from_millis(50);
 /// By how much a long press may be wrong. A short one may by half of it.
 const WRONG_MAX: Nanos = Nanos::from_millis(100);
-/// How much later than it was ordered a press may be seen.
+/// How long after a press was to end it may begin.
 const LATE_MAX: Nanos = Nanos::from_millis(250);
-/// How much earlier, because clocks are compared.
+/// How much earlier than it was ordered, because clocks are compared.
 const EARLY_MAX: Nanos = Nanos::from_millis(5);
 
 /// Every press of a run, as it was ordered and as it was made.
 pub struct Presses {
     proofs: Vec<Proof>,
     of_contact: BTreeMap<Contact, usize>,
+    /// Pins are driven by a thread of their own: what that did long ago may be heard of too late.
+    by_pins: bool,
 }
 
 /// What was ordered of contacts, and what proves it.
@@ -30,26 +34,40 @@ struct Proof {
     /// The longest that a servo among them is on its way.
     horn: Nanos,
     closed: Vec<Contact>,
-    /// With what was closed first, as the trace calls it.
-    ordered: Vec<(Span, String)>,
-    made: Vec<Span>,
+    ordered: Vec<Ordered>,
+    made: Vec<Made>,
 }
 
-/// For how long something was closed.
-struct Span {
+/// From the first contact that is closed to the last that is opened.
+struct Ordered {
     from: Nanos,
-    /// None where its end is not known.
+    /// When it was to end, if that was said beforehand.
+    planned: Option<Nanos>,
+    /// When it ended, or was to end before; none while it goes on.
+    to: Option<Nanos>,
+    /// What was closed first, as the trace calls it.
+    shown: String,
+    /// How many contacts were closed at once.
+    contacts: usize,
+    /// Whether it was several, too close to be told apart.
+    several: bool,
+}
+
+struct Made {
+    from: Nanos,
+    /// None while it goes on.
     to: Option<Nanos>,
 }
 
 impl Presses {
     pub fn on(bench: &BenchFile) -> Presses {
+        let relays = bench.relays.as_ref();
         let mut presses = Presses {
             proofs: Vec::new(),
             of_contact: BTreeMap::new(),
+            by_pins: relays.is_some_and(|relays| matches!(relays.via, Via::Pins { .. })),
         };
-        let contacts = bench.relays.iter().flat_map(|relays| &relays.contacts);
-        for (contact, wired) in contacts {
+        for (contact, wired) in relays.iter().flat_map(|relays| &relays.contacts) {
             let (Contact::Key(_) | Contact::Button(_)) = contact else {
                 continue;
             };
@@ -81,6 +99,14 @@ impl Presses {
         }
     }
 
+    /// A contact that is closed is to open at a time to come, even if whoever orders it is late.
+    pub fn opens_at(&mut self, contact: &Contact, at: Nanos) {
+        let place = self.of_contact.get(contact);
+        if let Some(press) = place.and_then(|place| self.proofs[*place].ordered.last_mut()) {
+            press.planned = Some(at);
+        }
+    }
+
     /// A line went on or off.
     pub fn saw(&mut self, at: Nanos, line: &str, on: bool) {
         if let Some(place) = self.by_line(line) {
@@ -97,11 +123,12 @@ impl Presses {
         }
     }
 
-    /// Trouble, if until now a press that was ordered was not made, was made much too short or too long, or ran
-    /// into the next.
+    /// Trouble, if until now a press that was ordered was not made, dropped out, or was made much too short or too
+    /// long.
     pub fn unproved(&self, now: Nanos, bench: &BenchFile) -> Option<What> {
         let mut proofs = self.proofs.iter();
-        let (press, saw) = proofs.find_map(|proof| proof.contradiction(now, bench.uncertainty))?;
+        let (press, saw) =
+            proofs.find_map(|proof| proof.contradiction(now, bench.uncertainty, self.by_pins))?;
         let device = match &bench.relays.as_ref()?.via {
             Via::Board { port, .. } => format!("relay board on {}", port.at),
             Via::Pins { at, .. } => format!("pins at {at}"),
@@ -129,21 +156,25 @@ impl Proof {
         if closes {
             self.closed.push(contact.clone());
         }
+        let contacts = self.closed.len();
+        let is_near = |to: Nanos| at.since(to) < BOUNCE + BOUNCE;
         let last = self.ordered.last_mut();
-        match (was_closed, !self.closed.is_empty()) {
-            (false, true) => match last {
-                Some((press, _)) if press.to.is_some_and(|to| at.since(to) < BOUNCE + BOUNCE) => {
-                    press.to = None;
-                }
-                _ => {
-                    let press = Span { from: at, to: None };
-                    self.ordered.push((press, shown.to_owned()));
-                }
-            },
-            (true, false) => {
-                if let Some((press, _)) = last {
-                    press.to = Some(at);
-                }
+        match (last, was_closed, contacts > 0) {
+            (Some(press), false, true) if press.to.is_some_and(is_near) => {
+                (press.to, press.planned) = (None, None);
+                press.several = true;
+            }
+            (_, false, true) => self.ordered.push(Ordered {
+                from: at,
+                planned: None,
+                to: None,
+                shown: shown.to_owned(),
+                contacts,
+                several: false,
+            }),
+            (Some(press), true, true) => press.contacts = press.contacts.max(contacts),
+            (Some(press), true, false) => {
+                press.to = Some(press.planned.map_or(at, |planned| planned.min(at)));
             }
             _ => {}
         }
@@ -152,48 +183,67 @@ impl Proof {
     fn make(&mut self, at: Nanos, on: bool) {
         match (on, self.made.last_mut()) {
             (true, Some(last)) if last.to.is_none_or(|to| at.since(to) < BOUNCE) => last.to = None,
-            (true, _) => self.made.push(Span { from: at, to: None }),
-            (false, Some(last)) => last.to = Some(at),
+            (true, _) => self.made.push(Made { from: at, to: None }),
+            (false, Some(last)) => _ = last.to.get_or_insert(at),
             (false, None) => {}
         }
     }
 
     /// The first press that was not made as it was ordered, and how it was made.
-    fn contradiction(&self, now: Nanos, uncertainty: Nanos) -> Option<(&str, String)> {
+    fn contradiction(
+        &self,
+        now: Nanos,
+        uncertainty: Nanos,
+        by_pins: bool,
+    ) -> Option<(&str, String)> {
         let next = self.ordered.iter().skip(1);
-        let next = next.map(|(press, _)| Some(press.from)).chain([None]);
-        self.ordered
-            .iter()
-            .zip(next)
-            .find_map(|((press, shown), next)| {
-                // What has not had its time yet proves nothing.
-                let opens = press.to.filter(|opens| *opens + LATE_MAX < now)?;
-                let asked = opens.since(press.from);
-                let share = Nanos(asked.0 / 2).min(WRONG_MAX);
-                let allowed = share.max(BOUNCE).max(uncertainty) + self.horn;
-                if asked <= allowed {
-                    return None;
+        let next = next.map(|press| Some(press.from)).chain([None]);
+        self.ordered.iter().zip(next).find_map(|(press, next)| {
+            // What has not had its time yet proves nothing.
+            let opens = press.to.filter(|opens| *opens + LATE_MAX < now)?;
+            let asked = opens.since(press.from);
+            let share = Nanos(asked.0 / 2).min(WRONG_MAX);
+            // Orders for contacts that are closed together follow each other.
+            let together = Nanos(BOUNCE.0 * (press.contacts as u64 - 1));
+            let allowed = share.max(JITTER).max(uncertainty) + self.horn + together;
+            if asked <= allowed {
+                return None;
+            }
+            let begins = press.from.since(EARLY_MAX);
+            let ends = next.map_or(opens + LATE_MAX, |next| {
+                next.since(EARLY_MAX).min(opens + LATE_MAX)
+            });
+            let made = self.made.iter();
+            let made: Vec<&Made> = made
+                .filter(|made| (begins..ends).contains(&made.from))
+                .collect();
+            let line = self.line.as_ref();
+            let saw = match (&made[..], line) {
+                ([], Some(line)) => format!("its line '{line}' did not come on"),
+                ([], None) if by_pins => return None,
+                ([], None) => "that it closed was not confirmed".to_owned(),
+                ([_, _, ..], Some(line)) if !press.several => {
+                    format!("its line '{line}' went off and on again")
                 }
-                let mut made = self.made.iter().filter(|made| {
-                    let from = made.from + EARLY_MAX;
-                    from >= press.from && next.is_none_or(|next| from < next)
-                });
-                let saw = match made.next() {
-                    Some(first) => {
-                        let last = made.next_back().unwrap_or(first);
-                        let lasted = last.to.unwrap_or(now).since(first.from);
-                        let wrong = asked.0.abs_diff(lasted.0) > allowed.0;
-                        wrong.then(|| match &self.line {
-                            Some(line) => format!("its line '{line}' was on for {lasted}, and {asked} was ordered"),
-                            None => format!("it was confirmed to be closed for {lasted}, and {asked} was ordered"),
-                        })?
+                ([first, ..], _) => {
+                    let last = made.last().unwrap_or(first);
+                    let lasted = last.to.unwrap_or(now).since(first.from);
+                    if asked.0.abs_diff(lasted.0) <= allowed.0 {
+                        return None;
                     }
-                    None => match &self.line {
-                        Some(line) => format!("its line '{line}' did not come on"),
-                        None => "that it closed was not confirmed".to_owned(),
-                    },
-                };
-                Some((shown.as_str(), saw))
-            })
+                    match line {
+                        Some(line) => {
+                            format!(
+                                "its line '{line}' was on for {lasted}, and {asked} was ordered"
+                            )
+                        }
+                        None => format!(
+                            "it was confirmed to be closed for {lasted}, and {asked} was ordered"
+                        ),
+                    }
+                }
+            };
+            Some((press.shown.as_str(), saw))
+        })
     }
 }

@@ -287,13 +287,13 @@ impl<'a, P> Runner<'a, P> {
     /// Records what came from the bench.
     fn note(&mut self, happening: Happening) -> Step {
         let at = happening.at;
+        self.note_press(&happening);
         if self.cutting.is_some() {
             self.count_cut(&happening)?;
         }
         match happening.what {
             bench::What::Line { line, on, .. } => {
                 self.note_sign(&line, on);
-                self.presses.saw(at, &line, on);
                 for track in self.tracks.iter_mut().filter(|track| track.line == line) {
                     track.edge(at, on);
                 }
@@ -305,10 +305,7 @@ impl<'a, P> Runner<'a, P> {
             // The order is in the trace; what it did is on the sense lines.
             bench::What::Switched {
                 contact, closed, ..
-            } => {
-                self.presses.confirmed(at, &contact, closed);
-                self.note_driven(at, contact, closed);
-            }
+            } => self.note_driven(at, contact, closed),
             bench::What::Measured {
                 voltage, current, ..
             } => {
@@ -369,6 +366,18 @@ impl<'a, P> Runner<'a, P> {
             bench::What::Trouble(trouble) => return self.broken(trouble),
         }
         Ok(())
+    }
+
+    /// What a happening says about keys and buttons, whatever else follows from it.
+    fn note_press(&mut self, happening: &Happening) {
+        let at = happening.at;
+        match &happening.what {
+            bench::What::Line { line, on, .. } => self.presses.saw(at, line, *on),
+            bench::What::Switched {
+                contact, closed, ..
+            } => self.presses.confirmed(at, contact, *closed),
+            _ => {}
+        }
     }
 
     /// Words that are written one after the other are one fact: a record of the lock, mostly.
@@ -533,6 +542,12 @@ impl<'a, P> Runner<'a, P> {
         self.bench
             .switch(contact, closed)
             .or_else(|trouble| self.broken(trouble))
+    }
+
+    /// Says when a contact that is closed is to open; see [`Bench::open_at`].
+    pub fn open_at(&mut self, contact: &Contact, at: Nanos) {
+        self.bench.open_at(contact, at);
+        self.presses.opens_at(contact, at);
     }
 
     /// Keeps when pins closed a contact last, and when they opened it; what other instruments confirm came
@@ -745,6 +760,7 @@ where
         }
         let rest = self.bench.to_rest();
         for happening in rest.happenings {
+            self.note_press(&happening);
             if let bench::What::Trouble(trouble) = happening.what {
                 // It ends no step any more; the verdict sees it.
                 let _ = self.broken::<()>(trouble);

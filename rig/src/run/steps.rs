@@ -260,7 +260,7 @@ impl Runner<'_> {
         let horn = horns.max();
         let lasts = horn.map_or(lasts, |arrives| lasts.max(arrives));
         for contact in contacts {
-            self.bench.open_at(contact, self.bench.now() + lasts);
+            self.open_at(contact, self.bench.now() + lasts);
         }
         self.wait(lasts)?;
         for contact in contacts {
@@ -309,7 +309,7 @@ impl Runner<'_> {
         let lag = latency.map_or(Nanos::ZERO, |latency| latency.opens);
         let horn = self.horn(contact).unwrap_or_default();
         let opens = (counted + lasts).since(lag).max(ordered + horn);
-        self.bench.open_at(contact, opens);
+        self.open_at(contact, opens);
         self.wait_until(opens)?;
         self.switch(contact, &shown, false)?;
         // The relay takes its time to open, or the servo to go back, and the contact bounces.

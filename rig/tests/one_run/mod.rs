@@ -167,6 +167,13 @@ pub fn virtual_safe() -> BenchFile {
     BenchFile::read(&source("boards/virtual-safe.toml")).expect("it is right")
 }
 
+/// The same, where no line proves that a key was pressed.
+pub fn virtual_safe_without_proof() -> BenchFile {
+    let text = source("boards/virtual-safe.toml");
+    let text = text.text().replacen("line = \"key\"\n", "", 1);
+    BenchFile::read(&Source::new("bench.toml", text)).expect("it is right")
+}
+
 /// A scenario file.
 pub fn read(source: &Source) -> Scenario {
     let requirements = self::source("scenarios/requirements.yaml");
