@@ -127,7 +127,7 @@ impl Presses {
     /// long.
     pub fn unproved(&self, now: Nanos, bench: &BenchFile) -> Option<What> {
         let mut proofs = self.proofs.iter();
-        let (press, saw) =
+        let (at, press, saw) =
             proofs.find_map(|proof| proof.contradiction(now, bench.uncertainty, self.by_pins))?;
         let device = match &bench.relays.as_ref()?.via {
             Via::Board { port, .. } => format!("relay board on {}", port.at),
@@ -135,7 +135,7 @@ impl Presses {
         };
         Some(What::Trouble {
             device,
-            doing: format!("pressing '{press}'"),
+            doing: format!("pressing '{press}' at {at}"),
             saw,
             hint: "did orders come late, or together? run less beside it; 'lockrig doctor' tells whether relay \
                    and line are sound"
@@ -189,13 +189,13 @@ impl Proof {
         }
     }
 
-    /// The first press that was not made as it was ordered, and how it was made.
+    /// The first press that was not made as it was ordered: when it was ordered, and how it was made.
     fn contradiction(
         &self,
         now: Nanos,
         uncertainty: Nanos,
         by_pins: bool,
-    ) -> Option<(&str, String)> {
+    ) -> Option<(Nanos, &str, String)> {
         let next = self.ordered.iter().skip(1);
         let next = next.map(|press| Some(press.from)).chain([None]);
         self.ordered.iter().zip(next).find_map(|(press, next)| {
@@ -243,7 +243,7 @@ impl Proof {
                     }
                 }
             };
-            Some((press.shown.as_str(), saw))
+            Some((press.from, press.shown.as_str(), saw))
         })
     }
 }
