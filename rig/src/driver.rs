@@ -26,7 +26,8 @@ pub mod supply;
 ///   that came back, in order, each byte once.
 /// - The caller calls `tick` no later than it lets time pass beyond `deadline`.
 /// - The driver of an output never gives up by itself: after trouble it still takes orders, so that it can be brought
-///   to rest. One that only tells something may, and its bench then does without it. What a device did whose answer did not come is unknown, and no fact says otherwise.
+///   to rest. One that only tells something may, and its bench then does without it.
+/// - What a device did whose answer did not come is unknown, and no fact says otherwise.
 /// - An instrument that loses its power keeps silent; that shows as [`Trouble::Silent`] within the bound
 ///   that the driver names.
 pub trait Driver {

@@ -664,6 +664,27 @@ mod tests {
         assert_eq!(trouble(&VERSION).1, "no answer within 4.5 s", "no report");
     }
 
+    /// It was asked in time, and told a change before it answered; whether that is so it is asked long afterwards.
+    #[test]
+    fn what_is_asked_late_is_answered_late() {
+        let ms = Nanos::from_millis;
+        let mut board = known();
+        board.tick(ms(60));
+        board.outbox(ms(60));
+        for pin in [2, 9] {
+            board.receive(ms(64), &[0xf0, 0x6e, pin, 0, 0, 0xf7]);
+        }
+        board.receive(ms(65), &[0x90, 0x04, 0]);
+        board.receive(ms(66), &[0x91, 0x02, 0]);
+        assert_eq!(board.outbox(ms(400)), [0xd1, 1]);
+        board.tick(ms(401));
+        board.outbox(ms(401));
+        board.receive(ms(405), &[0x91, 0x02, 0]);
+        board.receive(ms(406), &[0xf0, 0x6e, 9, 0, 0, 0xf7]);
+        let high = Fact::Edge { pin: 9, high: true };
+        assert_eq!(facts(&mut board), [(ms(66).0, high)]);
+    }
+
     #[test]
     fn a_board_that_starts_anew_is_lost() {
         let mut board = known();

@@ -859,14 +859,17 @@ mod tests {
     fn an_output_that_nobody_drove_is_trouble_and_is_driven_again_at_rest() {
         let mut board = board(None);
         board.set(MS(0), RESET, true).expect("nothing is closed");
-        board.orders(Nanos::ZERO);
+        board.orders(MS(1_000));
         board.tick(DRIVEN_MAX);
+        assert_eq!(troubles(&mut board), [], "the port was told later");
+        let late = MS(1_000) + DRIVEN_MAX;
+        board.tick(late);
         assert_eq!(troubles(&mut board), [Trouble::Silent]);
         assert!(board.is_idle() && !board.is_known_to_be(RESET, true));
-        board.lost(DRIVEN_MAX, 21, "no such device");
+        board.lost(late, 21, "no such device");
         assert_eq!(troubles(&mut board), [Trouble::Lost]);
-        board.rest(MS(2_400), RESET, false);
-        assert_eq!(carry_out(&mut board), [(MS(2_400), "21-".to_owned())]);
+        board.rest(MS(3_400), RESET, false);
+        assert_eq!(carry_out(&mut board), [(MS(3_400), "21-".to_owned())]);
         assert!(board.is_known_to_be(RESET, false));
     }
 }

@@ -633,9 +633,12 @@ mod tests {
         let mut supply = supply(None);
         supply.measure(MS(0)).expect("one task fits");
         assert_eq!(supply.deadline(), Some(ANSWER_MAX));
-        supply.tick(ANSWER_MAX);
-        supply.measure(MS(600)).expect("one task fits");
-        supply.receive(MS(610), b"hello\n");
+        supply.outbox(MS(1_000));
+        let late = MS(1_000) + ANSWER_MAX;
+        assert_eq!(supply.deadline(), Some(late), "it was asked only then");
+        supply.tick(late);
+        supply.measure(MS(1_600)).expect("one task fits");
+        supply.receive(MS(1_610), b"hello\n");
         let kinds: Vec<_> = std::iter::from_fn(|| supply.fact())
             .map(|(_, fact)| match fact {
                 Fact::Trouble(trouble) => trouble.what,

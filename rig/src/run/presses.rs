@@ -247,3 +247,54 @@ impl Proof {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::{Contact, Nanos, Proof};
+
+    const MS: fn(u64) -> Nanos = Nanos::from_millis;
+
+    /// A press of 150 ms at 1 s, and what its line says; a second follows at 1.4 s, which is made as it should be.
+    #[rstest]
+    #[case::as_it_should_be(&[1_015, 1_165], None)]
+    #[case::with_bounce(&[1_015, 1_016, 1_018, 1_165], None)]
+    #[case::somewhat_short(&[1_050, 1_150], None)]
+    #[case::missing(&[], Some("did not come on"))]
+    #[case::too_late(&[1_390, 1_394], Some("was on for 4 ms"))]
+    #[case::too_short(&[1_090, 1_150], Some("was on for 60 ms"))]
+    #[case::into_the_next(&[1_015, 1_410], Some("was on for"))]
+    #[case::dropping_out(&[1_000, 1_040, 1_100, 1_150], Some("went off and on again"))]
+    fn a_press_is_what_its_line_says(#[case] edges: &[u64], #[case] wrong: Option<&str>) {
+        let mut proof = Proof {
+            line: Some("key".to_owned()),
+            horn: Nanos::ZERO,
+            closed: Vec::new(),
+            ordered: Vec::new(),
+            made: Vec::new(),
+        };
+        let key = Contact::Key('5');
+        for from in [1_000, 1_400] {
+            proof.order(MS(from), &key, "digit 1 of 4", true);
+            // Whoever orders it to open may be late; the pin was not.
+            proof.ordered.last_mut().expect("it is one").planned = Some(MS(from + 150));
+            proof.order(MS(from + 210), &key, "digit 1 of 4", false);
+        }
+        let mut on = false;
+        for at in edges.iter().chain(&[1_415, 1_565]) {
+            on = !on;
+            proof.make(MS(*at), on);
+        }
+        let found = proof.contradiction(MS(3_000), MS(20), false);
+        let said = found.map(|(at, _, saw)| (at, saw));
+        match wrong {
+            None => assert_eq!(said, None),
+            Some(wrong) => {
+                let (at, saw) = said.expect("it is wrong");
+                assert_eq!(at, MS(1_000));
+                assert!(saw.contains(wrong), "{saw}");
+            }
+        }
+    }
+}

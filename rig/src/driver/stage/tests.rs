@@ -301,9 +301,10 @@ fn silence_babble_and_a_move_without_end_are_told_apart() {
     silent
         .go(MS(20), turn(90, 1_000))
         .expect("within the limits");
-    silent.outbox(Nanos::ZERO);
     assert_eq!(silent.deadline(), Some(MS(520)));
-    silent.tick(MS(520));
+    silent.outbox(MS(1_000));
+    assert_eq!(silent.deadline(), Some(MS(1_500)), "it was told only then");
+    silent.tick(MS(1_500));
     let mut endless = connected();
     endless
         .go(MS(20), turn(90, 1_000))
